@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The loss ledger's entries as an enum and a table (abi/errors.def), and a set of counters. */
+#ifndef AP_ABI_LEDGER_H
+#define AP_ABI_LEDGER_H
+
+#include <stdint.h>
+
+enum ap_ledger_id {
+#define AP_LEDGER(id, num, stage, name, kind, text) AP_LEDGER_##id = (num),
+#include "abi/errors.def"
+};
+
+enum ap_ledger_kind { AP_LEDGER_KIND_IN, AP_LEDGER_KIND_OUT, AP_LEDGER_KIND_LOSS };
+
+#define AP_LEDGER_MAX  128 /* ids are below this */
+#define AP_REASONS_MAX 32
+
+struct ap_ledger_entry {
+	enum ap_ledger_id id;
+	const char *stage; /* "sample", "reader", … */
+	const char *name;  /* "elapsed", "not_run", … */
+	enum ap_ledger_kind kind;
+	const char *text;
+};
+
+/* Counters by enum ap_ledger_id, and stacks by enum ap_reason. Monotonic since the start of the
+ * process that keeps them; one writer thread per entry, any readers (relaxed atomics). */
+struct ap_ledger {
+	uint64_t count[AP_LEDGER_MAX];
+	uint64_t stacks[AP_REASONS_MAX];
+};
+
+static inline void ap_ledger_add(struct ap_ledger *l, enum ap_ledger_id id, uint64_t n)
+{
+	__atomic_fetch_add(&l->count[id], n, __ATOMIC_RELAXED);
+}
+
+static inline void ap_ledger_set(struct ap_ledger *l, enum ap_ledger_id id, uint64_t n)
+{
+	__atomic_store_n(&l->count[id], n, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t ap_ledger_get(const struct ap_ledger *l, enum ap_ledger_id id)
+{
+	return __atomic_load_n(&l->count[id], __ATOMIC_RELAXED);
+}
+
+/* All entries in the order of abi/errors.def, and how many (src/profile/reason.c). */
+extern const struct ap_ledger_entry ap_ledger_entries[];
+extern const uint32_t ap_ledger_entry_count;
+
+/* The name and text of an enum ap_reason; "unknown" for a number not in the list. */
+const char *ap_reason_name(uint32_t reason);
+const char *ap_reason_text(uint32_t reason);
+
+#endif

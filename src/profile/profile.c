@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every dictionary is an ap_intern over the entry's bytes: the structs have no hidden padding, so
+ * equal entries are equal bytes. A stack is stored as {reason, frame ids …}, a label set as its
+ * sorted pairs. */
+#include "profile/profile.h"
+
+#include <xxhash.h>
+
+_Static_assert(sizeof(struct ap_mapping) == 8, "no padding: interned as bytes");
+_Static_assert(sizeof(struct ap_function) == 16, "no padding: interned as bytes");
+_Static_assert(sizeof(struct ap_frame) == 24, "no padding: interned as bytes");
+_Static_assert(sizeof(struct ap_label) == 8, "no padding: interned as bytes");
+
+struct ap_profile *ap_profile_new(void)
+{
+	struct ap_profile *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->strings = ap_intern_new();
+	p->mappings = ap_intern_new();
+	p->functions = ap_intern_new();
+	p->frames = ap_intern_new();
+	p->stacks = ap_intern_new();
+	p->label_sets = ap_intern_new();
+	if (!p->strings || !p->mappings || !p->functions || !p->frames || !p->stacks ||
+	    !p->label_sets) {
+		ap_profile_free(p);
+		return NULL;
+	}
+	return p;
+}
+
+void ap_profile_free(struct ap_profile *p)
+{
+	if (!p)
+		return;
+	ap_intern_free(p->strings);
+	ap_intern_free(p->mappings);
+	ap_intern_free(p->functions);
+	ap_intern_free(p->frames);
+	ap_intern_free(p->stacks);
+	ap_intern_free(p->label_sets);
+	ap_vec_free(&p->samples);
+	free(p);
+}
+
+size_t ap_profile_bytes(const struct ap_profile *p)
+{
+	return sizeof(*p) + ap_intern_bytes(p->strings) + ap_intern_bytes(p->mappings) +
+	       ap_intern_bytes(p->functions) + ap_intern_bytes(p->frames) +
+	       ap_intern_bytes(p->stacks) + ap_intern_bytes(p->label_sets) +
+	       p->samples.cap * sizeof(struct ap_sample);
+}
+
+static bool has(const struct ap_intern *in, uint32_t id)
+{
+	return id < ap_intern_count(in);
+}
+
+static int add(struct ap_intern *in, const void *p, size_t n, uint32_t *ret_id)
+{
+	return ap_intern_add(in, (struct ap_str){p, n}, ret_id, NULL);
+}
+
+int ap_profile_string(struct ap_profile *p, struct ap_str s, uint32_t *ret_id)
+{
+	return ap_intern_add(p->strings, s, ret_id, NULL);
+}
+
+int ap_profile_mapping(struct ap_profile *p, const struct ap_mapping *m, uint32_t *ret_id)
+{
+	if (!has(p->strings, m->path) || !has(p->strings, m->build_id))
+		return -EINVAL;
+	return add(p->mappings, m, sizeof(*m), ret_id);
+}
+
+int ap_profile_function(struct ap_profile *p, const struct ap_function *f, uint32_t *ret_id)
+{
+	if (!has(p->strings, f->name) || !has(p->strings, f->system_name) ||
+	    !has(p->strings, f->file))
+		return -EINVAL;
+	return add(p->functions, f, sizeof(*f), ret_id);
+}
+
+int ap_profile_frame(struct ap_profile *p, const struct ap_frame *f, uint32_t *ret_id)
+{
+	struct ap_frame clean = *f;
+
+	if (!has(p->mappings, f->mapping) || !has(p->functions, f->function) ||
+	    f->kind >= AP_FRAME_KIND_MAX)
+		return -EINVAL;
+	clean.pad = 0;
+	return add(p->frames, &clean, sizeof(clean), ret_id);
+}
+
+int ap_profile_stack(struct ap_profile *p, const uint32_t *frames, uint32_t n, uint16_t reason,
+		     uint32_t *ret_id)
+{
+	uint32_t small[AP_USER_FRAMES_MAX + AP_KERNEL_FRAMES_MAX + 1], *key = small;
+	_cleanup_free_ uint32_t *big = NULL;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (!has(p->frames, frames[i]))
+			return -EINVAL;
+	if (n >= AP_ARRAY_SIZE(small)) {
+		key = big = malloc(((size_t)n + 1) * sizeof(*key));
+		if (!big)
+			return -ENOMEM;
+	}
+	if (n == 0 && reason == 0) {
+		*ret_id = 0;
+		return 0;
+	}
+	key[0] = reason;
+	if (n)
+		memcpy(key + 1, frames, n * sizeof(*key));
+	return add(p->stacks, key, ((size_t)n + 1) * sizeof(*key), ret_id);
+}
+
+int ap_profile_labels(struct ap_profile *p, struct ap_label *labels, uint32_t n, uint32_t *ret_id)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (!has(p->strings, labels[i].key) || !has(p->strings, labels[i].value))
+			return -EINVAL;
+	/* Insertion sort: a set has about ten labels and mostly arrives sorted. */
+	for (uint32_t i = 1; i < n; i++) {
+		struct ap_label l = labels[i];
+		uint32_t j = i;
+
+		while (j > 0 && ap_str_cmp(ap_profile_str(p, labels[j - 1].key),
+					   ap_profile_str(p, l.key)) > 0) {
+			labels[j] = labels[j - 1];
+			j--;
+		}
+		labels[j] = l;
+	}
+	for (uint32_t i = 1; i < n; i++)
+		if (labels[i].key == labels[i - 1].key)
+			return -EEXIST;
+	return add(p->label_sets, labels, n * sizeof(*labels), ret_id);
+}
+
+int ap_profile_add(struct ap_profile *p, const struct ap_sample *s)
+{
+	if (!has(p->label_sets, s->labels) || !has(p->stacks, s->stack) || s->event >= AP_EVENT_MAX)
+		return -EINVAL;
+	return ap_vec_push(&p->samples, *s);
+}
+
+struct ap_str ap_profile_str(const struct ap_profile *p, uint32_t id)
+{
+	return ap_intern_get(p->strings, id);
+}
+
+const struct ap_mapping *ap_profile_get_mapping(const struct ap_profile *p, uint32_t id)
+{
+	static const struct ap_mapping none;
+	struct ap_str s = ap_intern_get(p->mappings, id);
+
+	return s.n ? (const void *)s.p : &none;
+}
+
+const struct ap_function *ap_profile_get_function(const struct ap_profile *p, uint32_t id)
+{
+	static const struct ap_function none;
+	struct ap_str s = ap_intern_get(p->functions, id);
+
+	return s.n ? (const void *)s.p : &none;
+}
+
+const struct ap_frame *ap_profile_get_frame(const struct ap_profile *p, uint32_t id)
+{
+	static const struct ap_frame none;
+	struct ap_str s = ap_intern_get(p->frames, id);
+
+	return s.n ? (const void *)s.p : &none;
+}
+
+struct ap_stack ap_profile_get_stack(const struct ap_profile *p, uint32_t id)
+{
+	struct ap_str s = ap_intern_get(p->stacks, id);
+	const uint32_t *key = (const void *)s.p;
+
+	if (s.n < sizeof(*key))
+		return (struct ap_stack){0};
+	return (struct ap_stack){key + 1, (uint32_t)(s.n / sizeof(*key)) - 1, (uint16_t)key[0]};
+}
+
+struct ap_label_set ap_profile_get_labels(const struct ap_profile *p, uint32_t id)
+{
+	struct ap_str s = ap_intern_get(p->label_sets, id);
+
+	return (struct ap_label_set){(const void *)s.p, (uint32_t)(s.n / sizeof(struct ap_label))};
+}
+
+struct ap_str ap_profile_label_value(const struct ap_profile *p, uint32_t set, struct ap_str key)
+{
+	struct ap_label_set l = ap_profile_get_labels(p, set);
+
+	for (uint32_t i = 0; i < l.n; i++)
+		if (ap_str_eq(ap_profile_str(p, l.labels[i].key), key))
+			return ap_profile_str(p, l.labels[i].value);
+	return AP_STR("");
+}
+
+void ap_profile_frame_name(const struct ap_profile *p, uint32_t frame, struct ap_buf *out)
+{
+	const struct ap_frame *f = ap_profile_get_frame(p, frame);
+	struct ap_str name, path, rest;
+
+	if (f->function) {
+		name = ap_profile_str(p, ap_profile_get_function(p, f->function)->name);
+		if (name.n) {
+			ap_buf_str(out, name);
+			return;
+		}
+	}
+	path = rest = ap_profile_str(p, ap_profile_get_mapping(p, f->mapping)->path);
+	while (rest.p && rest.n) {
+		struct ap_str part = ap_str_cut(&rest, '/');
+
+		if (part.n)
+			path = part;
+	}
+	if (!path.n)
+		path = AP_STR("[unknown]");
+	ap_buf_printf(out, "%.*s+0x%llx", AP_STR_ARG(path), (unsigned long long)f->offset);
+}
+
+uint64_t ap_profile_frame_hash(const struct ap_profile *p, uint32_t frame)
+{
+	const struct ap_frame *f = ap_profile_get_frame(p, frame);
+	const struct ap_mapping *m = ap_profile_get_mapping(p, f->mapping);
+	struct ap_str build_id = ap_profile_str(p, m->build_id);
+	struct ap_str module = build_id.n ? build_id : ap_profile_str(p, m->path);
+	struct ap_str name = ap_profile_str(p, ap_profile_get_function(p, f->function)->name);
+	struct {
+		uint64_t module, place;
+		uint32_t by, inline_index;
+	} key = {.module = XXH3_64bits(module.p, module.n), .inline_index = f->inline_index};
+
+	/* Without a build id offsets do not outlive the file: the name is the identity. */
+	if (build_id.n || !name.n) {
+		key.place = f->offset;
+		key.by = 1;
+	} else {
+		key.place = XXH3_64bits(name.p, name.n);
+		key.by = 2;
+	}
+	return XXH3_64bits(&key, sizeof(key));
+}
+
+uint64_t ap_profile_stack_hash(const struct ap_profile *p, uint32_t stack)
+{
+	struct ap_stack s = ap_profile_get_stack(p, stack);
+	uint64_t h = XXH3_64bits(&s.reason, sizeof(s.reason));
+
+	for (uint32_t i = 0; i < s.n; i++) {
+		uint64_t pair[2] = {h, ap_profile_frame_hash(p, s.frames[i])};
+
+		h = XXH3_64bits(pair, sizeof(pair));
+	}
+	return h;
+}

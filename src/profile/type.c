@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "profile/profile.h"
+
+const struct ap_profile_type ap_profile_types[] = {
+	{"cpu:nanoseconds", "nanoseconds", "CPU time", AP_EVENT_CPU, true},
+	{"cpu:samples", "samples", "CPU samples", AP_EVENT_CPU, false},
+	{"offcpu:nanoseconds", "nanoseconds", "Off-CPU time", AP_EVENT_OFFCPU, true},
+	{"offcpu:count", "count", "Off-CPU waits", AP_EVENT_OFFCPU, false},
+	{"lock:nanoseconds", "nanoseconds", "Lock wait time", AP_EVENT_LOCK, true},
+	{"lock:count", "count", "Contended lock waits", AP_EVENT_LOCK, false},
+};
+const size_t ap_profile_type_count = AP_ARRAY_SIZE(ap_profile_types);
+
+const struct ap_profile_type *ap_profile_type_find(struct ap_str name)
+{
+	for (size_t i = 0; i < ap_profile_type_count; i++)
+		if (ap_str_is(name, ap_profile_types[i].name))
+			return &ap_profile_types[i];
+	return NULL;
+}
