@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# Installs what is missing, and only that:  tools/setup.sh build|run|test
+#   Debian packages (deps/apt), a newer Rust and Node where the machine's are too old, the Rust
+#   static library (deps/rust), libchdb (deps/chdb), the dashboard's packages (ui) and, for tests,
+#   a Python environment (tests/requirements.txt). Every step is skipped when it is done already.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. tools/lib.sh
+mode=${1:-build}
+
+RUST_MIN=1.88
+NODE_MIN=20.19
+
+missing_packages() {
+    local name
+    grep -hv '^#' "$@" | while read -r name; do
+        dpkg-query -W -f='${Status}' "$name" 2>/dev/null | grep -q '^install ok' || echo "$name"
+    done
+}
+
+apt_install() {
+    [ $# -gt 0 ] || return 0
+    command -v apt-get >/dev/null ||
+        die "these packages are needed, and there is no apt-get here to install them: $*"
+    say "installing Debian packages: $*"
+    local log=build/.stamps/apt.log
+    as_root apt-get update >"$log" 2>&1 || warn "apt-get update failed; trying with the lists that are there"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" \
+        >>"$log" 2>&1 || { tail -5 "$log" >&2; die "apt-get could not install: $*  (see $log)"; }
+}
+
+install_packages() {
+    local lists=(deps/apt/build.txt) names
+    [ "$mode" != test ] || lists+=(deps/apt/test.txt)
+    command -v dpkg-query >/dev/null || die "this set-up knows Debian and Ubuntu. Elsewhere, install the
+equivalents of these packages by hand: $(grep -hv '^#' "${lists[@]}" | tr '\n' ' ')"
+    names=$(missing_packages "${lists[@]}")
+    # shellcheck disable=SC2086
+    apt_install $names
+}
+
+install_rust() {
+    local have
+    have=$(cargo --version 2>/dev/null | awk '{print $2}' || true)
+    ! version_at_least "${have:-0}" "$RUST_MIN" || return 0
+    say "Rust ${have:-(none)} is older than $RUST_MIN: installing Debian's newer one"
+    apt_install rustc-web cargo-web
+}
+
+install_node() {
+    local have
+    have=$(node --version 2>/dev/null | tr -d v || true)
+    command -v npm >/dev/null || apt_install npm
+    ! version_at_least "${have:-0}" "$NODE_MIN" || return 0
+    say "Node ${have:-(none)} is older than $NODE_MIN: installing a pinned one into deps/node"
+    npm_ci deps/node
+}
+
+# npm ci, when the lock file changed since the last one.
+npm_ci() {
+    stamp_fresh "$1/node_modules" "$1/package-lock.json" && return 0
+    say "installing npm packages of $1"
+    (cd "$1" && npm ci --no-audit --no-fund --loglevel=error >/dev/null) ||
+        die "npm ci failed in $1: is the package registry reachable?"
+    stamp_write "$1/node_modules" "$1/package-lock.json"
+}
+
+build_rust() {
+    local target=deps/rust/target
+    stamp_fresh "$target" deps/rust/Cargo.lock && return 0
+    say "building the Rust static library (about a minute)"
+    cargo build --quiet --release --locked --manifest-path deps/rust/Cargo.toml ||
+        die "cargo build failed in deps/rust"
+    mkdir -p "$target/include"
+    cp -f "$(cargo metadata --format-version 1 --locked --manifest-path deps/rust/Cargo.toml |
+        python3 -c 'import json, os, sys
+p = [p for p in json.load(sys.stdin)["packages"] if p["name"] == "blazesym-c"][0]
+print(os.path.join(os.path.dirname(p["manifest_path"]), "include", "blazesym.h"))')" "$target/include/"
+    stamp_write "$target" deps/rust/Cargo.lock
+}
+
+python_env() {
+    stamp_fresh tests/venv tests/requirements.txt && return 0
+    say "installing Python packages for the tests"
+    python3 -m venv tests/venv
+    tests/venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt ||
+        die "pip could not install tests/requirements.txt"
+    stamp_write tests/venv tests/requirements.txt
+}
+
+mkdir -p build/.stamps
+install_packages
+install_rust
+install_node
+build_rust
+npm_ci deps/chdb
+npm_ci ui
+[ "$mode" != test ] || python_env
