@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* CPU profiling in this process: loads the BPF programs, opens the perf events, follows processes
+ * and aggregates samples. Serves `aperture record` as well as aperture-agent:
+ *
+ *	ap_profiler_open(&opts, &err, &p);
+ *	ap_profiler_start(p, &err);
+ *	for (;;)
+ *		ap_profiler_collect(p, &rows);	… ap_rows_free(rows);
+ *	ap_profiler_stop(p);
+ *	ap_profiler_collect(p, &rows);		the rest
+ *	ap_profiler_free(p);
+ *
+ * A thread of its own drains the kernel's rings on a timer. Needs CAP_BPF and CAP_PERFMON, and
+ * CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH and CAP_CHECKPOINT_RESTORE to see the files of other users'
+ * processes. Nothing outlives the process: no pins, no settings changed. */
+#ifndef AP_AGENT_PROFILER_H
+#define AP_AGENT_PROFILER_H
+
+#include "abi/ledger.h"
+#include "agent/rows.h"
+#include "base/error.h"
+
+enum ap_target {
+	AP_TARGET_MACHINE = 0,
+	AP_TARGET_PIDS,	  /* processes and the children they start from now on */
+	AP_TARGET_CGROUP, /* a cgroup v2 and those below it */
+};
+
+#define AP_FREQUENCY_DEFAULT 99
+#define AP_FREQUENCY_MAX     10000
+
+/* A zeroed struct profiles the whole machine with the defaults. */
+struct ap_profiler_options {
+	uint32_t frequency_hz; /* 1 … 10000; 0 = 99 */
+	enum ap_target target;
+	const int32_t *pids; /* AP_TARGET_PIDS; may be empty: see ap_profiler_add_target() */
+	size_t n_pids;
+	const char *cgroup; /* AP_TARGET_CGROUP: a folder under /sys/fs/cgroup, or the path below it
+			       ("/system.slice/x.service") */
+	bool exact_time;    /* a row per sample with its nanosecond time and tid */
+	uint32_t max_user_frames; /* 16 … 1024; 0 = 512 */
+	size_t ringbuf_bytes;	  /* 0 = 4 MiB; less where the kernel grants less */
+	uint32_t max_rows; /* most rows between two collections; 0 = 1 million. What exceeds it
+				     is counted as table_full */
+};
+
+/* What the profiler costs, since it was opened. */
+struct ap_profiler_cost {
+	uint64_t cpu_ns;	 /* user and system time of this process, whatever it did */
+	uint64_t bpf_ns;	 /* BPF programs on all CPUs, from timing 1 run in 64 */
+	uint64_t bpf_runs;	 /* runs of those programs */
+	uint64_t peak_rss_bytes; /* of this process */
+	uint64_t map_bytes;	 /* BPF maps and the perf events' rings */
+};
+
+struct ap_profiler;
+
+/* Loads and prepares everything; nothing is sampled yet. -EINVAL: bad options; -EPERM: capabilities
+ * are missing; -ENOENT: no kernel BTF; -ESRCH: no such process; else the kernel's error. `err` says
+ * what to do. The options need not outlive the call. */
+int ap_profiler_open(const struct ap_profiler_options *opts, struct ap_error *err,
+		     struct ap_profiler **ret);
+void ap_profiler_free(struct ap_profiler *p); /* stops it first */
+AP_DEFINE_CLEANUP(profiler, struct ap_profiler, ap_profiler_free)
+
+/* Begins sampling. */
+int ap_profiler_start(struct ap_profiler *p, struct ap_error *err);
+/* AP_TARGET_PIDS: also profile `pid` (in this process's pid namespace) and the children it will
+ * start; before or after the start. For a child of one's own: call it before it execs. */
+int ap_profiler_add_target(struct ap_profiler *p, int32_t pid, struct ap_error *err);
+/* Ends sampling and drains what the kernel still holds; after it one more collect gives the last
+ * rows and the ledger is closed. Idempotent. */
+int ap_profiler_stop(struct ap_profiler *p);
+
+/* Hands over what has been aggregated since the last call, up to now; the caller's to free. Never
+ * blocks for samples: may be empty. From one thread at a time. 0 or -ENOMEM. */
+int ap_profiler_collect(struct ap_profiler *p, struct ap_rows **ret);
+
+/* The stages "sample" and "reader" and the stacks by reason, as of the last drain. In both stages
+ * in = out + losses holds exactly after ap_profiler_stop(); while running, "sample" counts at most
+ * one period per CPU as elapsed that is still under way. The later stages are the callers' to fill:
+ * the ledger is the one of the whole agent, writable through ap_ledger_add(). */
+struct ap_ledger *ap_profiler_ledger(struct ap_profiler *p);
+
+void ap_profiler_cost(struct ap_profiler *p, struct ap_profiler_cost *ret);
+/* Processes sampled so far, distinct. */
+uint64_t ap_profiler_process_count(struct ap_profiler *p);
+/* Whether any process that was asked for still lives (AP_TARGET_PIDS; else true). */
+bool ap_profiler_target_alive(struct ap_profiler *p);
+
+#endif
