@@ -58,11 +58,15 @@ struct ap_str ap_str_cut(struct ap_str *s, char sep)
 	return head;
 }
 
-/* Length of the UTF-8 sequence at p (n bytes left), or 0 where it is malformed. */
-static size_t utf8_len(const unsigned char *p, size_t n)
+size_t ap_str_utf8_len(struct ap_str s)
 {
-	unsigned char c = p[0];
+	const unsigned char *p = (const unsigned char *)s.p;
+	size_t n = s.n;
+	unsigned char c;
 
+	if (n == 0)
+		return 0;
+	c = p[0];
 	if (c < 0x80)
 		return 1;
 	if (c >= 0xc2 && c <= 0xdf)
@@ -87,15 +91,13 @@ static size_t utf8_len(const unsigned char *p, size_t n)
 
 bool ap_str_utf8_ok(struct ap_str s)
 {
-	const unsigned char *p = (const unsigned char *)s.p;
-	size_t i = 0;
-
-	while (i < s.n) {
-		size_t len = utf8_len(p + i, s.n - i);
+	while (s.n) {
+		size_t len = ap_str_utf8_len(s);
 
 		if (!len)
 			return false;
-		i += len;
+		s.p += len;
+		s.n -= len;
 	}
 	return true;
 }

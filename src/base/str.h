@@ -45,6 +45,8 @@ struct ap_str ap_str_cut(struct ap_str *s, char sep);
 ssize_t ap_str_find(struct ap_str s, char c);
 /* Whether the bytes are valid UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool ap_str_utf8_ok(struct ap_str s);
+/* Bytes in the UTF-8 sequence that `s` begins with; 0 where it is malformed or `s` is empty. */
+size_t ap_str_utf8_len(struct ap_str s);
 
 /* A NUL-terminated copy, the caller's to free; NULL = out of memory. */
 char *ap_str_dup(struct ap_str s);

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+
+#include "../test.h"
+#include "base/json.h"
+
+static void assert_string(struct ap_str in, const char *want)
+{
+	_cleanup_buf_ struct ap_buf b = {0};
+
+	ap_json_string(&b, in);
+	assert_int_equal(ap_buf_error(&b), 0);
+	assert_int_equal(b.n, strlen(want));
+	assert_memory_equal(b.p, want, b.n);
+}
+
+static void strings_are_always_valid_json(void **state)
+{
+	assert_string(AP_STR(""), "\"\"");
+	assert_string(AP_STR("a\"b\\c"), "\"a\\\"b\\\\c\"");
+	assert_string(AP_STR("\0\n\t\r\x1f\x7f"), "\"\\u0000\\n\\t\\r\\u001f\\u007f\"");
+	assert_string(AP_STR("Zürich 🔥"), "\"Zürich 🔥\"");
+	assert_string(AP_STR("a\xff\xc3"), "\"a\xef\xbf\xbd\xef\xbf\xbd\"");
+	assert_string(AP_STR("\xed\xa0\x80"), "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
+}
+
+static void writes_numbers_and_keys(void **state)
+{
+	static const char want[] = "{\"a\":18446744073709551615,\"b\":-9223372036854775808,"
+				   "\"c\":0.1,\"d\":null,\"e\":0}";
+	_cleanup_buf_ struct ap_buf b = {0};
+
+	ap_buf_puts(&b, "{");
+	ap_json_key(&b, "a");
+	ap_json_u64(&b, UINT64_MAX);
+	ap_json_key(&b, "b");
+	ap_json_i64(&b, INT64_MIN);
+	ap_json_key(&b, "c");
+	ap_json_double(&b, 0.1);
+	ap_json_key(&b, "d");
+	ap_json_double(&b, NAN);
+	ap_json_key(&b, "e");
+	ap_json_double(&b, 0);
+	ap_buf_puts(&b, "}");
+	assert_int_equal(b.n, strlen(want));
+	assert_memory_equal(b.p, want, b.n);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(strings_are_always_valid_json),
+		cmocka_unit_test(writes_numbers_and_keys),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
