@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Push: from the bytes of a request to a batch in the buffer, or to a precise refusal; with the
+ * counters that /metrics shows. Thread-safe. */
+#ifndef AP_AGGREGATOR_INGEST_INGEST_H
+#define AP_AGGREGATOR_INGEST_INGEST_H
+
+#include "aggregator/ingest/agents.h"
+#include "aggregator/ingest/buffer.h"
+#include "wire/batch.h"
+
+struct ap_ingest_config {
+	struct ap_buffer *buffer; /* borrowed */
+	struct ap_agents *agents; /* borrowed */
+	struct ap_batch_limits limits;
+	uint64_t
+		retention_ns; /* batches that begin before now - retention are TOO_OLD; 0 = 7 days */
+	uint64_t ahead_ns;    /* batches that end after now + ahead are TOO_NEW; 0 = 10 minutes */
+};
+
+/* Upper bounds of the histogram of push durations, in seconds; one more bucket is +Inf. */
+#define AP_INGEST_BUCKETS 12
+extern const double ap_ingest_bucket_seconds[AP_INGEST_BUCKETS];
+
+struct ap_ingest_stats {
+	uint64_t push_total[AP_PUSH_STATUS_MAX]; /* by enum ap_push_status */
+	uint64_t rows;				 /* accepted: aperture_push_events_total */
+	uint64_t bytes;				 /* of requests, as they came */
+	uint64_t duration_ns;			 /* sum over all pushes */
+	uint64_t buckets[AP_INGEST_BUCKETS + 1]; /* not cumulative */
+	struct ap_ledger ledger;		 /* stage "ingest" */
+};
+
+struct ap_ingest;
+
+int ap_ingest_new(const struct ap_ingest_config *config, struct ap_ingest **ret); /* 0, -ENOMEM */
+void ap_ingest_free(struct ap_ingest *ing);
+
+/* Takes in the bytes of one PushRequest; always fills `*ret`. Status OK: the batch is in the buffer
+ * and will be stored. */
+void ap_ingest_push(struct ap_ingest *ing, struct ap_str request, struct ap_push_result *ret);
+
+void ap_ingest_get_stats(struct ap_ingest *ing, struct ap_ingest_stats *ret);
+
+#endif
