@@ -13,7 +13,7 @@ dir=build/$variant
 
 case $variant in
 release) options=(--buildtype=release -Db_lto=false) ;;
-debug) options=(-Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1) ;;
+debug) options=("-Db_sanitize=address,undefined" -Db_lundef=false -Doptimization=1) ;;
 ubsan) options=(-Db_sanitize=undefined -Db_lundef=false -Doptimization=1) ;;
 fuzz) options=(-Dfuzz=true -Db_lundef=false -Doptimization=1)
     export CC=clang-19 ;;

@@ -2,7 +2,7 @@
 # Runs every fuzz target for SECONDS over its seed corpus:  tools/fuzz.sh SECONDS
 # What it finds is left in build/fuzz/findings/<target>.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 seconds=${1:-60}
 failed=0
 for target in build/fuzz/fuzz/*_fuzz; do

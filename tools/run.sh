@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Runs the whole of Aperture on this machine until Ctrl-C:  tools/run.sh [--demo]
 # The aggregator's and the agent's state is kept in ./.run, so that a second run shows the first's
-# data. Environment: HTTP (9090) and GRPC (50051), the ports on loopback.
+# data. Environment: HTTP (9090) and GRPC (50051), the ports on loopback; RUN_DIR (.run); AGENT_ARGS,
+# more options for the agent.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/lib.sh
 bin=build/release/src
 http=${HTTP:-9090}
 grpc=${GRPC:-50051}
+run=${RUN_DIR:-.run}
 pids=()
 
 stop() {
@@ -19,6 +21,10 @@ stop() {
         wait "${pids[i]}" 2>/dev/null || true
     done
 }
+
+# Out of the terminal's reach, so that Ctrl-C comes to this script alone and it stops them in order;
+# they end with it even if it is killed.
+detached() { exec setpriv --pdeathsig TERM setsid "$@"; }
 
 agent_permitted() {
     [ "$(id -u)" = 0 ] || getcap "$bin/agent/aperture-agent" 2>/dev/null | grep -q cap_bpf
@@ -33,26 +39,27 @@ permit_agent() {
 }
 
 start_aggregator() {
-    rm -f .run/ports.json
-    "$bin/aggregator/aperture-aggregator" --listen "127.0.0.1:$http" --grpc-listen "127.0.0.1:$grpc" \
-        --data-dir .run/aggregator --ui-dir ui/dist --chdb-library "$chdb_library" \
-        --ports-file .run/ports.json 2>.run/aggregator.log >/dev/null &
+    rm -f "$run/ports.json"
+    detached "$bin/aggregator/aperture-aggregator" --listen "127.0.0.1:$http" --grpc-listen "127.0.0.1:$grpc" \
+        --data-dir "$run/aggregator" --ui-dir ui/dist --chdb-library "$chdb_library" \
+        --ports-file "$run/ports.json" 2>"$run/aggregator.log" >/dev/null &
     pids+=($!)
     # Ready when it has written its ports file; over when it has ended.
-    while [ ! -f .run/ports.json ]; do
-        kill -0 "${pids[0]}" 2>/dev/null || { tail -3 .run/aggregator.log >&2; exit 1; }
+    while [ ! -f "$run/ports.json" ]; do
+        kill -0 "${pids[0]}" 2>/dev/null || { tail -3 "$run/aggregator.log" >&2; exit 1; }
         sleep 0.05
     done
 }
 
 start_agent() {
-    "$bin/agent/aperture-agent" --server "127.0.0.1:$grpc" --state-dir .run/agent --live \
-        2>.run/agent.log >/dev/null &
+    # shellcheck disable=SC2086 # AGENT_ARGS holds several words
+    detached "$bin/agent/aperture-agent" --server "127.0.0.1:$grpc" --state-dir "$run/agent" --live \
+        ${AGENT_ARGS:-} 2>"$run/agent.log" >/dev/null &
     pids+=($!)
 }
 
-mkdir -p .run
-trap 'exit 130' INT
+mkdir -p "$run"
+trap 'exit 0' INT
 trap 'exit 143' TERM
 trap stop EXIT
 start_aggregator
@@ -62,12 +69,12 @@ else
     warn "no profiles of this machine: run as root, or once: sudo setcap $AGENT_CAPS $bin/agent/aperture-agent"
 fi
 if [ "${1:-}" = --demo ]; then
-    build/release/demo/aperture-demo &
+    detached build/release/demo/aperture-demo &
     pids+=($!)
 fi
-say "Dashboard: http://127.0.0.1:$http/   (Ctrl-C stops; logs and data in .run/)"
+say "Dashboard: http://127.0.0.1:$http/   (Ctrl-C stops; logs and data in $run/)"
 # Ends when any part ends by itself, which is an error to show.
 status=0
 wait -n "${pids[@]}" || status=$?
-tail -n 3 .run/aggregator.log .run/agent.log >&2 2>/dev/null || true
+tail -n 3 "$run/aggregator.log" "$run/agent.log" >&2 2>/dev/null || true
 exit "$status"

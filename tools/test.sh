@@ -2,7 +2,7 @@
 # Every test there is, in order of cost; ends with one line: N passed, N failed, N skipped.
 # A suite that fails does not keep the others from running.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 . tools/lib.sh
 results=build/results
 rm -rf "$results"
