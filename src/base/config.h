@@ -123,14 +123,13 @@ struct ap_config {
 	void *values;			  /* the program's struct */
 	struct ap_config_origin *origins; /* one per option of the table */
 	char *file;			  /* the file that was read; NULL: none */
-	char **operands;		  /* borrowed from argv, NULL-terminated like it */
+	char **operands;		  /* NULL-terminated; the strings are argv's */
 	size_t n_operands;
 	enum ap_config_action action;
 };
 
 /* Fills `cfg` and `values` (zeroed by the caller) from argv[1…], `envp` ("NAME=value", NULL at its
- * end) and the file. argv is reordered: operands come last. With an action other than
- * AP_CONFIG_RUN only what that action shows has been checked. -EINVAL: what the user wrote is
+ * end) and the file. With AP_CONFIG_HELP, _VERSION or _OPTIONS nothing has been read or checked. -EINVAL: what the user wrote is
  * wrong; -ENOMEM; or why the file could not be read. ap_config_free() is due in every case. */
 int ap_config_parse(struct ap_config *cfg, const struct ap_program *program, void *values, int argc,
 		    char **argv, char *const *envp, struct ap_error *err);
