@@ -204,28 +204,31 @@ struct ap_str ap_profile_label_value(const struct ap_profile *p, uint32_t set, s
 	return AP_STR("");
 }
 
+struct ap_str ap_profile_module(const struct ap_profile *p, uint32_t mapping)
+{
+	struct ap_str path = ap_profile_str(p, ap_profile_get_mapping(p, mapping)->path);
+	size_t end = path.n, start;
+
+	while (end && path.p[end - 1] == '/')
+		end--;
+	for (start = end; start && path.p[start - 1] != '/'; start--)
+		;
+	return (struct ap_str){path.p + start, end - start};
+}
+
 void ap_profile_frame_name(const struct ap_profile *p, uint32_t frame, struct ap_buf *out)
 {
 	const struct ap_frame *f = ap_profile_get_frame(p, frame);
-	struct ap_str name, path, rest;
+	struct ap_str name, module;
 
-	if (f->function) {
-		name = ap_profile_str(p, ap_profile_get_function(p, f->function)->name);
-		if (name.n) {
-			ap_buf_str(out, name);
-			return;
-		}
+	name = ap_profile_str(p, ap_profile_get_function(p, f->function)->name);
+	if (name.n) {
+		ap_buf_str(out, name);
+		return;
 	}
-	path = rest = ap_profile_str(p, ap_profile_get_mapping(p, f->mapping)->path);
-	while (rest.p && rest.n) {
-		struct ap_str part = ap_str_cut(&rest, '/');
-
-		if (part.n)
-			path = part;
-	}
-	if (!path.n)
-		path = AP_STR("[unknown]");
-	ap_buf_printf(out, "%.*s+0x%llx", AP_STR_ARG(path), (unsigned long long)f->offset);
+	module = ap_profile_module(p, f->mapping);
+	ap_buf_str(out, module.n ? module : AP_STR("[unknown]"));
+	ap_buf_printf(out, "+0x%llx", (unsigned long long)f->offset);
 }
 
 uint64_t ap_profile_frame_hash(const struct ap_profile *p, uint32_t frame)

@@ -136,6 +136,8 @@ struct ap_label_set ap_profile_get_labels(const struct ap_profile *p, uint32_t i
 /* The value of a label in a set; "" where it has none. */
 struct ap_str ap_profile_label_value(const struct ap_profile *p, uint32_t set, struct ap_str key);
 
+/* How a mapping is shown: its path's last part; "" where it has none. */
+struct ap_str ap_profile_module(const struct ap_profile *p, uint32_t mapping);
 /* How a frame is shown: the function's name, else "module+0xoffset" with the file's base name.
  * Written to `out` (not NUL-terminated), appended. */
 void ap_profile_frame_name(const struct ap_profile *p, uint32_t frame, struct ap_buf *out);

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Questions about profiles, answered from the ingest buffer, the store, or both as one: a snapshot
+ * of the buffer is taken first, and rows of the store count up to the segment that the snapshot
+ * names, so that each sample counts once however the writer runs meanwhile.
+ *
+ * Times are whole seconds in the store and are treated so everywhere: a sample belongs to a range
+ * if the second it lies in begins within it. Values are in the unit of the type.
+ *
+ * Thread-safe. At most `max_concurrent` questions run at once; a further one waits a moment, then
+ * fails with -EBUSY. Errors of all: -EBUSY, -ETIMEDOUT, -ECANCELED, -ENOMEM (more memory than a
+ * question may take), -E2BIG (more rows or a dearer regular expression than allowed), -EINVAL,
+ * -EIO; `err` says what to do. */
+#ifndef AP_AGGREGATOR_QUERY_QUERY_H
+#define AP_AGGREGATOR_QUERY_QUERY_H
+
+#include <stdatomic.h>
+
+#include "abi/ledger.h"
+#include "aggregator/query/filter.h"
+#include "profile/profile.h"
+#include "profile/top.h"
+#include "profile/tree.h"
+
+struct ap_buffer;
+struct ap_store;
+struct ap_query_engine;
+
+struct ap_query_engine_options {
+	struct ap_store *store;	  /* may be NULL: buffer only */
+	struct ap_buffer *buffer; /* may be NULL: store only */
+	uint32_t max_concurrent;  /* 0 = 4 */
+	uint64_t timeout_ns;	  /* of one question; 0 = 30 s */
+	uint64_t max_memory;	  /* bytes in the engine, per question; 0 = 512 MiB */
+	uint64_t max_dictionary;  /* bytes of stacks and frames kept; 0 = 256 MiB */
+};
+
+int ap_query_engine_new(const struct ap_query_engine_options *o, struct ap_query_engine **ret);
+void ap_query_engine_free(struct ap_query_engine *e); /* no question may be running */
+AP_DEFINE_CLEANUP(query_engine, struct ap_query_engine, ap_query_engine_free)
+
+enum ap_query_source { AP_QUERY_BOTH = 0, AP_QUERY_BUFFER = 1, AP_QUERY_STORE = 2 };
+
+struct ap_query {
+	int64_t from_ms, to_ms; /* Unix milliseconds, half-open */
+	const struct ap_profile_type *type;
+	const struct ap_filter *filter; /* NULL: everything; used by one thread at a time */
+	uint32_t max_nodes;		/* 0 = AP_TREE_NODES_DEFAULT */
+	enum ap_query_source source;
+	const atomic_bool *cancel; /* may be NULL */
+};
+
+/* What an answer rests on. */
+struct ap_coverage {
+	uint32_t hosts_reporting; /* with a batch in the range (that the filter's host allows) */
+	uint32_t hosts_expected;  /* the same; callers that know of silent ones raise it */
+	uint64_t samples;	  /* periods or events */
+	uint64_t reasons[AP_REASONS_MAX]; /* those, by why their stacks end */
+	double complete_share;		  /* AP_REASON_OK and KERNEL_ONLY, 0..1; -1: no samples */
+	uint64_t lost;			  /* periods lost in the range, all hosts and stages */
+	const char *truncated;		  /* what a limit cut: "rows", "values"; NULL: nothing */
+	uint64_t cut;			  /* how much of it */
+};
+
+int ap_query_flamegraph(struct ap_query_engine *e, const struct ap_query *q,
+			struct ap_tree **ret_tree, struct ap_coverage *ret_cov,
+			struct ap_error *err);
+
+/* Side 0 of the tree is `a`, side 1 is `b`, which must have a's unit. `ret_top` (may be NULL): the
+ * `limit` functions that changed most. */
+int ap_query_diff(struct ap_query_engine *e, const struct ap_query *a, const struct ap_query *b,
+		  uint32_t limit, struct ap_tree **ret_tree, struct ap_top **ret_top,
+		  struct ap_coverage ret_cov[2], struct ap_error *err);
+
+/* limit 0 = all. */
+int ap_query_top(struct ap_query_engine *e, const struct ap_query *q, enum ap_top_sort sort,
+		 uint32_t limit, struct ap_top **ret_top, struct ap_coverage *ret_cov,
+		 struct ap_error *err);
+
+/* Samples as a profile to export: one row per (service, host, comm, stack), at most `max_rows` (0 =
+ * 1,000,000), the largest by count; the rest is told by the coverage as "rows". */
+int ap_query_profile(struct ap_query_engine *e, const struct ap_query *q, uint32_t max_rows,
+		     struct ap_profile **ret, struct ap_coverage *ret_cov, struct ap_error *err);
+
+/* Values over time. */
+#define AP_SERIES_NONE UINT64_MAX /* no host reported in that step: a gap, not a zero */
+
+struct ap_series_row {
+	struct ap_str value;	/* of the label; "" for the one series without a label */
+	const uint64_t *values; /* one a step */
+	uint64_t total;
+};
+struct ap_series {
+	int64_t from_ms, to_ms; /* aligned outwards to the step */
+	int64_t step_ms;
+	uint32_t n_steps;
+	struct ap_series_row *rows; /* by total descending, then value */
+	uint32_t n_rows;
+	struct ap_series_row other; /* the sum of the rest */
+	uint32_t n_other;	    /* how many that are; 0: values is NULL */
+	struct ap_arena arena;
+};
+enum { AP_SERIES_STEPS_MAX = 11000 };
+
+/* `label` empty: one series. `step_ms` a multiple of 1000; 0 = about 300 steps of a round length.
+ * -EINVAL for more than AP_SERIES_STEPS_MAX steps. `top`: series of their own, 0 = 10. */
+int ap_query_series(struct ap_query_engine *e, const struct ap_query *q, struct ap_str label,
+		    int64_t step_ms, uint32_t top, struct ap_series **ret,
+		    struct ap_coverage *ret_cov, struct ap_error *err);
+void ap_series_free(struct ap_series *s);
+AP_DEFINE_CLEANUP(series, struct ap_series, ap_series_free)
+
+/* The services of a range, beside the same length of time right before and the same range 24 hours
+ * earlier. */
+struct ap_riser {
+	struct ap_str function, module;
+	uint64_t value, previous_value; /* self */
+};
+struct ap_service {
+	struct ap_str service;
+	uint64_t value, samples, complete; /* complete: samples whose stacks are */
+	uint32_t hosts;
+	bool has_previous, has_previous_day; /* false: no host reported then */
+	uint64_t previous_value, previous_day_value;
+	bool has_riser;	       /* a function whose self value grew, against the previous range */
+	struct ap_riser riser; /* by how much it grew */
+};
+struct ap_services {
+	struct ap_service *rows; /* by value descending, then name; those of the range only */
+	uint32_t n;
+	uint64_t total;
+	int64_t previous_from_ms, previous_to_ms;
+	struct ap_arena arena;
+};
+int ap_query_services(struct ap_query_engine *e, const struct ap_query *q, struct ap_services **ret,
+		      struct ap_coverage *ret_cov, struct ap_error *err);
+void ap_services_free(struct ap_services *s);
+AP_DEFINE_CLEANUP(services, struct ap_services, ap_services_free)
+
+/* Label names in use (sorted, own columns first), or the values of one (by samples descending). */
+struct ap_label_value {
+	struct ap_str value;
+	uint64_t samples;
+};
+struct ap_label_values {
+	struct ap_label_value *rows;
+	uint32_t n;
+	struct ap_arena arena;
+};
+int ap_query_label_names(struct ap_query_engine *e, const struct ap_query *q,
+			 struct ap_label_values **ret, struct ap_coverage *ret_cov,
+			 struct ap_error *err);
+/* At most `limit` (0 = 1000); the rest is told by the coverage as "values". */
+int ap_query_label_values(struct ap_query_engine *e, const struct ap_query *q, struct ap_str label,
+			  uint32_t limit, struct ap_label_values **ret, struct ap_coverage *ret_cov,
+			  struct ap_error *err);
+void ap_label_values_free(struct ap_label_values *v);
+AP_DEFINE_CLEANUP(label_values, struct ap_label_values, ap_label_values_free)
+
+/* Which events have samples in the range: bit (1 << enum ap_event). The query's type is ignored. */
+int ap_query_events(struct ap_query_engine *e, const struct ap_query *q, uint32_t *ret_events,
+		    struct ap_error *err);
+
+/* What the store knows of each agent's past: sums over all that is kept since `from_ms`, for the
+ * agents' registry to begin with after a restart. */
+struct ap_agent_history {
+	struct ap_str agent, host; /* valid during the call */
+	int64_t first_seen_ms, last_seen_ms;
+	uint64_t epoch, samples; /* the highest epoch; periods */
+	struct ap_ledger ledger;
+};
+int ap_query_agents(struct ap_query_engine *e, int64_t from_ms,
+		    int (*fn)(void *ctx, const struct ap_agent_history *h), void *ctx,
+		    struct ap_error *err);
+
+#endif

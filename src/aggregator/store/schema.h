@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tables: one source for CREATE TABLE, for the blocks that the writer fills and for the names
+ * that queries use.
+ *
+ *	samples  a row per (second, event, label set, stack) of a batch
+ *	stacks   a stack's frame ids, outermost first, and why it ends
+ *	frames   what a frame is called, and where it is
+ *	ledger   what each batch reported: losses, stacks by reason; a batch has at least one row
+ *	meta     the schema's version
+ *
+ * All tables are partitioned by UTC day, and stacks and frames are stored again for each day that
+ * uses them: dropping a day is dropping its partition everywhere, and no row is left without its
+ * names. Ids are content hashes, so a row stored twice is harmless. */
+#ifndef AP_AGGREGATOR_STORE_SCHEMA_H
+#define AP_AGGREGATOR_STORE_SCHEMA_H
+
+#include "aggregator/store/store.h"
+
+enum { AP_SCHEMA_VERSION = 1 };
+
+/* Labels with a column of their own, in this order in every place; others are user labels. */
+enum ap_schema_label {
+	AP_LABEL_SERVICE,
+	AP_LABEL_HOST,
+	AP_LABEL_AGENT,
+	AP_LABEL_PID,
+	AP_LABEL_COMM,
+	AP_LABEL_THREAD,
+	AP_LABEL_CONTAINER,
+	AP_LABEL_NAMESPACE,
+	AP_LABEL_POD,
+	AP_LABEL_UNIT,
+	AP_LABEL_BUILD,
+	AP_LABEL_VERSION,
+	AP_LABEL_COLUMNS,
+};
+extern const char *const ap_schema_labels[AP_LABEL_COLUMNS];
+/* enum ap_schema_label, or -1: a user's own label. */
+int ap_schema_label_find(struct ap_str name);
+
+/* Columns of the blocks. */
+enum ap_samples_column {
+	AP_SAMPLES_TIME,
+	AP_SAMPLES_EVENT,
+	AP_SAMPLES_LABEL, /* the first of AP_LABEL_COLUMNS */
+	AP_SAMPLES_LABEL_KEYS = AP_SAMPLES_LABEL + AP_LABEL_COLUMNS,
+	AP_SAMPLES_LABEL_VALUES,
+	AP_SAMPLES_STACK,
+	AP_SAMPLES_COUNT,
+	AP_SAMPLES_VALUE,
+	AP_SAMPLES_SEGMENT,
+	AP_SAMPLES_COLUMNS,
+};
+enum ap_stacks_column {
+	AP_STACKS_DAY,
+	AP_STACKS_ID,
+	AP_STACKS_FRAMES,
+	AP_STACKS_REASON,
+	AP_STACKS_COLUMNS,
+};
+enum ap_frames_column {
+	AP_FRAMES_DAY,
+	AP_FRAMES_ID,
+	AP_FRAMES_FUNCTION,
+	AP_FRAMES_SYSTEM_NAME,
+	AP_FRAMES_FILE,
+	AP_FRAMES_START_LINE,
+	AP_FRAMES_LINE,
+	AP_FRAMES_MODULE,
+	AP_FRAMES_BUILD_ID,
+	AP_FRAMES_OFFSET,
+	AP_FRAMES_INLINE_INDEX,
+	AP_FRAMES_KIND,
+	AP_FRAMES_COLUMNS,
+};
+enum ap_ledger_column {
+	AP_LEDGER_COL_TIME,  /* the batch's start */
+	AP_LEDGER_COL_UNTIL, /* and end, rounded up; half-open */
+	AP_LEDGER_COL_AGENT,
+	AP_LEDGER_COL_HOST,
+	AP_LEDGER_COL_EPOCH,
+	AP_LEDGER_COL_SEQUENCE,
+	AP_LEDGER_COL_KIND, /* enum ap_ledger_row */
+	AP_LEDGER_COL_ID,   /* AP_LEDGER or AP_REASON number */
+	AP_LEDGER_COL_COUNT,
+	AP_LEDGER_COL_SEGMENT,
+	AP_LEDGER_COLUMNS,
+};
+/* Kinds of rows in `ledger`. */
+enum ap_ledger_row {
+	AP_LEDGER_ROW_LOSS = 0,	  /* an entry of the loss ledger, a delta */
+	AP_LEDGER_ROW_REASON = 1, /* stacks by reason, periods */
+	AP_LEDGER_ROW_BATCH = 2,  /* the batch itself: its samples, in periods; id 0 */
+};
+
+struct ap_schema_table {
+	const char *name;
+	const struct ap_native_spec *columns;
+	uint32_t n_columns;
+};
+extern const struct ap_schema_table ap_schema_samples, ap_schema_stacks, ap_schema_frames,
+	ap_schema_ledger;
+
+/* Creates what is missing and checks the version; see ap_store_open() for errors. */
+int ap_schema_apply(struct ap_store *s, struct ap_error *err);
+
+#endif
