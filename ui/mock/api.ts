@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Answers of the made-up fleet, in the shapes of the server. */
+import type {
+  AgentsAnswer, Coverage, DiffAnswer, FlameAnswer, FlameNodes, LabelValuesAnswer, LedgerAnswer, SeriesAnswer, ServicesAnswer, TopAnswer,
+} from "../src/api/model";
+import { parseFilter } from "../src/state/filter";
+import { resolveTime } from "../src/state/time";
+import { FREQUENCY, HISTORY_MS, HOSTS, SERVICES, loadAt, type Frame, type MockService } from "./data";
+
+export class BadRequest extends Error {
+  constructor(readonly field: string, message: string) {
+    super(message);
+  }
+}
+
+interface Selection {
+  from: number;
+  to: number;
+  type: string;
+  filter: string;
+  services: { service: MockService; hosts: string[] }[];
+}
+
+const REASONS = { ok: 0.968, no_table: 0.012, kernel_only: 0.014, no_frame_pointer: 0.006 };
+
+function test(op: string, pattern: string, value: string): boolean {
+  const equal = op.endsWith("~") ? new RegExp(`^(?:${pattern})$`).test(value) : value === pattern;
+  return op.startsWith("!") ? !equal : equal;
+}
+
+export function select(q: URLSearchParams, prefix = ""): Selection {
+  const now = Date.now();
+  const from = resolveTime(q.get(prefix + "from") ?? "now-1h", now);
+  const to = resolveTime(q.get(prefix + "to") ?? "now", now);
+  if (from === null) throw new BadRequest(prefix + "from", "not a time: use Unix milliseconds, now, now-1h or RFC 3339");
+  if (to === null || to <= from) throw new BadRequest(prefix + "to", "the end must lie after the start");
+  const filter = q.get(prefix + "filter") ?? "";
+  const matchers = parseFilter(filter);
+  if (matchers === null) throw new BadRequest(prefix + "filter", "expected {label=\"value\"}");
+  const services = SERVICES.map((service) => ({
+    service,
+    hosts: service.hosts.filter((host) =>
+      matchers.every((m) =>
+        m.label === "host" ? test(m.op, m.value, host) : m.label === "service" ? test(m.op, m.value, service.name) : m.op.startsWith("!"),
+      ),
+    ),
+  })).filter((s) => s.hosts.length > 0);
+  return { from, to, type: q.get(prefix + "type") ?? "cpu:nanoseconds", filter, services };
+}
+
+/** CPU nanoseconds of a service in a range; 0 before the history begins. */
+function cpu(service: MockService, hosts: number, from: number, to: number): number {
+  const begin = Math.max(from, Date.now() - HISTORY_MS);
+  if (to <= begin) return 0;
+  let load = 0;
+  const steps = 24;
+  for (let k = 0; k < steps; k++) load += loadAt(service.name, begin + ((to - begin) * (k + 0.5)) / steps);
+  return Math.round((service.cores * hosts * (load / steps) * (to - begin) * 1e6) / service.hosts.length);
+}
+
+function scale(type: string, ns: number): number {
+  return type === "cpu:nanoseconds" ? ns : Math.round((ns / 1e9) * FREQUENCY);
+}
+
+function coverage(s: Selection, cut: Coverage["truncated"] = null): Coverage {
+  const ns = s.services.reduce((sum, x) => sum + cpu(x.service, x.hosts.length, s.from, s.to), 0);
+  const samples = scale("cpu:samples", ns);
+  const reasons = Object.fromEntries(Object.entries(REASONS).map(([k, v]) => [k, Math.round(samples * v)]));
+  const hosts = new Set(s.services.flatMap((x) => x.hosts)).size;
+  return {
+    hosts_reporting: samples > 0 ? hosts : 0,
+    hosts_expected: HOSTS.length,
+    samples,
+    complete_share: samples > 0 ? 0.982 : null,
+    lost: Math.round(samples * 0.0003),
+    truncated: cut,
+    reasons,
+  };
+}
+
+interface Node {
+  frame: Frame;
+  total: number;
+  self: number;
+  totalA: number;
+  selfA: number;
+  children: Map<string, Node>;
+}
+
+const newNode = (frame: Frame): Node => ({ frame, total: 0, self: 0, totalA: 0, selfA: 0, children: new Map() });
+
+function addSelection(root: Node, s: Selection, side: "a" | "b"): void {
+  const middle = (s.from + s.to) / 2;
+  for (const { service, hosts } of s.services) {
+    const ns = scale(s.type, cpu(service, hosts.length, s.from, s.to));
+    for (const stack of service.stacks) {
+      const drift = 1 + 0.5 * Math.sin(middle / 5_000_000 + stack.phase * 20);
+      const value = Math.round(ns * stack.weight * drift);
+      let at = root;
+      for (const frame of [null, ...stack.frames]) {
+        if (side === "a") at.totalA += value;
+        else at.total += value;
+        if (frame === null) continue;
+        const key = frame.module + "\0" + frame.function;
+        let next = at.children.get(key);
+        if (!next) at.children.set(key, (next = newNode(frame)));
+        at = next;
+      }
+      if (side === "a") { at.totalA += value; at.selfA += value; }
+      else { at.total += value; at.self += value; }
+    }
+  }
+}
+
+function columns(root: Node): { nodes: FlameNodes & { total_a: number[]; self_a: number[] }; strings: string[] } {
+  const strings = [""];
+  const ids = new Map([["", 0]]);
+  const id = (text: string): number => {
+    let found = ids.get(text);
+    if (found === undefined) ids.set(text, (found = strings.push(text) - 1));
+    return found;
+  };
+  const nodes: FlameNodes & { total_a: number[]; self_a: number[] } = {
+    depth: [], name: [], module: [], kind: [], total: [], self: [], total_a: [], self_a: [],
+  };
+  const walk = (node: Node, depth: number): void => {
+    nodes.depth.push(depth);
+    nodes.name.push(id(node.frame.function));
+    nodes.module.push(id(node.frame.module));
+    nodes.kind.push(node.frame.kind);
+    nodes.total.push(node.total);
+    nodes.self.push(node.self);
+    nodes.total_a.push(node.totalA);
+    nodes.self_a.push(node.selfA);
+    const children = [...node.children.values()].sort((x, y) => y.total + y.totalA - x.total - x.totalA);
+    for (const child of children) walk(child, depth + 1);
+  };
+  walk(root, 0);
+  return { nodes, strings };
+}
+
+const ROOT: Frame = { function: "all", module: "", kind: 0 };
+const unitOf = (type: string): string => type.split(":")[1]!;
+
+export function flamegraph(q: URLSearchParams): FlameAnswer {
+  const s = select(q);
+  const root = newNode(ROOT);
+  addSelection(root, s, "b");
+  const { nodes, strings } = columns(root);
+  const { total_a: _a, self_a: _b, ...plain } = nodes;
+  return { type: s.type, unit: unitOf(s.type), from: s.from, to: s.to, total: root.total, nodes: plain, strings, folded_nodes: 12, folded_total: Math.round(root.total / 4000), coverage: coverage(s) };
+}
+
+interface Sums { function: string; module: string; kind: number; self: number; total: number; selfA: number; totalA: number }
+
+function functions(root: Node): Sums[] {
+  const rows = new Map<string, Sums>();
+  const walk = (node: Node, above: Set<string>): void => {
+    const key = node.frame.module + "\0" + node.frame.function;
+    let row = rows.get(key);
+    if (!row) rows.set(key, (row = { ...node.frame, self: 0, total: 0, selfA: 0, totalA: 0 }));
+    row.self += node.self;
+    row.selfA += node.selfA;
+    if (!above.has(key)) {
+      row.total += node.total;
+      row.totalA += node.totalA;
+    }
+    for (const child of node.children.values()) walk(child, new Set([...above, key]));
+  };
+  for (const child of root.children.values()) walk(child, new Set());
+  return [...rows.values()];
+}
+
+export function top(q: URLSearchParams): TopAnswer {
+  const s = select(q);
+  const root = newNode(ROOT);
+  addSelection(root, s, "b");
+  const by = q.get("sort") === "total" ? "total" : "self";
+  const limit = Number(q.get("limit") ?? 100);
+  const rows = functions(root).sort((x, y) => y[by] - x[by]);
+  return {
+    functions: rows.slice(0, limit).map(({ function: f, module, kind, self, total }) => ({ function: f, module, kind, self, total, file: kind === 0 && f.includes(".") ? `${f.split(/[.(]/)[0]}.go` : null, line: kind === 0 && f.includes(".") ? 42 : null })),
+    total: root.total,
+    unit: unitOf(s.type),
+    coverage: coverage(s, rows.length > limit ? { what: "functions", cut: rows.length - limit } : null),
+  };
+}
+
+export function diff(q: URLSearchParams): DiffAnswer {
+  const a = select(q, "a.");
+  const b = select(q, "b.");
+  const root = newNode(ROOT);
+  addSelection(root, a, "a");
+  addSelection(root, b, "b");
+  const rows = functions(root).map((r) => ({ function: r.function, module: r.module, self_a: r.selfA, self_b: r.self, total_a: r.totalA, total_b: r.total }));
+  const side = (s: Selection, total: number): DiffAnswer["a"] => ({ from: s.from, to: s.to, filter: s.filter, total, coverage: coverage(s) });
+  return { unit: unitOf(a.type), a: side(a, root.totalA), b: side(b, root.total), ...columns(root), functions: rows.slice(0, 200), folded_nodes: 0 };
+}
+
+export function services(q: URLSearchParams): ServicesAnswer {
+  const s = select(q);
+  const length = s.to - s.from;
+  const rows = s.services.map(({ service, hosts }) => {
+    const value = scale(s.type, cpu(service, hosts.length, s.from, s.to));
+    const hasDay = s.to - 86_400_000 > Date.now() - HISTORY_MS;
+    const previous = Math.round(value / service.trend);
+    const leaf = service.stacks[0]!.frames.at(-1)!;
+    return {
+      service: service.name, value, samples: Math.round((value / 1e9) * FREQUENCY), share: 0, hosts: hosts.length, complete_share: service.complete,
+      previous_value: s.from - length < Date.now() - HISTORY_MS ? null : previous,
+      previous_day_value: hasDay ? previous : null,
+      largest_riser: service.trend > 1 ? { function: leaf.function, module: leaf.module, value: value * 0.3, previous_value: previous * 0.2 } : null,
+    };
+  }).filter((r) => r.value > 0);
+  const total = rows.reduce((sum, r) => sum + r.value, 0);
+  for (const row of rows) row.share = row.value / total;
+  rows.sort((x, y) => y.value - x.value);
+  return { services: rows, total_value: total, previous: { from: s.from - length, to: s.from }, coverage: coverage(s) };
+}
+
+export function series(q: URLSearchParams): SeriesAnswer {
+  const s = select(q);
+  const units = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200].map((x) => x * 1000);
+  const step = units.find((u) => u >= (s.to - s.from) / 300) ?? 14_400_000;
+  const from = Math.floor(s.from / step) * step;
+  const to = Math.ceil(s.to / step) * step;
+  const times: number[] = [];
+  for (let t = from; t < to; t += step) times.push(t);
+  const begin = Date.now() - HISTORY_MS;
+  const value = (x: Selection["services"][number], t: number): number | null =>
+    t < begin || t % 7_000_000 < 90_000 ? null : Math.round((x.service.cores * x.hosts.length * loadAt(x.service.name, t) * step * 1e6) / x.service.hosts.length);
+  const all = q.get("by") === "service"
+    ? s.services.map((x) => ({ value: x.service.name, values: times.map((t) => value(x, t)) }))
+    : [{ value: "", values: times.map((t) => s.services.reduce<number | null>((sum, x) => { const v = value(x, t); return v === null ? sum : (sum ?? 0) + v; }, null)) }];
+  const withTotals = all.map((x) => ({ ...x, total: x.values.reduce<number>((sum, v) => sum + (v ?? 0), 0) })).sort((x, y) => y.total - x.total);
+  return { step_ms: step, from, to, times, series: withTotals, other: null, unit: "nanoseconds", coverage: coverage(s) };
+}
+
+export function labelValues(q: URLSearchParams): LabelValuesAnswer {
+  const s = select(q);
+  const label = q.get("label") ?? "";
+  const names = label === "host" ? HOSTS : label === "service" ? s.services.map((x) => x.service.name) : ["example"];
+  return { label, values: names.map((value, i) => ({ value, samples: 5000 - i * 311 })), coverage: coverage(s) };
+}
+
+export function agents(): AgentsAnswer {
+  const now = Date.now();
+  const agent = (host: string, i: number): AgentsAnswer["agents"][number] => ({
+    id: `0f3c9a5e-7d1b-4b52-9c11-0000000000${i}0`, host, version: "0.1.0", kernel: i === 2 ? "5.15.0-91-generic" : "6.18.2-amd64", arch: "x86_64", cpus: i === 2 ? 16 : 8,
+    state: i === 2 ? "stale" : "ok", first_seen: now - 9e8, last_seen: now - (i === 2 ? 94_000 : 3_000), epoch: 3 + i, modes: ["cpu"], frequency_hz: FREQUENCY,
+    queued_batches: i === 2 ? 4 : 0,
+    cost: { cpu_user_ns: 1.3e11, cpu_bpf_ns: i === 2 ? null : 4.1e10, cpu_share: 0.0009 + i * 0.0004, rss_bytes: 31e6 + i * 2e6, map_bytes: 12e6 },
+    samples: 1_200_000 - i * 210_000, complete_share: 0.992 - i * 0.04, reasons: { ok: 990_000, no_table: 8_000 - i * 100, kernel_only: 12_000 }, lost: i === 2 ? 1_240 : 0,
+  });
+  return { agents: HOSTS.map(agent), hosts_expected: 3, install_command: "aperture-agent --server 127.0.0.1:50051" };
+}
+
+export function ledger(q: URLSearchParams): LedgerAnswer {
+  const scaleBy = q.get("agent") ? 1 : 3;
+  const n = (x: number): number => x * scaleBy;
+  const stage = (name: string, input: [string, string, number], out: [string, string, number], losses: [string, string, number][]): LedgerAnswer["stages"][number] => ({
+    stage: name, in: { name: input[0], text: input[1], count: n(input[2]) }, out: { name: out[0], text: out[1], count: n(out[2]) },
+    losses: losses.map(([lossName, text, c]) => ({ name: lossName, text, count: n(c) })),
+    balance: n(input[2] - out[2] - losses.reduce((sum, l) => sum + l[2], 0)),
+  });
+  return {
+    stages: [
+      stage("sample", ["elapsed", "sampling periods by the counters' own value", 2_851_200], ["delivered", "periods written to the ring buffer", 1_204_118], [["not_run", "the BPF program did not run", 12], ["idle", "the CPU was idle", 1_646_870], ["filtered", "another process than those asked for", 0], ["ringbuf_full", "the ring buffer had no room", 200]]),
+      stage("reader", ["in", "periods read from the ring buffer", 1_204_118], ["out", "periods added to the aggregation table", 1_204_118], [["malformed", "a record that could not be parsed", 0], ["table_full", "the aggregation table was full", 0]]),
+      stage("batch", ["in", "periods taken from the aggregation table", 1_203_900], ["out", "periods in finished batches", 1_203_900], [["encode", "the batch could not be encoded", 0]]),
+      stage("push", ["in", "periods in batches handed to the pusher", 1_203_900], ["acknowledged", "periods the aggregator acknowledged", 1_202_100], [["queue_full", "the queue was full: oldest batch dropped", 800]]),
+      stage("ingest", ["in", "periods in decoded batches", 1_202_100], ["accepted", "periods accepted into the buffer", 1_202_100], [["invalid", "a batch that failed validation", 0], ["too_old", "older than the retention", 0]]),
+      stage("store", ["in", "periods handed to the store writer", 1_202_100], ["stored", "periods in the store", 1_202_100], [["failed", "an insert failed: kept in the buffer and retried", 0]]),
+    ],
+    reasons: [
+      { name: "ok", text: "the stack reaches its outermost frame", count: n(1_180_000) },
+      { name: "kernel_only", text: "a kernel thread: there is no user stack", count: n(17_100) },
+      { name: "no_table", text: "no unwind table for the file yet; walked by frame pointers", count: n(14_100) },
+      { name: "no_frame_pointer", text: "frame pointers ended before the outermost frame", count: n(7_010) },
+    ],
+    coverage: coverage(select(new URLSearchParams())),
+  };
+}

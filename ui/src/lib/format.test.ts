@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it } from "vitest";
+import { ago, bytes, compact, cores, duration, percent, signedPercent, significant, span } from "./format";
+
+describe("format", () => {
+  it("keeps three digits without exponents", () => {
+    expect([0, 0.0004, 0.0123, 1.234, 12.34, 123.4, 12345].map(significant)).toEqual([
+      "0", "0.00040", "0.012", "1.23", "12.3", "123", "12,345",
+    ]);
+  });
+
+  it("gives CPU time over a range in cores", () => {
+    expect(cores(90e9, 60_000)).toBe("1.50");
+    expect(cores(0, 60_000)).toBe("0");
+  });
+
+  it("never rounds something to nothing, nor a part to the whole", () => {
+    expect(percent(0)).toBe("0 %");
+    expect(percent(0.0000001)).toBe("<0.01 %");
+    expect(percent(0.99999)).toBe(">99.99 %");
+    expect(percent(0.9996)).toBe("99.96 %");
+    expect(percent(1)).toBe("100 %");
+    expect(percent(0.1234)).toBe("12.3 %");
+  });
+
+  it("signs changes and names large ones as factors", () => {
+    expect(signedPercent(0.25)).toBe("+25.0 %");
+    expect(signedPercent(-0.5)).toBe("−50.0 %");
+    expect(signedPercent(11)).toBe("×12.0");
+  });
+
+  it("picks units", () => {
+    expect([5, 5e3, 5e6, 5e9, 300e9, 7200e9].map(duration)).toEqual([
+      "5 ns", "5.00 µs", "5.00 ms", "5.00 s", "5.00 min", "2.00 h",
+    ]);
+    expect(bytes(3 * 2 ** 20)).toBe("3.00 MiB");
+    expect(compact(12_345)).toBe("12.3k");
+    expect(compact(9_999)).toBe("9,999");
+    expect(span(90_000)).toBe("1.50 min");
+    expect(ago(1000, 1500)).toBe("just now");
+  });
+});
