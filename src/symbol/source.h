@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One ELF file, opened and ready to be asked: the only place that speaks to blazesym.
+ *
+ * blazesym follows what a file says about other files, opens those without asking what they are,
+ * and keeps all that it ever parsed. So it sees only regular files that have been looked at, reads
+ * DWARF of files that point elsewhere only where they lie in a debug directory, and each source
+ * has an instance of its own, which goes when the source does.
+ */
+#ifndef AP_SYMBOL_SOURCE_H
+#define AP_SYMBOL_SOURCE_H
+
+#include "symbol/answers.h"
+
+struct ap_source;
+
+struct ap_source_opts {
+	char **debug_dirs; /* NULL-terminated */
+	uint64_t max_debug_info;
+	bool no_debug_info;
+};
+
+/* `path` "[vdso]" is this process's own. -ENOEXEC: not an ELF file that can be read; -ENODATA:
+ * one without symbols; -EINVAL: not a regular file; or -errno of opening. */
+int ap_source_open(const struct ap_source_opts *opts, const char *path, struct ap_source **ret);
+void ap_source_free(struct ap_source *s);
+AP_DEFINE_CLEANUP(source, struct ap_source, ap_source_free)
+size_t ap_source_bytes(const struct ap_source *s); /* an estimate of what it holds */
+
+/* Puts an answer for each of `addrs`. 0 or -ENOMEM. */
+int ap_source_find(struct ap_source *s, const uint64_t *addrs, size_t n, struct ap_answers *a);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "symbol/kallsyms.h"
+
+#include <unistd.h>
+
+#include "../test.h"
+#include "base/io.h"
+
+static int read_text(const char *text, struct ap_kallsyms **ret)
+{
+	char path[] = "/tmp/aperture-kallsyms-XXXXXX";
+	int fd = mkstemp(path), err;
+
+	assert_true(fd >= 0);
+	assert_int_equal(ap_write_all(fd, text, strlen(text)), 0);
+	close(fd);
+	err = ap_kallsyms_read(path, ret);
+	unlink(path);
+	return err;
+}
+
+static void check(const struct ap_kallsyms *k, uint64_t addr, const char *want)
+{
+	_cleanup_buf_ struct ap_buf b = {0};
+	int err = ap_kallsyms_find(k, addr, &b);
+
+	assert_int_equal(err, want ? 0 : -ENOENT);
+	if (want) {
+		ap_buf_byte(&b, 0);
+		assert_string_equal(b.p, want);
+	}
+}
+
+static void names_functions_and_modules(void **state)
+{
+	_cleanup_(ap_cleanup_kallsyms) struct ap_kallsyms *k = NULL;
+
+	assert_int_equal(read_text("ffffffff81000100 t local\n"
+				   "ffffffff81000000 T __alias\n"
+				   "ffffffff81000000 T start\n"
+				   "ffffffff81000000 t also\n"
+				   "ffffffff81000200 D data\n"
+				   "ffffffff81000240 d more\n"
+				   "ffffffffc0000000 t read_block\t[ext4]\n"
+				   "ffffffffc0000100 b state\t[ext4]\n"
+				   "ffffffffc0009000 t bpf_prog_6deef7357e7b4530\t[bpf]\n"
+				   "not a line\n\n",
+				   &k),
+			 0);
+	check(k, 0xffffffff80ffffff, NULL);
+	check(k, 0xffffffff81000000, "start");
+	check(k, 0xffffffff810000ff, "start");
+	check(k, 0xffffffff81000100, "local");
+	check(k, 0xffffffff81000200, NULL);
+	check(k, 0xffffffff81000250, NULL);
+	check(k, 0xffffffffc0000080, "read_block [ext4]");
+	check(k, 0xffffffffc0000180, NULL);
+	check(k, 0xffffffffc0009010, "bpf_prog_6deef7357e7b4530 [bpf]");
+	check(k, 0xffffffffd0000000, NULL);
+}
+
+static void hidden_addresses_are_told_from_none(void **state)
+{
+	struct ap_kallsyms *k = NULL;
+
+	assert_int_equal(read_text("0000000000000000 T start\n0000000000000000 t x\t[m]\n", &k),
+			 -EACCES);
+	assert_null(k);
+	assert_int_equal(ap_kallsyms_read("/nonexistent", &k), -ENOENT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_functions_and_modules),
+		cmocka_unit_test(hidden_addresses_are_told_from_none),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
