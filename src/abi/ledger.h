@@ -3,6 +3,7 @@
 #ifndef AP_ABI_LEDGER_H
 #define AP_ABI_LEDGER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum ap_ledger_id {
@@ -48,6 +49,12 @@ static inline uint64_t ap_ledger_get(const struct ap_ledger *l, enum ap_ledger_i
 /* All entries in the order of abi/errors.def, and how many (src/profile/reason.c). */
 extern const struct ap_ledger_entry ap_ledger_entries[];
 extern const uint32_t ap_ledger_entry_count;
+
+/* Whether an entry is a loss of what the user asked for: not CPU time that was idle or filtered
+ * away, nor a batch that is kept and sent again or was here before. */
+bool ap_ledger_is_lost(enum ap_ledger_id id);
+/* The sum of those. */
+uint64_t ap_ledger_lost(const struct ap_ledger *l);
 
 /* The name and text of an enum ap_reason; "unknown" for a number not in the list. */
 const char *ap_reason_name(uint32_t reason);

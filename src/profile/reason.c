@@ -27,3 +27,33 @@ const char *ap_reason_text(uint32_t reason)
 {
 	return reason < AP_ARRAY_SIZE(reasons) ? reasons[reason].text : "unknown";
 }
+
+bool ap_ledger_is_lost(enum ap_ledger_id id)
+{
+	switch (id) {
+	case AP_LEDGER_SAMPLE_IDLE:
+	case AP_LEDGER_SAMPLE_FILTERED:
+	case AP_LEDGER_INGEST_DUPLICATE:
+	case AP_LEDGER_INGEST_BACKPRESSURE:
+	case AP_LEDGER_STORE_FAILED:
+		return false;
+	default:
+		break;
+	}
+	for (uint32_t i = 0; i < ap_ledger_entry_count; i++) {
+		if (ap_ledger_entries[i].id == id)
+			return ap_ledger_entries[i].kind == AP_LEDGER_KIND_LOSS;
+	}
+	return false;
+}
+
+uint64_t ap_ledger_lost(const struct ap_ledger *l)
+{
+	uint64_t lost = 0;
+
+	for (uint32_t i = 0; i < ap_ledger_entry_count; i++) {
+		if (ap_ledger_is_lost(ap_ledger_entries[i].id))
+			lost += ap_ledger_get(l, ap_ledger_entries[i].id);
+	}
+	return lost;
+}
