@@ -33,7 +33,7 @@ struct ap_store_limits {
 	const atomic_bool *cancel; /* set from another thread: -ECANCELED; may be NULL */
 };
 
-/* Takes one block of an answer; non-zero ends the query and is returned by it. */
+/* Takes one block of an answer; a negative value ends the query and is returned by it. */
 typedef int (*ap_store_block_fn)(void *ctx, const struct ap_native_view *block);
 
 struct ap_store;
@@ -87,9 +87,9 @@ int ap_store_query(struct ap_store *s, struct ap_str sql, const struct ap_store_
 /* A SELECT of one number: the first value of the first row, 0 where there is no row. */
 int ap_store_query_uint(struct ap_store *s, const char *sql, uint64_t *ret, struct ap_error *err);
 
-/* Where libchdb.so is: `given` if not NULL, $APERTURE_CHDB_LIBRARY, then beside the running
- * program: ../lib/aperture/libchdb.so, then in folders above it deps/chdb/node_modules/… (a build
- * tree). A path to free; -ENOENT with the places looked at in `err`. */
+/* Where libchdb.so is: `given` if not NULL, else beside the running program,
+ * ../lib/aperture/libchdb.so, else in deps/chdb of a folder above it (a build tree). A path to free;
+ * -ENOENT. */
 int ap_store_find_library(const char *given, char **ret, struct ap_error *err);
 
 /* Appends `s` as an SQL string literal, quotes included, for any bytes. */
