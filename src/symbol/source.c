@@ -10,7 +10,7 @@
 
 #include "base/io.h"
 #include "symbol/elf_file.h"
-#include "symbol/sigbus.h"
+#include "symbol/guard.h"
 #include "symbol/symbol_table.h"
 
 #define PATH_BYTES   4096
@@ -18,12 +18,13 @@
 #define SOURCE_BYTES (64u << 10)
 
 struct ap_source {
+	const struct ap_source_opts *opts;
 	blaze_symbolizer *blaze;
 	struct ap_elf elf;
 	int fd;
 	char path[32]; /* of fd, under /proc/self/fd */
 	bool debug_info;
-	bool damaged; /* the file shrank while it was read */
+	bool damaged; /* not to be read any more */
 };
 
 static int open_vdso(void)
@@ -64,18 +65,18 @@ static int open_debug_file(const struct ap_source_opts *opts, const struct ap_el
 	return -ENOENT;
 }
 
-static int start_blaze(struct ap_source *s, const struct ap_source_opts *opts)
+static int start_blaze(struct ap_source *s)
 {
 	size_t n = 0;
 	blaze_symbolizer_opts o = {
 		.type_size = sizeof(o),
-		.debug_dirs = (const char *const *)opts->debug_dirs,
+		.debug_dirs = (const char *const *)s->opts->debug_dirs,
 		.code_info = true,
 		.inlined_fns = true,
 		.demangle = true,
 	};
 
-	while (opts->debug_dirs[n])
+	while (s->opts->debug_dirs[n])
 		n++;
 	o.debug_dirs_len = n;
 	s->blaze = blaze_symbolizer_new_opts(&o);
@@ -90,7 +91,7 @@ int ap_source_open(const struct ap_source_opts *opts, const char *path, struct a
 
 	if (!s)
 		return -ENOMEM;
-	ap_sigbus_install();
+	s->opts = opts;
 	s->fd = strcmp(path, "[vdso]") == 0 ? open_vdso() : ap_open_regular(path);
 	if (s->fd < 0)
 		return s->fd;
@@ -110,18 +111,29 @@ int ap_source_open(const struct ap_source_opts *opts, const char *path, struct a
 	if (!s->debug_info && !s->elf.symtab.size && !s->elf.dynsym.size)
 		return -ENODATA;
 	snprintf(s->path, sizeof(s->path), "/proc/self/fd/%d", s->fd);
-	err = start_blaze(s, opts);
+	err = start_blaze(s);
 	if (err == 0)
 		*ret = AP_TAKE_PTR(s);
 	return err;
+}
+
+static void free_guarded(void *blaze)
+{
+	blaze_symbolizer_free(blaze);
+}
+
+static void stop_blaze(struct ap_source *s)
+{
+	if (s->blaze)
+		ap_guard_run(free_guarded, s->blaze);
+	s->blaze = NULL;
 }
 
 void ap_source_free(struct ap_source *s)
 {
 	if (!s)
 		return;
-	if (s->blaze)
-		blaze_symbolizer_free(s->blaze);
+	stop_blaze(s);
 	if (s->fd >= 0)
 		close(s->fd);
 	free(s);
@@ -175,17 +187,39 @@ static int put_symbol(struct ap_answers *a, uint64_t addr, const blaze_sym *sym,
 	return ap_answers_put(a, addr, levels, n);
 }
 
-static const blaze_syms *ask(struct ap_source *s, bool debug_info, const uint64_t *addrs, size_t n)
-{
-	blaze_symbolize_src_elf src = {
-		.type_size = sizeof(src), .path = s->path, .debug_syms = debug_info};
-	const blaze_syms *syms;
+struct question {
+	const struct ap_source *source;
+	const uint64_t *addrs;
+	size_t n;
+	const blaze_syms *ret;
+};
 
-	ap_sigbus_begin();
-	syms = blaze_symbolize_elf_virt_offsets(s->blaze, &src, addrs, n);
-	if (ap_sigbus_end())
-		s->damaged = true;
-	return syms;
+static void ask_guarded(void *arg)
+{
+	struct question *q = arg;
+	blaze_symbolize_src_elf src = {.type_size = sizeof(src),
+				       .path = q->source->path,
+				       .debug_syms = q->source->debug_info};
+
+	q->ret = blaze_symbolize_elf_virt_offsets(q->source->blaze, &src, q->addrs, q->n);
+}
+
+/* NULL: no answer. Where reading the file fails for good, DWARF is given up first, then the file. */
+static const blaze_syms *ask(struct ap_source *s, const uint64_t *addrs, size_t n)
+{
+	struct question q = {s, addrs, n, NULL};
+	int err = s->damaged ? -EFAULT : ap_guard_run(ask_guarded, &q);
+
+	if (err == 0)
+		return q.ret;
+	if (q.ret)
+		blaze_syms_free(q.ret);
+	if (s->damaged)
+		return NULL;
+	stop_blaze(s);
+	s->damaged = !s->debug_info || err != -ECANCELED || start_blaze(s) < 0;
+	s->debug_info = false;
+	return ask(s, addrs, n);
 }
 
 static int put_all(struct ap_source *s, const blaze_syms *syms, const uint64_t *addrs, size_t n,
@@ -214,16 +248,13 @@ static int put_none(const uint64_t *addrs, size_t n, struct ap_answers *a)
 	return err;
 }
 
-/* One damaged entry fails the whole question, so it is asked again in halves; and DWARF that
- * cannot be read at all gives way to the symbol table. */
+/* One damaged entry fails the whole question, so it is asked again in halves. */
 static int find_range(struct ap_source *s, const uint64_t *addrs, size_t n, struct ap_answers *a)
 {
-	const blaze_syms *syms = s->damaged ? NULL : ask(s, s->debug_info, addrs, n);
+	const blaze_syms *syms = ask(s, addrs, n);
 	int err;
 
-	if (!syms && s->debug_info && !s->damaged && n == 1)
-		syms = ask(s, false, addrs, n);
-	if (syms && !s->damaged)
+	if (syms)
 		err = put_all(s, syms, addrs, n, a);
 	else if (s->damaged || n == 1)
 		err = put_none(addrs, n, a);

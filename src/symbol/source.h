@@ -19,7 +19,7 @@ struct ap_source_opts {
 	bool no_debug_info;
 };
 
-/* `path` "[vdso]" is this process's own. -ENOEXEC: not an ELF file that can be read; -ENODATA:
+/* `opts` must outlive it. `path` "[vdso]" is this process's own. -ENOEXEC: not an ELF file that can be read; -ENODATA:
  * one without symbols; -EINVAL: not a regular file; or -errno of opening. */
 int ap_source_open(const struct ap_source_opts *opts, const char *path, struct ap_source **ret);
 void ap_source_free(struct ap_source *s);

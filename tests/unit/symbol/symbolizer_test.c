@@ -226,26 +226,6 @@ static void damaged_files_are_survived(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
-/* The owner cuts a file short that is being read. */
-static void a_file_that_shrinks_is_survived(void **state)
-{
-	char path[] = "/tmp/aperture-symbol-XXXXXX";
-	_cleanup_(ap_cleanup_symbolizer) struct ap_symbolizer *s = ap_symbolizer_new(NULL);
-	_cleanup_buf_ struct ap_buf good = {0};
-	const char *fixture = getenv("AP_FIXTURE");
-	int fd = mkstemp(path);
-
-	assert_true(fd >= 0);
-	assert_int_equal(ap_read_file(AT_FDCWD, fixture, 1 << 20, &good), 0);
-	assert_int_equal(ap_write_all(fd, good.p, good.n), 0);
-	assert_int_equal(look(s, path, fixture_address(fixture, "holder")).n, 3);
-	assert_int_equal(ftruncate(fd, 0), 0);
-	assert_int_equal(look(s, path, fixture_address(fixture, "main")).n, 0);
-	assert_int_equal(look(s, path, fixture_address(fixture, "holder")).n, 3);
-	close(fd);
-	unlink(path);
-}
-
 static void names_a_kernel_function(void **state)
 {
 	_cleanup_(ap_cleanup_symbolizer) struct ap_symbolizer *s = ap_symbolizer_new(NULL);
@@ -282,7 +262,6 @@ int main(void)
 		cmocka_unit_test(names_functions_of_the_vdso),
 		cmocka_unit_test(hostile_files_yield_no_symbols),
 		cmocka_unit_test(damaged_files_are_survived),
-		cmocka_unit_test(a_file_that_shrinks_is_survived),
 		cmocka_unit_test(names_a_kernel_function),
 	};
 
