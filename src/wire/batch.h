@@ -55,7 +55,7 @@ int ap_batch_encode(const struct ap_profile *p, const struct ap_batch_meta *meta
 /* What the receiver allows; 0 in a field = its default. */
 struct ap_batch_limits {
 	size_t max_raw;	    /* bytes of a decompressed Batch: 64 MiB */
-	size_t max_memory;  /* bytes of memory while decoding: 4 × max_raw + 16 MiB */
+	size_t max_memory;  /* bytes of memory for all of it: 4 × max_raw + 16 MiB */
 	uint32_t max_depth; /* frames of one stack: 4096 */
 };
 
@@ -93,12 +93,15 @@ struct ap_push_result {
  * status ERROR, code and text in `*result`: -EPROTONOSUPPORT (version), -EBADMSG (malformed),
  * -EINVAL (inconsistent), -EFBIG (over a limit); or -ENOMEM with status BACKPRESSURE. `result` is
  * untouched on success. Texts that are not UTF-8 are repaired with U+FFFD; unknown fields are
- * ignored. Rows keep their order. Thread-safe. */
+ * ignored. Rows keep their order. Thread-safe.
+ *
+ * `ret_periods` (may be NULL) is set on refusal too: the CPU periods that the batch claims, for the
+ * loss ledger; 0 where it could not be parsed so far. */
 int ap_batch_decode(struct ap_str request, const struct ap_batch_limits *limits,
 		    struct ap_profile **ret_profile, struct ap_batch_meta *ret_meta,
-		    struct ap_push_result *result);
+		    uint64_t *ret_periods, struct ap_push_result *result);
 
-/* Appends the bytes of a PushResponse: 0 or -ENOMEM. */
+/* Appends the bytes of a PushResponse (its text must be UTF-8): 0 or -ENOMEM. */
 int ap_push_result_encode(const struct ap_push_result *r, struct ap_buf *out);
 /* 0, -EBADMSG, -ENOMEM. A text that is too long is cut. */
 int ap_push_result_decode(struct ap_str response, struct ap_push_result *ret);

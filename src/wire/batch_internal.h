@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The decoder's own: batch_open.c unwraps the request, batch_meta.c reads what the batch says about
+ * itself, batch_decode.c its dictionaries and rows. */
+#ifndef AP_WIRE_BATCH_INTERNAL_H
+#define AP_WIRE_BATCH_INTERNAL_H
+
+#include "aggregator.pb-c.h"
+#include "base/arena.h"
+#include "wire/batch.h"
+
+struct ap_decoder {
+	struct ap_arena arena; /* everything but the profile */
+	size_t max_raw, max_memory;
+	uint32_t max_depth;
+	struct ap_push_result *result; /* filled by ap_decode_fail() */
+	const Aperture__Aggregator__V1__Batch *batch;
+	struct ap_profile *profile;
+	/* Wire index → id in the profile, for each dictionary; n counts index 0. */
+	struct ap_id_map {
+		uint32_t *ids;
+		size_t n;
+	} strings, mappings, functions, frames, stacks, label_sets;
+	struct ap_buf text; /* scratch for repaired strings */
+};
+
+/* Fills the result with a refusal; returns the errno that ap_batch_decode() documents for `code`. */
+int ap_decode_fail(struct ap_decoder *d, enum ap_push_code code, const char *fmt, ...)
+	AP_PRINTF(3, 4);
+/* Out of memory: not the batch's fault, so the agent may try again. -ENOMEM. */
+int ap_decode_no_memory(struct ap_decoder *d);
+
+/* Unwraps: d->batch is set and lives in the arena. */
+int ap_decode_open(struct ap_decoder *d, struct ap_str request);
+int ap_decode_meta(struct ap_decoder *d, struct ap_batch_meta *ret);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/grpc_glue.h"
+
+#include <grpc/byte_buffer_reader.h>
+#include <grpc/support/log.h>
+
+static void no_log(gpr_log_func_args *args)
+{
+}
+
+void ap_grpc_init(void)
+{
+	gpr_set_log_function(no_log);
+	grpc_init();
+}
+
+grpc_byte_buffer *ap_grpc_message(struct ap_str s)
+{
+	grpc_slice slice = grpc_slice_from_copied_buffer(s.p ? s.p : "", s.n);
+	grpc_byte_buffer *m = grpc_raw_byte_buffer_create(&slice, 1);
+
+	grpc_slice_unref(slice);
+	return m;
+}
+
+int ap_grpc_message_read(grpc_byte_buffer *m, struct ap_buf *out)
+{
+	grpc_byte_buffer_reader reader;
+	grpc_slice slice;
+
+	if (!grpc_byte_buffer_reader_init(&reader, m))
+		return -EBADMSG;
+	ap_buf_reserve(out, grpc_byte_buffer_length(m));
+	while (grpc_byte_buffer_reader_next(&reader, &slice)) {
+		ap_buf_append(out, GRPC_SLICE_START_PTR(slice), GRPC_SLICE_LENGTH(slice));
+		grpc_slice_unref(slice);
+	}
+	grpc_byte_buffer_reader_destroy(&reader);
+	return ap_buf_error(out);
+}
