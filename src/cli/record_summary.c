@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a recording says at its end: where the time went, how far that can be trusted, and how to go
+ * on from here. */
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "cli/record.h"
+#include "profile/top.h"
+
+#define HOTTEST 5
+
+uint64_t ap_record_lost(const struct ap_ledger *l)
+{
+	uint64_t lost = 0;
+
+	for (uint32_t i = 0; i < ap_ledger_entry_count; i++) {
+		const struct ap_ledger_entry *e = &ap_ledger_entries[i];
+
+		if (e->kind == AP_LEDGER_KIND_LOSS && e->id != AP_LEDGER_SAMPLE_IDLE &&
+		    e->id != AP_LEDGER_SAMPLE_FILTERED)
+			lost += ap_ledger_get(l, e->id);
+	}
+	return lost;
+}
+
+static double percent(uint64_t part, uint64_t whole)
+{
+	return whole ? 100.0 * (double)part / (double)whole : 0;
+}
+
+static void headline(const struct ap_recording *r, struct ap_buf *out)
+{
+	uint64_t count = 0, value = 0;
+
+	for (size_t i = 0; i < r->profile->samples.n; i++) {
+		count += r->profile->samples.p[i].count;
+		value += r->profile->samples.p[i].value;
+	}
+	ap_buf_printf(out,
+		      "%.1f s at %" PRIu64 " Hz: %" PRIu64 " samples of %" PRIu64
+		      " processes, %.2f CPU s\n",
+		      (double)(r->stop_ns - r->start_ns) / 1e9, r->set->frequency, count,
+		      ap_profiler_process_count(r->profiler), (double)value / 1e9);
+	if (r->end == AP_RECORD_END_MEMORY)
+		ap_buf_printf(out, "ended early: the profile reached %" PRIu64 " MiB (--memory)\n",
+			      r->set->memory >> 20);
+}
+
+static void hottest(const struct ap_recording *r, struct ap_buf *out)
+{
+	_cleanup_(ap_cleanup_tree_builder) struct ap_tree_builder *b = ap_tree_builder_new();
+	_cleanup_(ap_cleanup_top) struct ap_top *top = NULL;
+	const struct ap_profile_type *type = ap_profile_type_find(AP_STR("cpu:nanoseconds"));
+
+	if (!b || ap_tree_add_profile(b, r->profile, type, 0) < 0 ||
+	    ap_top_build(b, AP_TOP_SELF, HOTTEST, &top) < 0) {
+		ap_buf_puts(out, "no memory for the hottest functions\n");
+		return;
+	}
+	ap_buf_puts(out, "hottest functions (self, of the CPU time sampled):\n");
+	for (uint32_t i = 0; i < top->n && top->rows[i].self[0]; i++) {
+		const struct ap_top_row *row = &top->rows[i];
+
+		ap_buf_printf(out, "  %5.1f %%  %.*s", percent(row->self[0], top->total[0]),
+			      AP_STR_ARG(row->name));
+		if (row->module.n)
+			ap_buf_printf(out, "  (%.*s)", AP_STR_ARG(row->module));
+		ap_buf_byte(out, '\n');
+	}
+}
+
+static void completeness(const struct ap_ledger *l, struct ap_buf *out)
+{
+	uint64_t all = 0, complete = 0;
+	const char *separator = ": ";
+
+	for (uint32_t i = 0; i < AP_REASONS_MAX; i++) {
+		uint64_t n = __atomic_load_n(&l->stacks[i], __ATOMIC_RELAXED);
+
+		all += n;
+		if (i == AP_REASON_OK || i == AP_REASON_KERNEL_ONLY)
+			complete += n;
+	}
+	ap_buf_printf(out, "complete stacks: %.1f %%", percent(complete, all));
+	for (uint32_t i = 0; i < AP_REASONS_MAX; i++) {
+		uint64_t n = __atomic_load_n(&l->stacks[i], __ATOMIC_RELAXED);
+
+		if (n == 0 || i == AP_REASON_OK || i == AP_REASON_KERNEL_ONLY)
+			continue;
+		ap_buf_printf(out, "%s%.1f %% %s", separator, percent(n, all), ap_reason_text(i));
+		separator = "; ";
+	}
+	ap_buf_byte(out, '\n');
+}
+
+static void losses(const struct ap_ledger *l, struct ap_buf *out)
+{
+	uint64_t lost = ap_record_lost(l);
+	const char *separator = ": ";
+
+	if (lost == 0) {
+		ap_buf_puts(out, "lost: none\n");
+		return;
+	}
+	ap_buf_printf(out, "lost: %" PRIu64 " samples", lost);
+	for (uint32_t i = 0; i < ap_ledger_entry_count; i++) {
+		const struct ap_ledger_entry *e = &ap_ledger_entries[i];
+		uint64_t n = ap_ledger_get(l, e->id);
+
+		if (n == 0 || e->kind != AP_LEDGER_KIND_LOSS || e->id == AP_LEDGER_SAMPLE_IDLE ||
+		    e->id == AP_LEDGER_SAMPLE_FILTERED)
+			continue;
+		ap_buf_printf(out, "%s%" PRIu64 " %s (%s)", separator, n, e->name, e->text);
+		separator = ", ";
+	}
+	ap_buf_byte(out, '\n');
+}
+
+static void next_step(const struct ap_recording *r, struct ap_buf *out)
+{
+	const char *path = r->out.path;
+
+	if (strcmp(path, "-") == 0)
+		return;
+	ap_buf_printf(out, "wrote %s (%s, %" PRIu64 " KiB)\n", path,
+		      ap_format_info(r->format)->name, (r->out.bytes + 1023) / 1024);
+	if (r->profile->samples.n == 0)
+		return;
+	if (r->format == AP_FORMAT_PPROF || r->format == AP_FORMAT_JSON)
+		ap_buf_printf(out, "next: aperture report %s\n", path);
+	else if (r->format == AP_FORMAT_SVG || r->format == AP_FORMAT_HTML)
+		ap_buf_printf(out, "next: open %s in a browser\n", path);
+	else if (r->format == AP_FORMAT_SPEEDSCOPE)
+		ap_buf_printf(out, "next: load %s in speedscope\n", path);
+	else
+		ap_buf_puts(out, "next: aperture record -o profile.html for a flame graph\n");
+}
+
+static void no_samples(const struct ap_recording *r, struct ap_buf *out)
+{
+	ap_buf_puts(out, r->target == AP_TARGET_MACHINE
+				 ? "no samples: the machine was idle\n"
+				 : "no samples: what was profiled used no CPU meanwhile, or too "
+				   "little for this rate (-F) and time (-d)\n");
+}
+
+void ap_record_summary(const struct ap_recording *r, struct ap_buf *out)
+{
+	const struct ap_ledger *l = ap_profiler_ledger(r->profiler);
+
+	headline(r, out);
+	if (r->profile->samples.n) {
+		hottest(r, out);
+		completeness(l, out);
+	} else {
+		no_samples(r, out);
+	}
+	losses(l, out);
+	if (r->kernel_names.code)
+		ap_buf_printf(out, "kernel functions are not named: %s\n", r->kernel_names.msg);
+	next_step(r, out);
+}
