@@ -38,17 +38,18 @@ static const struct ap_program program = {
 void ap_doctor_add(struct ap_doctor *d, const char *name, enum ap_finding_status status,
 		   const char *remedy, const char *fmt, ...)
 {
-	struct ap_finding f = {.group = d->group, .name = name, .status = status};
+	struct ap_finding f = {.group = d->group, .status = status};
 	char detail[512];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(detail, sizeof(detail), fmt, ap);
 	va_end(ap);
+	f.name = ap_arena_strdup(&d->arena, ap_str_of(name));
 	f.detail = ap_arena_strdup(&d->arena, ap_str_of(detail));
 	if (remedy)
 		f.remedy = ap_arena_strdup(&d->arena, ap_str_of(remedy));
-	if (f.detail && (f.remedy || !remedy))
+	if (f.name && f.detail && (f.remedy || !remedy))
 		ap_vec_push(&d->findings, f);
 }
 

@@ -57,9 +57,6 @@ void ap_record_wait_command(struct ap_recording *r);
 /* Whether the recording is not to be written any more; for ap_output.cancelled. */
 bool ap_record_aborted(void *recording);
 
-/* Sampling periods lost: every loss but those that were not wanted (idle CPUs, processes that were
- * not asked for). */
-uint64_t ap_record_lost(const struct ap_ledger *l);
 /* What a recording shows at its end, as text for stderr. */
 void ap_record_summary(const struct ap_recording *r, struct ap_buf *out);
 /* The ledger and the profiler's cost as JSON: `--ledger`. */

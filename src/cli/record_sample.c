@@ -104,7 +104,7 @@ static void progress(struct ap_recording *r, uint64_t now, bool end)
 			"\r\033[K%u s  %llu samples  %llu processes  %llu lost  (Ctrl-C ends it)",
 			seconds, (unsigned long long)samples(r),
 			(unsigned long long)ap_profiler_process_count(r->profiler),
-			(unsigned long long)ap_record_lost(ap_profiler_ledger(r->profiler)));
+			(unsigned long long)ap_ledger_lost(ap_profiler_ledger(r->profiler)));
 	}
 	fflush(stderr);
 }

@@ -9,20 +9,6 @@
 
 #define HOTTEST 5
 
-uint64_t ap_record_lost(const struct ap_ledger *l)
-{
-	uint64_t lost = 0;
-
-	for (uint32_t i = 0; i < ap_ledger_entry_count; i++) {
-		const struct ap_ledger_entry *e = &ap_ledger_entries[i];
-
-		if (e->kind == AP_LEDGER_KIND_LOSS && e->id != AP_LEDGER_SAMPLE_IDLE &&
-		    e->id != AP_LEDGER_SAMPLE_FILTERED)
-			lost += ap_ledger_get(l, e->id);
-	}
-	return lost;
-}
-
 static double percent(uint64_t part, uint64_t whole)
 {
 	return whole ? 100.0 * (double)part / (double)whole : 0;
@@ -95,7 +81,7 @@ static void completeness(const struct ap_ledger *l, struct ap_buf *out)
 
 static void losses(const struct ap_ledger *l, struct ap_buf *out)
 {
-	uint64_t lost = ap_record_lost(l);
+	uint64_t lost = ap_ledger_lost(l);
 	const char *separator = ": ";
 
 	if (lost == 0) {
@@ -107,8 +93,7 @@ static void losses(const struct ap_ledger *l, struct ap_buf *out)
 		const struct ap_ledger_entry *e = &ap_ledger_entries[i];
 		uint64_t n = ap_ledger_get(l, e->id);
 
-		if (n == 0 || e->kind != AP_LEDGER_KIND_LOSS || e->id == AP_LEDGER_SAMPLE_IDLE ||
-		    e->id == AP_LEDGER_SAMPLE_FILTERED)
+		if (n == 0 || !ap_ledger_is_lost(e->id))
 			continue;
 		ap_buf_printf(out, "%s%" PRIu64 " %s (%s)", separator, n, e->name, e->text);
 		separator = ", ";
