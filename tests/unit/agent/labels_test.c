@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/labels.h"
+
+#include <unistd.h>
+
+#include "../test.h"
+
+#define ID "3f4a8a1c2b5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f7"
+
+struct row {
+	const char *cgroup, *leader, *exe, *comm;
+	const char *service, *container, *unit;
+};
+
+static const struct row rows[] = {
+	{"0::/system.slice/nginx.service\n", "/usr/sbin/nginx", "/usr/sbin/nginx", "nginx", "nginx",
+	 "", "nginx.service"},
+	{"0::/system.slice/system-postgresql.slice/postgresql@15-main.service\n",
+	 "/usr/lib/postgresql/15/bin/postgres", "/usr/lib/postgresql/15/bin/postgres", "postgres",
+	 "postgresql@15-main", "", "postgresql@15-main.service"},
+	{"0::/system.slice/my\\x2dapp.service\n", "", "", "x", "my-app", "", "my\\x2dapp.service"},
+	/* Nothing that a restart would change. */
+	{"0::/system.slice/sshd@3-10.0.0.1:22-10.0.0.2:50044.service\n", "/usr/sbin/sshd", "", "",
+	 "sshd", "", "sshd@3-10.0.0.1:22-10.0.0.2:50044.service"},
+	{"0::/system.slice/systemd-coredump@0-4242-0.service\n", "/usr/lib/x", "", "",
+	 "systemd-coredump", "", "systemd-coredump@0-4242-0.service"},
+	{"0::/system.slice/run-u12.service\n", "/usr/bin/stress", "/usr/bin/stress", "stress",
+	 "stress", "", "run-u12.service"},
+	{"0::/system.slice/run-r0f3a77aa55ee4d31.service\n", "", "/usr/bin/job", "job", "job", "",
+	 "run-r0f3a77aa55ee4d31.service"},
+	{"0::/system.slice/redis@6379.service\n", "/usr/bin/redis", "", "", "redis@6379", "",
+	 "redis@6379.service"},
+	{"0::/user.slice/user-1000.slice/session-3.scope\n", "/usr/bin/make", "/usr/bin/gcc", "cc1",
+	 "make", "", "session-3.scope"},
+	{"0::/user.slice/user-1000.slice/user@1000.service/init.scope\n",
+	 "/usr/lib/systemd/systemd", "/usr/lib/systemd/systemd", "systemd", "systemd", "",
+	 "init.scope"},
+	{"0::/\n", "", "/opt/app/server", "Server-3", "server", "", ""},
+	{"", "", "", "lone", "lone", "", ""},
+	{"", "", "", "", "unknown", "", ""},
+	/* Containers without a name: the program, not the id and not the engine's unit. */
+	{"0::/system.slice/docker-" ID ".scope\n", "/usr/bin/redis-server", "/usr/bin/redis-server",
+	 "redis-server", "redis-server", "3f4a8a1c2b5d", ""},
+	{"0::/system.slice/containerd.service/kubepods-burstable-pod6e3d9b4a_1f2e_4c5d_8a7b_"
+	 "0c1d2e3f4a5b.slice:cri-containerd:" ID "\n",
+	 "", "/pause", "pause", "pause", "3f4a8a1c2b5d", "containerd.service"},
+	{"0::/lxc.payload.web/system.slice/cron.service\n", "/usr/sbin/cron", "", "cron", "web",
+	 "web", ""},
+	{"0::/machine.slice/machine-debian\\x2dtest.scope/payload\n", "/usr/bin/sh", "", "sh",
+	 "debian-test", "debian-test", ""},
+};
+
+static void check(const char *text, const char *what, const char *got, const char *want)
+{
+	if (strcmp(got, want) != 0)
+		fail_msg("%s: %s is '%s', not '%s'", text, what, got, want);
+}
+
+static void names_services(void **state)
+{
+	for (size_t i = 0; i < AP_ARRAY_SIZE(rows); i++) {
+		const struct row *r = &rows[i];
+		struct ap_service_facts f = {.cgroup = ap_str_of(r->cgroup),
+					     .leader_exe = ap_str_of(r->leader),
+					     .exe = ap_str_of(r->exe),
+					     .comm = ap_str_of(r->comm)};
+		struct ap_process_labels l;
+
+		assert_int_equal(ap_process_labels_find(&f, &l), 0);
+		check(r->cgroup, "service", l.service, r->service);
+		check(r->cgroup, "container", l.container, r->container);
+		check(r->cgroup, "unit", l.unit, r->unit);
+		ap_process_labels_free(&l);
+	}
+}
+
+static void the_users_word_goes_first(void **state)
+{
+	struct ap_service_facts f = {.override = AP_STR("checkout"),
+				     .cgroup = AP_STR("0::/system.slice/nginx.service\n")};
+	struct ap_process_labels l;
+
+	assert_int_equal(ap_process_labels_find(&f, &l), 0);
+	assert_string_equal(l.service, "checkout");
+	assert_string_equal(l.unit, "nginx.service");
+	ap_process_labels_free(&l);
+}
+
+static void kernel_threads_are_one_service(void **state)
+{
+	struct ap_service_facts f = {
+		.kernel = true, .comm = AP_STR("kworker/3:1H"), .cgroup = AP_STR("0::/\n")};
+	struct ap_process_labels l;
+
+	assert_int_equal(ap_process_labels_find(&f, &l), 0);
+	assert_string_equal(l.service, "kernel");
+	ap_process_labels_free(&l);
+}
+
+static void pods_are_named_by_their_workload(void **state)
+{
+	char dir[] = "/tmp/aperture-kube-XXXXXX", path[512];
+	_cleanup_(ap_cleanup_kube_names) struct ap_kube_names *k = NULL;
+	struct ap_service_facts f = {.cgroup = AP_STR("0::/kubepods/burstable/"
+						      "pod6e3d9b4a-1f2e-4c5d-8a7b-0c1d2e3f4a5b/" ID
+						      "\n"),
+				     .exe = AP_STR("/usr/bin/java")};
+	struct ap_process_labels l;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/cart-7d4b9c6f5-x2x9z_shop_web-" ID ".log", dir);
+	assert_int_equal(symlink("/x", path), 0);
+	f.kube = k = ap_kube_names_new(dir);
+	assert_int_equal(ap_process_labels_find(&f, &l), 0);
+	assert_string_equal(l.service, "shop/cart/web");
+	assert_string_equal(l.container, "web");
+	assert_string_equal(l.ns, "shop");
+	assert_string_equal(l.pod, "cart-7d4b9c6f5-x2x9z");
+	ap_process_labels_free(&l);
+	unlink(path);
+	rmdir(dir);
+}
+
+static void user_labels_are_checked(void **state)
+{
+	static const char *const bad[] = {"",	"novalue",   "=x",    "9k=v",	"a-b=c",
+					  "k=", "service=x", "pid=1", "k=\xff", "a b=c"};
+	struct ap_user_label l;
+	struct ap_error err;
+
+	assert_int_equal(ap_user_label_parse(AP_STR("team=pay=ments"), &l, &err), 0);
+	assert_true(ap_str_is(l.key, "team") && ap_str_is(l.value, "pay=ments"));
+	for (size_t i = 0; i < AP_ARRAY_SIZE(bad); i++) {
+		err.msg[0] = 0;
+		if (ap_user_label_parse(ap_str_of(bad[i]), &l, &err) != -EINVAL || !err.msg[0])
+			fail_msg("'%s' is accepted", bad[i]);
+	}
+	ap_user_label_parse(AP_STR("service=x"), &l, &err);
+	assert_non_null(strstr(err.msg, "--service"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_services),
+		cmocka_unit_test(the_users_word_goes_first),
+		cmocka_unit_test(kernel_threads_are_one_service),
+		cmocka_unit_test(pods_are_named_by_their_workload),
+		cmocka_unit_test(user_labels_are_checked),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
