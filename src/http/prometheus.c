@@ -58,7 +58,7 @@ static void escaped(struct ap_buf *b, struct ap_str s, bool quote)
 
 void ap_prom_family(struct ap_prom *p, const char *name, enum ap_prom_kind kind, const char *help)
 {
-	static const char *const kinds[] = {"counter", "gauge", "histogram"};
+	static const char *const kinds[] = {"counter", "gauge", "histogram", "summary"};
 	bool total = ap_str_ends(ap_str_of(name), AP_STR("_total"));
 
 	if (!name_ok(name, true) || total != (kind == AP_PROM_COUNTER) ||
@@ -132,6 +132,26 @@ void ap_prom_double(struct ap_prom *p, const struct ap_prom_label *labels, size_
 	ap_buf_byte(p->out, '\n');
 }
 
+static void sum_and_count(struct ap_prom *p, const struct ap_prom_label *labels, size_t n,
+			  uint64_t count, uint64_t sum_ns)
+{
+	if (head(p, "_sum", labels, n, NULL)) {
+		ap_buf_byte(p->out, ' ');
+		number(p->out, (double)sum_ns / (double)AP_NSEC_PER_SEC);
+		ap_buf_byte(p->out, '\n');
+	}
+	if (head(p, "_count", labels, n, NULL))
+		ap_buf_printf(p->out, " %llu\n", (unsigned long long)count);
+}
+
+void ap_prom_summary(struct ap_prom *p, const struct ap_prom_label *labels, size_t n,
+		     uint64_t count, uint64_t sum_ns)
+{
+	if (p->kind != AP_PROM_SUMMARY)
+		return fail(p, -EINVAL);
+	sum_and_count(p, labels, n, count, sum_ns);
+}
+
 void ap_prom_histogram_init(struct ap_prom_histogram *h, const double *bounds, size_t n)
 {
 	*h = (struct ap_prom_histogram){
@@ -166,13 +186,7 @@ void ap_prom_histogram_write(struct ap_prom *p, const struct ap_prom_label *labe
 		if (head(p, "_bucket", labels, n, &le))
 			ap_buf_printf(p->out, " %llu\n", (unsigned long long)count);
 	}
-	if (head(p, "_sum", labels, n, NULL)) {
-		ap_buf_byte(p->out, ' ');
-		number(p->out, (double)sum / (double)AP_NSEC_PER_SEC);
-		ap_buf_byte(p->out, '\n');
-	}
-	if (head(p, "_count", labels, n, NULL))
-		ap_buf_printf(p->out, " %llu\n", (unsigned long long)count);
+	sum_and_count(p, labels, n, count, sum);
 }
 
 /* Resident pages, from /proc/self/statm. */

@@ -20,7 +20,7 @@
 #define AP_PROM_FAMILIES_MAX 128
 #define AP_PROM_BUCKETS_MAX  24
 
-enum ap_prom_kind { AP_PROM_COUNTER, AP_PROM_GAUGE, AP_PROM_HISTOGRAM };
+enum ap_prom_kind { AP_PROM_COUNTER, AP_PROM_GAUGE, AP_PROM_HISTOGRAM, AP_PROM_SUMMARY };
 
 struct ap_prom_label {
 	const char *name;
@@ -45,6 +45,10 @@ struct ap_prom {
 void ap_prom_family(struct ap_prom *p, const char *name, enum ap_prom_kind kind, const char *help);
 void ap_prom_u64(struct ap_prom *p, const struct ap_prom_label *labels, size_t n, uint64_t v);
 void ap_prom_double(struct ap_prom *p, const struct ap_prom_label *labels, size_t n, double v);
+
+/* Durations of which only the number and the sum are kept: a summary without quantiles. */
+void ap_prom_summary(struct ap_prom *p, const struct ap_prom_label *labels, size_t n,
+		     uint64_t count, uint64_t sum_ns);
 
 /* A histogram of durations. Any threads may observe while one writes it out. */
 struct ap_prom_histogram {

@@ -49,6 +49,18 @@ static void test_histogram(void **state)
 			"d_seconds_sum{k=\"v\"} 5.5\nd_seconds_count{k=\"v\"} 3\n");
 }
 
+static void test_summary(void **state)
+{
+	_cleanup_buf_ struct ap_buf b = {0};
+	struct ap_prom p = {.out = &b};
+
+	ap_prom_family(&p, "f_seconds", AP_PROM_SUMMARY, "F.");
+	ap_prom_summary(&p, AP_PROM_NO_LABELS, 4, 2500000000);
+	assert_int_equal(ap_prom_error(&p), 0);
+	assert_text(&b, "# HELP f_seconds F.\n# TYPE f_seconds summary\n"
+			"f_seconds_sum 2.5\nf_seconds_count 4\n");
+}
+
 static void assert_refused(const char *first, const char *name, enum ap_prom_kind kind)
 {
 	_cleanup_buf_ struct ap_buf b = {0};
@@ -94,9 +106,8 @@ static void test_process(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_families),
-		cmocka_unit_test(test_histogram),
-		cmocka_unit_test(test_invalid),
+		cmocka_unit_test(test_families), cmocka_unit_test(test_histogram),
+		cmocka_unit_test(test_summary),	 cmocka_unit_test(test_invalid),
 		cmocka_unit_test(test_process),
 	};
 
