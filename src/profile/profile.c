@@ -254,15 +254,28 @@ uint64_t ap_profile_frame_hash(const struct ap_profile *p, uint32_t frame)
 	return XXH3_64bits(&key, sizeof(key));
 }
 
+static uint64_t stack_hash_add(uint64_t h, uint64_t frame_hash)
+{
+	uint64_t pair[2] = {h, frame_hash};
+
+	return XXH3_64bits(pair, sizeof(pair));
+}
+
 uint64_t ap_profile_stack_hash(const struct ap_profile *p, uint32_t stack)
 {
 	struct ap_stack s = ap_profile_get_stack(p, stack);
 	uint64_t h = XXH3_64bits(&s.reason, sizeof(s.reason));
 
-	for (uint32_t i = 0; i < s.n; i++) {
-		uint64_t pair[2] = {h, ap_profile_frame_hash(p, s.frames[i])};
+	for (uint32_t i = 0; i < s.n; i++)
+		h = stack_hash_add(h, ap_profile_frame_hash(p, s.frames[i]));
+	return h;
+}
 
-		h = XXH3_64bits(pair, sizeof(pair));
-	}
+uint64_t ap_stack_hash(uint16_t reason, const uint64_t *frame_hashes, uint32_t n)
+{
+	uint64_t h = XXH3_64bits(&reason, sizeof(reason));
+
+	for (uint32_t i = 0; i < n; i++)
+		h = stack_hash_add(h, frame_hashes[i]);
 	return h;
 }
