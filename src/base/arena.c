@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/arena.h"
 
-enum { BLOCK_BYTES = 64 * 1024 };
+/* Blocks double from the first size to the last, so that small arenas stay small. */
+enum { BLOCK_MIN_BYTES = 1024, BLOCK_MAX_BYTES = 64 * 1024 };
 
 struct ap_arena_block {
 	struct ap_arena_block *next;
@@ -19,7 +20,8 @@ void *ap_arena_alloc(struct ap_arena *a, size_t n)
 		return NULL;
 	n &= ~(size_t)15;
 	if (!b || b->cap - b->used < n) {
-		size = AP_MAX(n, (size_t)BLOCK_BYTES);
+		size = AP_MIN(AP_MAX(a->used, (size_t)BLOCK_MIN_BYTES), (size_t)BLOCK_MAX_BYTES);
+		size = AP_MAX(n, size);
 		if (!ap_size_add(size, sizeof(*b), &total))
 			return NULL;
 		if (a->limit && (a->used > a->limit || total > a->limit - a->used))

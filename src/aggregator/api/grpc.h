@@ -7,15 +7,15 @@
 #include "aggregator/ingest/ingest.h"
 #include "base/error.h"
 
-struct ap_query; /* aggregator/query/query.h */
+struct ap_query_engine; /* aggregator/query/query.h */
 struct ap_grpc;
 
 struct ap_grpc_config {
-	const char *listen;	  /* "127.0.0.1:50051"; port 0: any free port */
-	uint32_t threads;	  /* 0 = 2 */
-	size_t max_message;	  /* bytes of the largest request; 0 = 32 MiB */
-	struct ap_ingest *ingest; /* borrowed */
-	struct ap_query *query;	  /* borrowed */
+	const char *listen;	       /* "127.0.0.1:50051"; port 0: any free port */
+	uint32_t threads;	       /* 0 = 2 */
+	size_t max_message;	       /* bytes of the largest request; 0 = 32 MiB */
+	struct ap_ingest *ingest;      /* borrowed */
+	struct ap_query_engine *query; /* borrowed */
 };
 
 /* Listens and serves; the health service says SERVING. Errors as ap_server_start(). */

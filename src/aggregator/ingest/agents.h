@@ -9,9 +9,8 @@
 
 #include "wire/batch.h"
 
-#define AP_EPOCHS_MAX	    8
-#define AP_AGENT_RANGES_MAX 1024
-#define AP_AGENTS_MAX	    16384
+#define AP_EPOCHS_MAX 8
+#define AP_AGENTS_MAX 16384
 
 enum ap_agent_state {
 	AP_AGENT_OK,
@@ -51,11 +50,16 @@ void ap_agents_unclaim(struct ap_agents *a, const struct ap_batch_meta *meta);
 void ap_agents_accepted(struct ap_agents *a, const struct ap_batch_meta *meta, uint64_t periods,
 			int64_t now_ns);
 
+/* Makes an agent known from what the store remembers, before the first push: it counts as heard at
+ * `last_seen_ns`. Sums of `info` (batches, periods, ledger) are where counting goes on. An agent that
+ * is known already is left as it is. 0, -ENOSPC, -ENOMEM. */
+int ap_agents_restore(struct ap_agents *a, const struct ap_agent_info *info);
+
 /* A copy of all agents at `now_ns`, sorted by host, then id; free() it. 0, -ENOMEM. Takes the lock.
  */
 int ap_agents_list(struct ap_agents *a, int64_t now_ns, struct ap_agent_info **ret, size_t *ret_n);
-/* How many were heard in [from, to) and how many were expected (heard before `to`, not left before
- * `from`). */
+/* How many were heard in [from, to), and how many should have been: those, and the ones heard within
+ * the hour before it that did not say that they stop. */
 void ap_agents_hosts(struct ap_agents *a, int64_t from_ns, int64_t to_ns, uint32_t *ret_reporting,
 		     uint32_t *ret_expected);
 

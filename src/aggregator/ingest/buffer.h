@@ -30,8 +30,7 @@
 
 struct ap_buffer;
 
-/* A part of a batch, reference-counted; everything but `refs`, `segment` and `stored` is constant.
- * Read the latter two only through ap_buffer_*() results that give them. */
+/* A part of a batch, reference-counted; everything but `refs` and `segment` is constant. */
 struct ap_batch {
 	uint32_t refs; /* atomic */
 	uint32_t part; /* 0: the part that stands for the batch's ledger, reasons and status */
@@ -41,13 +40,17 @@ struct ap_batch {
 	size_t first_row, n_rows;
 	int64_t min_time_ns, max_time_ns; /* of its rows, inclusive; the batch's range if none */
 	int32_t day;			  /* UTC day of its rows: Unix time / 86,400 s */
-	uint64_t segment;		  /* 0 = in none yet */
-	bool stored;
-	size_t bytes;	     /* of memory: its share of the batch */
-	int64_t received_ns; /* Unix */
+	uint64_t segment;		  /* atomic: read it with ap_batch_segment() */
+	size_t bytes;			  /* of memory: its share of the batch */
+	int64_t received_ns;		  /* Unix */
 	struct ap_batch_data *data;
 };
 
+/* The segment that the part is in, 0 = in none yet. */
+static inline uint64_t ap_batch_segment(const struct ap_batch *b)
+{
+	return __atomic_load_n(&b->segment, __ATOMIC_ACQUIRE);
+}
 struct ap_batch *ap_batch_ref(struct ap_batch *b);
 void ap_batch_unref(struct ap_batch *b); /* NULL is fine */
 
@@ -70,7 +73,7 @@ int ap_buffer_new(const struct ap_buffer_config *config, struct ap_buffer **ret)
 void ap_buffer_free(struct ap_buffer *buf);
 
 /* Takes over `*profile` (NULL afterwards) on success. Sorts its rows by day where they span more
- * than one. 0; -EAGAIN: no room now; -EFBIG: larger than the whole buffer; -EPIPE: closed; -ENOMEM. */
+ * than one; within a day their order stays. 0; -EAGAIN: no room now; -EFBIG: larger than the whole buffer; -EPIPE: closed; -ENOMEM. */
 int ap_buffer_add(struct ap_buffer *buf, struct ap_profile **profile,
 		  const struct ap_batch_meta *meta);
 
