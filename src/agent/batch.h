@@ -34,7 +34,7 @@ AP_DEFINE_CLEANUP(batcher, struct ap_batcher, ap_batcher_free)
 /* Makes a profile of `rows`, which stay the caller's; the profile is the caller's to free. A row
  * that there is no memory for is counted as lost and the others go on; -ENOMEM only where there
  * is none for a profile at all, and then all rows are counted. */
-int ap_batcher_build(struct ap_batcher *b, struct ap_rows *rows, struct ap_profile **ret,
+int ap_batcher_build(struct ap_batcher *b, const struct ap_rows *rows, struct ap_profile **ret,
 		     struct ap_error *err);
 
 /* Sampling periods of the last built batch by enum ap_reason. */

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/batch.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "../symbol/fixture.h"
+#include "agent/rows.h"
+
+struct maker {
+	struct ap_rows *rows;
+	struct ap_ledger ledger;
+};
+
+static uint32_t text(struct maker *m, const char *s)
+{
+	uint32_t id;
+
+	assert_int_equal(ap_intern_add(m->rows->strings, ap_str_of(s), &id, NULL), 0);
+	return id;
+}
+
+static void put_file(struct maker *m, const char *path, const char *build_id, int fd,
+		     uint64_t serial)
+{
+	struct ap_rows_file f = {
+		.path = text(m, path), .build_id = text(m, build_id), .fd = fd, .serial = serial};
+
+	assert_int_equal(ap_vec_push(&m->rows->files, f), 0);
+}
+
+static uint32_t put_stack(struct maker *m, struct ap_raw_stack h, const uint64_t *kernel,
+			  const struct ap_raw_frame *user)
+{
+	_cleanup_buf_ struct ap_buf b = {0};
+	uint32_t id;
+
+	ap_buf_append(&b, &h, sizeof(h));
+	ap_buf_append(&b, kernel, h.n_kernel * sizeof(*kernel));
+	ap_buf_append(&b, user, h.n_user * sizeof(*user));
+	assert_int_equal(ap_intern_add(m->rows->stacks, ap_buf_view(&b), &id, NULL), 0);
+	return id;
+}
+
+static void put_row(struct maker *m, uint32_t process, const char *thread, uint32_t stack,
+		    uint64_t count)
+{
+	struct ap_row r = {.time_ns = 5000000000,
+			   .count = count,
+			   .value = count * 10101010,
+			   .process = process,
+			   .comm = text(m, thread),
+			   .stack = stack,
+			   .event = AP_EVENT_CPU};
+
+	assert_int_equal(ap_vec_push(&m->rows->rows, r), 0);
+}
+
+/* File 1 is the fixture, process 0 runs it as a service, process 1 has JIT code. */
+static void make(struct maker *m)
+{
+	const char *path = getenv("AP_FIXTURE");
+	struct ap_rows_process p = {.serial = 1, .pid = 4242, .exe_file = 1, .alive = false};
+
+	*m = (struct maker){.rows = ap_rows_new()};
+	assert_non_null(m->rows);
+	m->rows->start_ns = 5000000000;
+	m->rows->end_ns = 6000000000;
+	m->rows->period_ns = 10101010;
+	m->rows->files.n = 0;
+	m->rows->processes.n = 0;
+	put_file(m, "", "", -1, 0);
+	put_file(m, "/srv/inlined", "00c0ffee0123456789abcdef", open(path, O_RDONLY), 77);
+	put_file(m, "/srv/gone.so", "aa11", -1, 78);
+	p.comm = text(m, "inlined");
+	p.exe = text(m, "/srv/inlined");
+	p.group_exe = p.exe;
+	p.cgroup = text(m, "0::/system.slice/shop.service\n");
+	assert_int_equal(ap_vec_push(&m->rows->processes, p), 0);
+	p = (struct ap_rows_process){.serial = 2, .pid = (int32_t)getpid(), .alive = true};
+	p.comm = text(m, "node");
+	p.exe = text(m, "/usr/bin/node");
+	assert_int_equal(ap_vec_push(&m->rows->processes, p), 0);
+}
+
+static struct ap_profile *build(struct maker *m, struct ap_symbolizer *s, const uint64_t **reasons)
+{
+	static const struct ap_user_label team = {AP_STR("team"), AP_STR("cart")};
+	struct ap_batcher_opts opts = {.host = AP_STR("web-1"),
+				       .labels = &team,
+				       .n_labels = 1,
+				       .symbolizer = s,
+				       .ledger = &m->ledger};
+	static struct ap_batcher *b;
+	struct ap_profile *p = NULL;
+	struct ap_error err;
+
+	if (b)
+		ap_batcher_free(b);
+	b = NULL;
+	if (!m->rows)
+		return NULL;
+	b = ap_batcher_new(&opts);
+	assert_non_null(b);
+	assert_int_equal(ap_batcher_build(b, m->rows, &p, &err), 0);
+	if (reasons)
+		*reasons = ap_batcher_reasons(b);
+	return p;
+}
+
+/* "outermost;…;leaf" of a sample. */
+static void check_stack(const struct ap_profile *p, size_t sample, const char *want)
+{
+	struct ap_stack s = ap_profile_get_stack(p, p->samples.p[sample].stack);
+	_cleanup_buf_ struct ap_buf b = {0};
+
+	for (uint32_t i = 0; i < s.n; i++) {
+		if (i)
+			ap_buf_byte(&b, ';');
+		ap_profile_frame_name(p, s.frames[i], &b);
+	}
+	ap_buf_byte(&b, 0);
+	assert_string_equal(b.p, want);
+}
+
+static void check_label(const struct ap_profile *p, size_t sample, const char *key,
+			const char *want)
+{
+	struct ap_str got = ap_profile_label_value(p, p->samples.p[sample].labels, ap_str_of(key));
+
+	if (!ap_str_is(got, want))
+		fail_msg("%s is '%.*s', not '%s'", key, AP_STR_ARG(got), want);
+}
+
+static void names_expands_and_orders_frames(void **state)
+{
+	_cleanup_(ap_cleanup_symbolizer) struct ap_symbolizer *s = ap_symbolizer_new(NULL);
+	const char *path = getenv("AP_FIXTURE");
+	uint64_t holder = fixture_address(path, "holder"), start = fixture_address(path, "main");
+	struct ap_raw_frame user[] = {{holder, 1, 0}, {start, 1, 0}, {0x1234, 2, 0}};
+	struct ap_raw_stack h = {.n_user = 3, .process = AP_ROWS_NONE};
+	const struct ap_frame *f;
+	struct ap_profile *p;
+	struct ap_stack stack;
+	struct maker m;
+
+	make(&m);
+	put_row(&m, 0, "worker", put_stack(&m, h, NULL, user), 3);
+	put_row(&m, 0, "worker", 1, 4);
+	p = build(&m, s, NULL);
+	assert_int_equal(p->samples.n, 2);
+	check_stack(p, 0, "gone.so+0x1234;main;holder;middle;innermost");
+	assert_int_equal(p->samples.p[0].stack, p->samples.p[1].stack);
+	assert_int_equal(p->samples.p[0].labels, p->samples.p[1].labels);
+	stack = ap_profile_get_stack(p, p->samples.p[0].stack);
+	f = ap_profile_get_frame(p, stack.frames[4]);
+	assert_int_equal(f->kind, AP_FRAME_INLINED);
+	assert_int_equal(f->inline_index, 2);
+	assert_int_equal(f->line, 9);
+	assert_true(f->offset == holder);
+	f = ap_profile_get_frame(p, stack.frames[2]);
+	assert_int_equal(f->kind, AP_FRAME_NATIVE);
+	assert_int_equal(f->inline_index, 0);
+	assert_true(ap_str_is(ap_profile_str(p, ap_profile_get_mapping(p, f->mapping)->build_id),
+			      "00c0ffee0123456789abcdef"));
+	assert_int_equal(ap_ledger_get(&m.ledger, AP_LEDGER_BATCH_IN), 7);
+	assert_int_equal(ap_ledger_get(&m.ledger, AP_LEDGER_BATCH_OUT), 7);
+	assert_int_equal(ap_ledger_get(&m.ledger, AP_LEDGER_BATCH_NO_MEMORY), 0);
+	assert_true(p->start_ns == 5000000000 && p->end_ns == 6000000000);
+	assert_int_equal(p->period_ns, 10101010);
+	ap_profile_free(p);
+
+	/* What was found out stays known after the file is gone. */
+	close(m.rows->files.p[1].fd);
+	m.rows->files.p[1].fd = -1;
+	p = build(&m, s, NULL);
+	check_stack(p, 0, "gone.so+0x1234;main;holder;middle;innermost");
+	ap_profile_free(p);
+	ap_rows_free(m.rows);
+}
+
+static void labels_say_who_it_was(void **state)
+{
+	struct ap_profile *p;
+	struct maker m;
+
+	make(&m);
+	put_row(&m, 0, "worker-\xff", 0, 1);
+	put_row(&m, 1, "node", 0, 1);
+	put_row(&m, AP_ROWS_NONE, "stray", 0, 1);
+	p = build(&m, NULL, NULL);
+	check_label(p, 0, "service", "shop");
+	check_label(p, 0, "host", "web-1");
+	check_label(p, 0, "unit", "shop.service");
+	check_label(p, 0, "comm", "inlined");
+	check_label(p, 0, "thread", "worker-?");
+	check_label(p, 0, "pid", "4242");
+	check_label(p, 0, "build", "00c0ffee0123456789abcdef");
+	check_label(p, 0, "team", "cart");
+	check_label(p, 0, "container", "");
+	check_label(p, 1, "service", "node");
+	check_label(p, 1, "build", "");
+	check_label(p, 2, "thread", "stray");
+	check_label(p, 2, "service", "");
+	ap_profile_free(p);
+	ap_rows_free(m.rows);
+}
+
+static void reasons_are_counted_and_kept(void **state)
+{
+	uint64_t kernel[] = {0xffffffff81000010, 0xffffffff81000020};
+	struct ap_raw_frame user[] = {{0x99, 2, 0}};
+	struct ap_raw_stack cut = {.flags = AP_RECORD_F_KSTACK_CUT,
+				   .n_kernel = 2,
+				   .n_user = 1,
+				   .process = AP_ROWS_NONE};
+	struct ap_raw_stack no_fp = {
+		.reason = AP_REASON_NO_FRAME_POINTER, .n_user = 1, .process = AP_ROWS_NONE};
+	const uint64_t *reasons;
+	struct ap_profile *p;
+	struct maker m;
+
+	make(&m);
+	put_row(&m, 0, "a", put_stack(&m, cut, kernel, user), 5);
+	put_row(&m, 0, "a", put_stack(&m, no_fp, NULL, user), 2);
+	put_row(&m, 0, "b", 2, 2);
+	p = build(&m, NULL, &reasons);
+	check_stack(p, 0, "gone.so+0x99;[kernel]+0xffffffff81000020;[kernel]+0xffffffff81000010");
+	assert_int_equal(ap_profile_get_stack(p, p->samples.p[0].stack).reason,
+			 AP_REASON_TRUNCATED);
+	assert_int_equal(reasons[AP_REASON_TRUNCATED], 5);
+	assert_int_equal(reasons[AP_REASON_NO_FRAME_POINTER], 4);
+	assert_int_equal(reasons[AP_REASON_OK], 0);
+	ap_profile_free(p);
+	ap_rows_free(m.rows);
+}
+
+static void names_jit_code_of_living_processes(void **state)
+{
+	_cleanup_(ap_cleanup_symbolizer) struct ap_symbolizer *s = ap_symbolizer_new(NULL);
+	struct ap_raw_frame user[] = {{0x7f0000001010, 0, 0}, {0x7f0000009000, 0, 0}};
+	struct ap_raw_stack h = {.n_user = 2, .process = 1};
+	struct ap_profile *p;
+	struct maker m;
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/tmp/perf-%d.map", (int)getpid());
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs("7f0000001000 100 JS:*sort app.js:7\n", f);
+	fclose(f);
+	make(&m);
+	put_row(&m, 1, "node", put_stack(&m, h, NULL, user), 1);
+	p = build(&m, s, NULL);
+	unlink(path);
+	check_stack(p, 0, "[anon]+0x7f0000009000;JS:*sort app.js:7");
+	ap_profile_free(p);
+	ap_rows_free(m.rows);
+}
+
+static int end(void **state)
+{
+	struct maker none = {0};
+
+	build(&none, NULL, NULL);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_expands_and_orders_frames),
+		cmocka_unit_test(labels_say_who_it_was),
+		cmocka_unit_test(reasons_are_counted_and_kept),
+		cmocka_unit_test(names_jit_code_of_living_processes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, end);
+}
