@@ -3,9 +3,9 @@
 import type {
   AgentsAnswer, Coverage, DiffAnswer, FlameAnswer, FlameNodes, LabelValuesAnswer, LedgerAnswer, SeriesAnswer, ServicesAnswer, TopAnswer,
 } from "../src/api/model";
-import { parseFilter } from "../src/state/filter";
-import { resolveTime } from "../src/state/time";
-import { FREQUENCY, HISTORY_MS, HOSTS, SERVICES, loadAt, type Frame, type MockService } from "./data";
+import { parseFilter } from "../src/state/filter.ts";
+import { resolveTime } from "../src/state/time.ts";
+import { FREQUENCY, HISTORY_MS, HOSTS, SERVICES, loadAt, type Frame, type MockService } from "./data.ts";
 
 export class BadRequest extends Error {
   constructor(readonly field: string, message: string) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Plugin } from "vite";
-import { BINARY_TYPE } from "../src/api/binary";
-import * as api from "./api";
-import { encodeFlamegraph } from "./binary";
+import { BINARY_TYPE } from "../src/api/binary.ts";
+import * as api from "./api.ts";
+import { encodeFlamegraph } from "./binary.ts";
 
 const TYPES = [
   { name: "cpu:nanoseconds", unit: "nanoseconds", title: "CPU time", available: true },
