@@ -19,6 +19,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
     reportCompressedSize: false,
+    chunkSizeWarningLimit: 800,
   },
   server: server ? { proxy: { "/api": server, "/healthz": server } } : {},
   preview: { headers: { "Content-Security-Policy": CONTENT_SECURITY_POLICY } },

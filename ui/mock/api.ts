@@ -140,7 +140,9 @@ function columns(root: Node): { nodes: FlameNodes & { total_a: number[]; self_a:
 }
 
 const ROOT: Frame = { function: "all", module: "", kind: 0 };
-const unitOf = (type: string): string => type.split(":")[1]!;
+type Unit = FlameAnswer["unit"];
+const unitOf = (type: string): Unit => type.split(":")[1] as Unit;
+const about = (s: Selection): { type: string; unit: Unit; from: number; to: number } => ({ type: s.type, unit: unitOf(s.type), from: s.from, to: s.to });
 
 export function flamegraph(q: URLSearchParams): FlameAnswer {
   const s = select(q);
@@ -148,7 +150,7 @@ export function flamegraph(q: URLSearchParams): FlameAnswer {
   addSelection(root, s, "b");
   const { nodes, strings } = columns(root);
   const { total_a: _a, self_a: _b, ...plain } = nodes;
-  return { type: s.type, unit: unitOf(s.type), from: s.from, to: s.to, total: root.total, nodes: plain, strings, folded_nodes: 12, folded_total: Math.round(root.total / 4000), coverage: coverage(s) };
+  return { ...about(s), filter: s.filter, total: root.total, nodes: plain, strings, folded_nodes: 12, folded_total: Math.round(root.total / 4000), coverage: coverage(s) };
 }
 
 interface Sums { function: string; module: string; kind: number; self: number; total: number; selfA: number; totalA: number }
@@ -179,9 +181,9 @@ export function top(q: URLSearchParams): TopAnswer {
   const limit = Number(q.get("limit") ?? 100);
   const rows = functions(root).sort((x, y) => y[by] - x[by]);
   return {
-    functions: rows.slice(0, limit).map(({ function: f, module, kind, self, total }) => ({ function: f, module, kind, self, total, file: kind === 0 && f.includes(".") ? `${f.split(/[.(]/)[0]}.go` : null, line: kind === 0 && f.includes(".") ? 42 : null })),
+    functions: rows.slice(0, limit).map(({ function: f, module, kind, self, total }) => ({ function: f, module, kind, self, total, file: kind === 0 && f.includes(".") ? `${f.split(/[.(]/)[0]}.go` : "", line: kind === 0 && f.includes(".") ? 42 : 0 })),
+    ...about(s),
     total: root.total,
-    unit: unitOf(s.type),
     coverage: coverage(s, rows.length > limit ? { what: "functions", cut: rows.length - limit } : null),
   };
 }
@@ -193,8 +195,8 @@ export function diff(q: URLSearchParams): DiffAnswer {
   addSelection(root, a, "a");
   addSelection(root, b, "b");
   const rows = functions(root).map((r) => ({ function: r.function, module: r.module, self_a: r.selfA, self_b: r.self, total_a: r.totalA, total_b: r.total }));
-  const side = (s: Selection, total: number): DiffAnswer["a"] => ({ from: s.from, to: s.to, filter: s.filter, total, coverage: coverage(s) });
-  return { unit: unitOf(a.type), a: side(a, root.totalA), b: side(b, root.total), ...columns(root), functions: rows.slice(0, 200), folded_nodes: 0 };
+  const side = (s: Selection, total: number): DiffAnswer["a"] => ({ from: s.from, to: s.to, type: s.type, filter: s.filter, total, coverage: coverage(s) });
+  return { unit: unitOf(a.type), a: side(a, root.totalA), b: side(b, root.total), ...columns(root), functions: rows.slice(0, 200), mode: q.get("mode") === "absolute" ? "absolute" : "normalised", total: root.total, total_a: root.totalA, folded_nodes: 0, folded_total: 0, folded_total_a: 0 };
 }
 
 export function services(q: URLSearchParams): ServicesAnswer {
@@ -215,7 +217,7 @@ export function services(q: URLSearchParams): ServicesAnswer {
   const total = rows.reduce((sum, r) => sum + r.value, 0);
   for (const row of rows) row.share = row.value / total;
   rows.sort((x, y) => y.value - x.value);
-  return { services: rows, total_value: total, previous: { from: s.from - length, to: s.from }, coverage: coverage(s) };
+  return { ...about(s), services: rows, total_value: total, previous: { from: s.from - length, to: s.from }, coverage: coverage(s) };
 }
 
 export function series(q: URLSearchParams): SeriesAnswer {
@@ -233,7 +235,7 @@ export function series(q: URLSearchParams): SeriesAnswer {
     ? s.services.map((x) => ({ value: x.service.name, values: times.map((t) => value(x, t)) }))
     : [{ value: "", values: times.map((t) => s.services.reduce<number | null>((sum, x) => { const v = value(x, t); return v === null ? sum : (sum ?? 0) + v; }, null)) }];
   const withTotals = all.map((x) => ({ ...x, total: x.values.reduce<number>((sum, v) => sum + (v ?? 0), 0) })).sort((x, y) => y.total - x.total);
-  return { step_ms: step, from, to, times, series: withTotals, other: null, unit: "nanoseconds", coverage: coverage(s) };
+  return { ...about(s), step_ms: step, from, to, times, series: withTotals, other: null, coverage: coverage(s) };
 }
 
 export function labelValues(q: URLSearchParams): LabelValuesAnswer {
@@ -249,7 +251,7 @@ export function agents(): AgentsAnswer {
     id: `0f3c9a5e-7d1b-4b52-9c11-0000000000${i}0`, host, version: "0.1.0", kernel: i === 2 ? "5.15.0-91-generic" : "6.18.2-amd64", arch: "x86_64", cpus: i === 2 ? 16 : 8,
     state: i === 2 ? "stale" : "ok", first_seen: now - 9e8, last_seen: now - (i === 2 ? 94_000 : 3_000), epoch: 3 + i, modes: ["cpu"], frequency_hz: FREQUENCY,
     queued_batches: i === 2 ? 4 : 0,
-    cost: { cpu_user_ns: 1.3e11, cpu_bpf_ns: i === 2 ? null : 4.1e10, cpu_share: 0.0009 + i * 0.0004, rss_bytes: 31e6 + i * 2e6, map_bytes: 12e6 },
+    cost: { cpu_user_ns: 1.3e11, cpu_bpf_ns: 4.1e10, cpu_share: 0.0009 + i * 0.0004, rss_bytes: 31e6 + i * 2e6, map_bytes: 12e6 },
     samples: 1_200_000 - i * 210_000, complete_share: 0.992 - i * 0.04, reasons: { ok: 990_000, no_table: 8_000 - i * 100, kernel_only: 12_000 }, lost: i === 2 ? 1_240 : 0,
   });
   return { agents: HOSTS.map(agent), hosts_expected: 3, install_command: "aperture-agent --server 127.0.0.1:50051" };

@@ -9,6 +9,7 @@ const answer: FlameAnswer = {
   unit: "nanoseconds",
   from: 1,
   to: 2,
+  filter: "",
   total: 2 ** 40 + 5,
   folded_nodes: 0,
   folded_total: 0,

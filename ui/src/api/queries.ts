@@ -6,7 +6,7 @@ import type { Selection } from "@/state/selection";
 import { isRelative } from "@/state/time";
 import { apiUrl, getFlamegraph, getJson, type Params } from "./client";
 import type {
-  AgentsAnswer, DiffAnswer, FlameMeta, HealthAnswer, LabelsAnswer, LabelValuesAnswer, LedgerAnswer, ProfileType, SeriesAnswer, ServicesAnswer, TopAnswer,
+  AgentsAnswer, DiffAnswer, FlameMeta, HealthAnswer, LabelsAnswer, LabelValuesAnswer, LedgerAnswer, ProfileTypesAnswer, SeriesAnswer, ServicesAnswer, TopAnswer,
 } from "./model";
 
 export const LIVE_MS = 3000;
@@ -84,7 +84,7 @@ export function useDiff(a: Selection, b: Selection, mode: DiffMode): UseQueryRes
   });
 }
 
-export function useProfileTypes(s: Selection): UseQueryResult<{ types: ProfileType[] }> {
+export function useProfileTypes(s: Selection): UseQueryResult<ProfileTypesAnswer> {
   return useAnswer("/api/v1/profile-types", { from: s.from, to: s.to }, { ...s, live: false });
 }
 

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Walks through every page of a running dashboard as a user would, in both themes and two sizes:
+ *
+ *	node ui/e2e/walk.mjs http://127.0.0.1:9090
+ *
+ * APERTURE_SHOTS=DIR keeps screenshots there; CHROMIUM names another browser. The last line is
+ * "N passed, N failed", and the exit status is 1 if anything failed.
+ */
+import { mkdir } from "node:fs/promises";
+import { chromium } from "playwright-core";
+
+const base = process.argv[2];
+if (!base) {
+  console.error("usage: node ui/e2e/walk.mjs BASE_URL");
+  process.exit(2);
+}
+const origin = new URL(base).origin;
+const shots = process.env.APERTURE_SHOTS;
+if (shots) await mkdir(shots, { recursive: true });
+
+let passed = 0;
+let failed = 0;
+
+async function check(name, test) {
+  try {
+    await test();
+    passed++;
+    console.log(`ok    ${name}`);
+  } catch (error) {
+    failed++;
+    console.log(`FAIL  ${name}: ${String(error.message ?? error).split("\n").slice(0, 6).join(" | ")}`);
+  }
+}
+
+function assert(condition, message) {
+  if (!condition) throw new Error(message);
+}
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+
+const SIZES = [
+  { name: "1440x900", width: 1440, height: 900 },
+  { name: "390x844", width: 390, height: 844 },
+];
+
+/** A page that remembers everything it should not have done. */
+async function openPage(size, theme) {
+  const context = await browser.newContext({ viewport: { width: size.width, height: size.height }, colorScheme: theme, reducedMotion: "reduce" });
+  const page = await context.newPage();
+  const problems = [];
+  page.on("console", (m) => m.type() === "error" && problems.push(`console: ${m.text()}`));
+  page.on("pageerror", (e) => problems.push(`exception: ${e.message}`));
+  page.on("request", (r) => {
+    const url = new URL(r.url());
+    if (url.origin !== origin && url.protocol !== "data:" && url.protocol !== "blob:") problems.push(`external request: ${r.url()}`);
+  });
+  page.setDefaultTimeout(15_000);
+  return { context, page, problems };
+}
+
+const PAGES = [
+  {
+    name: "overview",
+    path: "/",
+    async content(page) {
+      await page.getByRole("table", { name: "Services" }).getByRole("row").nth(1).waitFor();
+      const cores = await page.locator(".tile .value").first().innerText();
+      assert(/\d/.test(cores), `no figure in the first tile: ${cores}`);
+      await page.locator(".chart canvas").waitFor();
+    },
+  },
+  {
+    name: "flamegraph",
+    path: "/flamegraph",
+    async content(page) {
+      await page.getByTestId("flamegraph").waitFor();
+      const text = await page.getByTestId("flame-cursor").textContent();
+      assert(/of all/.test(text ?? ""), `the cursor describes nothing: ${text}`);
+      await page.getByText(/complete stacks/).first().waitFor();
+    },
+  },
+  {
+    name: "top",
+    path: "/top",
+    async content(page) {
+      const rows = page.getByRole("table", { name: "Top functions" }).getByRole("row");
+      await rows.nth(3).waitFor();
+      assert(/%/.test(await rows.nth(1).innerText()), "no percentage in the first row");
+    },
+  },
+  {
+    name: "compare",
+    path: "/compare",
+    async content(page) {
+      await page.getByRole("region", { name: "Side A" }).waitFor();
+      await page.getByRole("region", { name: "Side B" }).waitFor();
+      await page.getByTestId("flamegraph").waitFor();
+      await page.getByText("More in B").waitFor();
+    },
+  },
+  {
+    name: "agents",
+    path: "/agents",
+    async content(page) {
+      await page.getByRole("table", { name: "Agents" }).getByRole("row").nth(1).waitFor();
+      await page.getByRole("region", { name: "Ledger" }).getByText("Sampling").waitFor();
+      await page.getByText("aperture-agent").first().waitFor();
+    },
+  },
+];
+
+async function noSideScroll(page) {
+  const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  assert(over <= 0, `the page is ${over} px wider than the window`);
+}
+
+async function shoot(page, name) {
+  if (shots) await page.screenshot({ path: `${shots}/${name}.png` });
+}
+
+for (const size of SIZES) {
+  for (const theme of ["light", "dark"]) {
+    const { context, page, problems } = await openPage(size, theme);
+    for (const { name, path, content } of PAGES) {
+      await check(`${name} ${size.name} ${theme}`, async () => {
+        problems.length = 0;
+        await page.goto(base.replace(/\/$/, "") + path);
+        await content(page);
+        assert((await page.evaluate(() => document.documentElement.dataset.theme)) === theme, "the theme does not follow the system");
+        await noSideScroll(page);
+        await page.waitForLoadState("networkidle");
+        await shoot(page, `${name}-${size.name}-${theme}`);
+        assert(problems.length === 0, problems.join("; "));
+      });
+    }
+    await context.close();
+  }
+}
+
+const { context, page, problems } = await openPage(SIZES[0], "light");
+const url = (path) => base.replace(/\/$/, "") + path;
+const cursor = () => page.getByTestId("flame-cursor").textContent();
+const param = (name) => new URL(page.url()).searchParams.get(name);
+
+await check("flame graph by keyboard: move, zoom, back out", async () => {
+  await page.goto(url("/flamegraph"));
+  const graph = page.getByTestId("flamegraph");
+  await graph.waitFor();
+  await graph.focus();
+  const root = await cursor();
+  await page.keyboard.press("ArrowDown");
+  await page.waitForFunction((old) => document.querySelector('[data-testid="flame-cursor"]').textContent !== old, root);
+  const child = await cursor();
+  await page.keyboard.press("ArrowUp");
+  await page.waitForFunction((old) => document.querySelector('[data-testid="flame-cursor"]').textContent === old, root);
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("ArrowDown");
+  const deep = await cursor();
+  assert(deep !== child && deep !== root, "two steps down did not move");
+  assert((await page.getByRole("treeitem").getAttribute("aria-level")) === "3", "the level is not announced");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/zoom=/);
+  await page.getByText("Zoomed to").waitFor();
+  await shoot(page, "flamegraph-zoomed");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Escape");
+  await page.waitForURL((u) => !u.searchParams.has("zoom"));
+});
+
+await check("flame graph zoom survives a reload", async () => {
+  await page.getByTestId("flamegraph").focus();
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/zoom=/);
+  const chip = await page.locator(".applied .chip").innerText();
+  await page.reload();
+  await page.getByText("Zoomed to").waitFor();
+  assert((await page.locator(".applied .chip").innerText()) === chip, "another frame is zoomed after the reload");
+});
+
+await check("flame graph search from the keyboard tells hits and share", async () => {
+  await page.goto(url("/flamegraph"));
+  await page.getByTestId("flamegraph").focus();
+  const first = (await page.getByRole("table", { name: "Functions" }).locator(".fn .name").first().innerText()).trim();
+  await page.keyboard.press("/");
+  await page.keyboard.type(first);
+  await page.getByText(/[\d,]+ frames? · [\d.]+ %/).first().waitFor();
+  assert(param("search") === first, "the search is not in the address");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction((name) => document.querySelector('[data-testid="flame-cursor"]').textContent.toLowerCase().includes(name.toLowerCase()), first);
+  await shoot(page, "flamegraph-search");
+  await page.keyboard.press("Escape");
+  await page.waitForURL((u) => !u.searchParams.has("search"));
+});
+
+await check("flame graph menu: hide and undo", async () => {
+  await page.getByTestId("flamegraph").focus();
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Shift+F10");
+  await page.getByRole("menuitem", { name: /Hide this function/ }).waitFor();
+  await shoot(page, "flamegraph-menu");
+  await page.getByRole("menuitem", { name: /Hide this function/ }).click();
+  await page.waitForURL(/hide=/);
+  await page.getByRole("button", { name: /^Undo: Without/ }).click();
+  await page.waitForURL((u) => !u.searchParams.has("hide"));
+});
+
+await check("hover shows self and total", async () => {
+  const box = await page.getByTestId("flamegraph").boundingBox();
+  await page.mouse.move(box.x + 60, box.y + 30);
+  await page.locator(".flame-tip").getByText("Total").waitFor();
+  await page.locator(".flame-tip").getByText("Self").waitFor();
+  await shoot(page, "flamegraph-hover");
+  await page.mouse.move(2, 2);
+});
+
+await check("a service leads to its flame graph", async () => {
+  await page.goto(url("/"));
+  const row = page.getByRole("table", { name: "Services" }).getByRole("row").nth(1);
+  await row.waitFor();
+  const name = (await row.locator(".service").innerText()).trim();
+  await row.click();
+  await page.waitForURL(/\/flamegraph\?/);
+  assert(param("filter") === `{service="${name}"}`, `filter is ${param("filter")}`);
+  await page.getByTestId("flamegraph").waitFor();
+});
+
+await check("dragging over the chart narrows the range, and back undoes it", async () => {
+  await page.goto(url("/"));
+  const plot = page.locator(".chart .u-over");
+  await plot.waitFor();
+  await plot.scrollIntoViewIfNeeded();
+  const box = await plot.boundingBox();
+  await page.mouse.move(box.x + box.width * 0.5, box.y + 40);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.8, box.y + 40, { steps: 8 });
+  await page.mouse.up();
+  await page.waitForURL(/from=\d{13}&to=\d{13}/);
+  const length = Number(param("to")) - Number(param("from"));
+  assert(length > 60_000 && length < 3_600_000, `the new range is ${length} ms`);
+  await page.goBack();
+  await page.waitForURL((u) => !u.searchParams.has("from"));
+});
+
+await check("a function in Top leads to a search in the flame graph", async () => {
+  await page.goto(url("/top"));
+  const row = page.getByRole("table", { name: "Top functions" }).getByRole("row").nth(1);
+  await row.waitFor();
+  const name = (await row.locator(".name").innerText()).trim();
+  await row.click();
+  await page.waitForURL(/\/flamegraph\?/);
+  assert(param("search") === name, `searched for ${param("search")} instead of ${name}`);
+});
+
+await check("time range, live mode and filter are in the address", async () => {
+  await page.goto(url("/flamegraph"));
+  await page.getByRole("button", { name: /^Time range/ }).click();
+  await page.getByRole("button", { name: "Last 15 minutes" }).click();
+  await page.waitForURL(/from=now-15m/);
+  await page.getByRole("button", { name: "Live" }).click();
+  await page.waitForURL(/live=1/);
+  const again = page.waitForResponse((r) => r.url().includes("/api/v1/flamegraph"), { timeout: 8000 });
+  await again;
+  await page.getByRole("button", { name: "Live" }).click();
+  await page.getByRole("button", { name: "Filter", exact: true }).click();
+  await page.locator(".value-list button").first().click();
+  await page.waitForURL(/filter=/);
+  await page.getByTestId("flamegraph").waitFor();
+});
+
+await check("sorting a table is announced and kept in the address", async () => {
+  await page.goto(url("/top"));
+  await page.getByRole("button", { name: /^Total/ }).click();
+  await page.waitForURL(/order=total/);
+  const header = page.getByRole("columnheader", { name: /^Total/ });
+  assert((await header.getAttribute("aria-sort")) === "descending", "aria-sort is not set");
+});
+
+await check("an agent shows its own ledger", async () => {
+  await page.goto(url("/agents"));
+  await page.getByRole("table", { name: "Agents" }).getByRole("row").nth(1).click();
+  await page.waitForURL(/agent=/);
+  await page.getByText(/^Ledger of /).waitFor();
+  await page.getByText("CPU cost").waitFor();
+  await page.waitForLoadState("networkidle");
+  await shoot(page, "agent-details");
+});
+
+await check("the theme is switched and remembered", async () => {
+  await page.goto(url("/"));
+  await page.locator(".rail").getByRole("button", { name: /dark theme/ }).click();
+  await page.reload();
+  assert((await page.evaluate(() => document.documentElement.dataset.theme)) === "dark", "the choice was forgotten");
+});
+
+await check("nothing but this server was asked, and nothing was logged as an error", async () => {
+  assert(problems.length === 0, problems.join("; "));
+});
+
+await check("a malformed filter says which parameter is wrong", async () => {
+  await page.goto(url(`/flamegraph?filter=${encodeURIComponent("{service=}")}`));
+  await page.getByRole("alert").waitFor();
+  assert(/filter/.test(await page.getByRole("alert").innerText()), "the field is not named");
+  await shoot(page, "error");
+});
+
+await check("a range without data says what to do", async () => {
+  await page.goto(url("/flamegraph?from=1000000000000&to=1000000600000"));
+  await page.getByText("No samples in this selection").waitFor();
+  await shoot(page, "empty");
+});
+
+await check("an address that is no page says so", async () => {
+  await page.goto(url("/nowhere"));
+  await page.getByText("There is no such page").waitFor();
+});
+
+await context.close();
+await browser.close();
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed > 0 ? 1 : 0);

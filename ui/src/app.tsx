@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Component, type ReactNode } from "react";
+import { Link, Route, Switch } from "wouter";
+import { Empty, ErrorState } from "./components/basics";
+import { Page, Shell } from "./components/shell";
+import { AgentsPage } from "./pages/agents/page";
+import { ComparePage } from "./pages/compare/page";
+import { FlamegraphPage } from "./pages/flamegraph/page";
+import { OverviewPage } from "./pages/overview/page";
+import { TopPage } from "./pages/top/page";
+
+/** Shows what went wrong in a page, instead of an empty window. */
+class Guard extends Component<{ children: ReactNode }, { error: Error | null }> {
+  override state: { error: Error | null } = { error: null };
+
+  static getDerivedStateFromError(error: Error): { error: Error } {
+    return { error };
+  }
+
+  override render(): ReactNode {
+    const { error } = this.state;
+    if (!error) return this.props.children;
+    return <ErrorState error={error} retry={() => this.setState({ error: null })} />;
+  }
+}
+
+function NotFound(): ReactNode {
+  return (
+    <Page title="Not found" bare>
+      <Empty title="There is no such page">
+        <Link href="/" className="button">Go to the overview</Link>
+      </Empty>
+    </Page>
+  );
+}
+
+export function App(): ReactNode {
+  return (
+    <Shell>
+      <Guard>
+        <Switch>
+          <Route path="/" component={OverviewPage} />
+          <Route path="/flamegraph" component={FlamegraphPage} />
+          <Route path="/top" component={TopPage} />
+          <Route path="/compare" component={ComparePage} />
+          <Route path="/agents" component={AgentsPage} />
+          <Route component={NotFound} />
+        </Switch>
+      </Guard>
+    </Shell>
+  );
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What an answer rests on, in one line, with the reasons for incomplete stacks on request. */
+import { Popover } from "radix-ui";
+import type { ReactNode } from "react";
+import type { Coverage } from "@/api/model";
+import { useLedger } from "@/api/queries";
+import { count, percent } from "@/lib/format";
+import { Icon } from "./icons";
+
+function Reasons({ reasons }: { reasons: Record<string, number> }): ReactNode {
+  const ledger = useLedger("");
+  const texts = new Map(ledger.data?.reasons.map((r) => [r.name, r.text]));
+  const rows = Object.entries(reasons).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
+  const sum = rows.reduce((total, [, n]) => total + n, 0);
+  return (
+    <table className="reasons">
+      <thead>
+        <tr>
+          <th>Where stacks end</th>
+          <th className="numeric">Samples</th>
+          <th className="numeric">Of all</th>
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map(([name, n]) => (
+          <tr key={name}>
+            <td>
+              <b>{name.replaceAll("_", " ")}</b>
+              <div className="muted">{texts.get(name)}</div>
+            </td>
+            <td className="numeric">{count(n)}</td>
+            <td className="numeric">{percent(sum > 0 ? n / sum : 0)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+export function CoverageLine({ coverage }: { coverage: Coverage }): ReactNode {
+  const missing = coverage.hosts_reporting < coverage.hosts_expected;
+  return (
+    <div className="coverage">
+      <span><b>{count(coverage.samples)}</b> samples</span>
+      <span className={missing ? "warn" : undefined}>
+        <b>{coverage.hosts_reporting}</b> of {coverage.hosts_expected} {coverage.hosts_expected === 1 ? "host" : "hosts"}
+      </span>
+      <Popover.Root>
+        <Popover.Trigger className="link">
+          {coverage.complete_share === null ? "no stacks" : <><b>{percent(coverage.complete_share)}</b> complete stacks</>}
+          <Icon name="info" size={13} />
+        </Popover.Trigger>
+        <Popover.Portal>
+          <Popover.Content className="popover" sideOffset={6} collisionPadding={8} style={{ width: 420 }}>
+            <p className="muted" style={{ marginBottom: 8 }}>
+              A complete stack reaches its outermost frame. The others are kept, up to where they could be followed.
+            </p>
+            <Reasons reasons={coverage.reasons} />
+          </Popover.Content>
+        </Popover.Portal>
+      </Popover.Root>
+      <span className={coverage.lost > 0 ? "warn" : undefined}><b>{count(coverage.lost)}</b> lost</span>
+    </div>
+  );
+}
+
+export function CutNotice({ cut, what }: { cut: number; what: string }): ReactNode {
+  return (
+    <div className="notice" role="status">
+      <Icon name="info" />
+      <span>
+        <b>{count(cut)}</b> {what}
+      </span>
+    </div>
+  );
+}

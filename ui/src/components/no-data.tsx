@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Why there is nothing to show, and what to do about it. */
+import type { ReactNode } from "react";
+import { useAgents } from "@/api/queries";
+import { ago } from "@/lib/format";
+import { useSelection } from "@/state/selection";
+import { Command, Empty } from "./basics";
+import { rangeLabel } from "./time-range";
+
+export function NoData(): ReactNode {
+  const agents = useAgents();
+  const [selection, set] = useSelection();
+  if (agents.data && agents.data.agents.length === 0) {
+    return (
+      <Empty icon="agents" title="No agent has reported yet">
+        <p>Start one on each host that you want to profile. Its first samples show up here within seconds.</p>
+        <Command text={agents.data.install_command} />
+      </Empty>
+    );
+  }
+  const last = Math.max(0, ...(agents.data?.agents.map((a) => a.last_seen) ?? []));
+  return (
+    <Empty icon="clock" title="No samples in this selection">
+      <p>
+        {selection.filter !== "" ? "The filter may leave nothing, or no host reported in this time. " : "No host reported in this time. "}
+        {last > 0 ? `The last report came ${ago(last, Date.now())}. ` : ""}
+        Shown: {rangeLabel(selection)}.
+      </p>
+      <div className="actions">
+        {selection.filter !== "" ? <button type="button" className="button" onClick={() => set({ filter: "" })}>Remove the filter</button> : null}
+        {last > 0 ? (
+          <button type="button" className="button primary" onClick={() => set({ from: String(last - 900_000), to: String(last + 1000), live: false })}>
+            Show the last 15 minutes with data
+          </button>
+        ) : null}
+      </div>
+    </Empty>
+  );
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Stacked series over time. Dragging over the chart narrows the time range. */
+import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { clock, dateTime, significant } from "@/lib/format";
+import { useTheme } from "@/state/theme";
+
+export interface ChartSeries {
+  label: string;
+  color: string;
+  values: readonly (number | null)[];
+}
+
+/** Colours that stay apart with any colour vision; the last is for the rest. */
+export const SERIES_COLORS = ["#4c86c6", "#e69f4c", "#3fa796", "#c878a8", "#d8bd4a", "#7c6fc4", "#7fb8de", "#b5714d"] as const;
+export const REST_COLOR = "#8d96a5";
+
+/** Running sums from the last series up; null only where no series has data. */
+export function stackSeries(series: readonly ChartSeries[], length: number): (number | null)[][] {
+  const sums: (number | null)[][] = series.map(() => new Array<number | null>(length).fill(null));
+  for (let i = 0; i < length; i++) {
+    if (series.every((s) => s.values[i] == null)) continue;
+    let sum = 0;
+    for (let k = series.length - 1; k >= 0; k--) {
+      sum += series[k]!.values[i] ?? 0;
+      sums[k]![i] = sum;
+    }
+  }
+  return sums;
+}
+
+interface Hover {
+  index: number;
+  left: number;
+  width: number;
+}
+
+function axisColors(): { text: string; grid: string; surface: string } {
+  const style = getComputedStyle(document.documentElement);
+  return { text: style.getPropertyValue("--text-3"), grid: style.getPropertyValue("--line"), surface: style.getPropertyValue("--surface") };
+}
+
+interface ChartProps {
+  times: readonly number[];
+  from: number;
+  to: number;
+  series: readonly ChartSeries[];
+  unit: string;
+  height: number;
+  label: string;
+  onRange(from: number, to: number): void;
+}
+
+function makeOptions(props: ChartProps, width: number, onHover: (h: Hover | null) => void, onRange: (from: number, to: number) => void): uPlot.Options {
+  const { text, grid, surface } = axisColors();
+  const axis = { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
+  return {
+    width,
+    height: props.height,
+    ms: 1,
+    padding: [8, 0, 0, 0],
+    legend: { show: false },
+    cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { show: false } },
+    scales: { x: { time: true, range: [props.from, props.to] }, y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.08 : 1] } },
+    axes: [
+      { ...axis, grid: { show: false }, space: 90, values: (_u, ticks) => ticks.map((t) => (props.to - props.from > 90_000_000 ? dateTime(t).slice(5) : clock(t).slice(0, props.to - props.from > 600_000 ? 5 : 8))) },
+      { ...axis, size: 48, space: 36, values: (_u, ticks) => ticks.map((t) => significant(t).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "")) },
+    ],
+    series: [
+      {},
+      ...props.series.map((s) => ({ label: s.label, stroke: surface, width: 1, fill: s.color, points: { show: false }, spanGaps: false })),
+    ],
+    hooks: {
+      setCursor: [
+        (u) => {
+          const { idx, left } = u.cursor;
+          onHover(idx == null || left == null || left < 0 ? null : { index: idx, left: left + 48, width: u.width });
+        },
+      ],
+      setSelect: [
+        (u) => {
+          if (u.select.width < 4) return;
+          const from = u.posToVal(u.select.left, "x");
+          const to = u.posToVal(u.select.left + u.select.width, "x");
+          u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+          onRange(Math.round(from), Math.round(to));
+        },
+      ],
+    },
+  };
+}
+
+function HoverCard({ hover, times, series, unit }: { hover: Hover; times: readonly number[]; series: readonly ChartSeries[]; unit: string }): ReactNode {
+  const known = series.filter((s) => s.values[hover.index] != null);
+  const side = hover.left > hover.width / 2 ? { right: hover.width - hover.left + 12 } : { left: hover.left + 12 };
+  const sum = known.reduce((total, s) => total + s.values[hover.index]!, 0);
+  return (
+    <div className="chart-card" style={side}>
+      <div className="when">
+        {clock(times[hover.index]!)}
+        <b>{known.length === 0 ? "no data" : `${significant(sum)} ${unit}`}</b>
+      </div>
+      {known
+        .map((s) => ({ ...s, value: s.values[hover.index]! }))
+        .sort((a, b) => b.value - a.value)
+        .map((s) => (
+          <div key={s.label} className="line">
+            <span className="swatch" style={{ background: s.color }} />
+            <span className="truncate">{s.label}</span>
+            <b>{significant(s.value)}</b>
+          </div>
+        ))}
+    </div>
+  );
+}
+
+export function SeriesChart(props: ChartProps): ReactNode {
+  const host = useRef<HTMLDivElement>(null);
+  const chart = useRef<uPlot | null>(null);
+  const [width, setWidth] = useState(0);
+  const [hover, setHover] = useState<Hover | null>(null);
+  const theme = useTheme();
+  const onRange = useRef(props.onRange);
+  onRange.current = props.onRange;
+  const data = useMemo(
+    () => [[...props.times], ...stackSeries(props.series, props.times.length)] as uPlot.AlignedData,
+    [props.times, props.series],
+  );
+  const shape = `${props.series.map((s) => s.label + s.color).join("|")}·${props.from}·${props.to}`;
+
+  useEffect(() => {
+    const observer = new ResizeObserver(([entry]) => setWidth(Math.floor(entry!.contentRect.width)));
+    observer.observe(host.current!);
+    return () => observer.disconnect();
+  }, []);
+
+  useEffect(() => {
+    if (width === 0) return;
+    const options = makeOptions(props, width, setHover, (from, to) => onRange.current(from, to));
+    chart.current = new uPlot(options, data, host.current!);
+    return () => {
+      chart.current?.destroy();
+      chart.current = null;
+    };
+    // Data alone is set below; everything that shapes the chart is in `shape`.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [width, theme, shape, props.height]);
+
+  useEffect(() => {
+    chart.current?.setData(data, false);
+    chart.current?.redraw();
+  }, [data]);
+
+  return (
+    <div className="chart" style={{ minHeight: props.height }} onPointerLeave={() => setHover(null)}>
+      <div ref={host} role="img" aria-label={props.label} />
+      {hover && hover.index < props.times.length ? (
+        <HoverCard hover={hover} times={props.times} series={props.series} unit={props.unit} />
+      ) : null}
+    </div>
+  );
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The frame around every page: navigation that keeps the selection, and the bar that changes it. */
+import type { ReactNode } from "react";
+import { Link, useLocation, useSearch } from "wouter";
+import { useHealth } from "@/api/queries";
+import { selectionLink, useSelection } from "@/state/selection";
+import { FilterChips, TypeSelect } from "./filter-bar";
+import { Icon, Logo, type IconName } from "./icons";
+import { ThemeToggle } from "./theme-toggle";
+import { RangeControls } from "./time-range";
+
+const PAGES: readonly { path: string; title: string; short: string; icon: IconName }[] = [
+  { path: "/", title: "Overview", short: "Overview", icon: "overview" },
+  { path: "/flamegraph", title: "Flame graph", short: "Flame", icon: "flame" },
+  { path: "/top", title: "Top functions", short: "Top", icon: "top" },
+  { path: "/compare", title: "Compare", short: "Compare", icon: "compare" },
+  { path: "/agents", title: "Agents", short: "Agents", icon: "agents" },
+];
+
+function Rail(): ReactNode {
+  const [location] = useLocation();
+  const search = useSearch();
+  const health = useHealth();
+  const narrow = window.matchMedia("(max-width: 760px)").matches;
+  const state = health.isError ? "stale" : health.data?.status === "ok" ? "ok" : "left";
+  return (
+    <div className="rail">
+      <Link href={selectionLink("/", search)} className="brand"><Logo /> Aperture</Link>
+      <nav aria-label="Pages">
+        {PAGES.map((page) => (
+          <Link key={page.path} href={selectionLink(page.path, search)} aria-current={location === page.path ? "page" : undefined}>
+            <Icon name={page.icon} />
+            {narrow ? page.short : page.title}
+          </Link>
+        ))}
+      </nav>
+      <div className="foot">
+        <span className={`dot ${state}`} />
+        <span className="truncate">{health.isError ? "not reachable" : health.data ? `v${health.data.version}` : "…"}</span>
+        <span className="spacer" />
+        <ThemeToggle />
+      </div>
+    </div>
+  );
+}
+
+export function Shell({ children }: { children: ReactNode }): ReactNode {
+  return (
+    <div className="shell">
+      <Rail />
+      <div className="main">{children}</div>
+    </div>
+  );
+}
+
+/** A page's bar and body. `bare` leaves out what does not apply (a page about agents has no filter). */
+export function Page(props: { title: string; fill?: boolean; bare?: boolean; ownSelection?: boolean; children: ReactNode }): ReactNode {
+  const [selection, set] = useSelection();
+  return (
+    <>
+      <header className="topbar">
+        <h1>{props.title}</h1>
+        <div className="filters">
+          {props.bare ? null : <TypeSelect selection={selection} onChange={(type) => set({ type })} />}
+          {props.bare || props.ownSelection ? null : <FilterChips selection={selection} onChange={(filter) => set({ filter })} />}
+        </div>
+        {props.bare || props.ownSelection ? null : <RangeControls />}
+        <span className="only-narrow"><ThemeToggle /></span>
+      </header>
+      <main className="content">
+        <div className={props.fill ? "page fill" : "page"}>{props.children}</div>
+      </main>
+    </>
+  );
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+import { useMemo, type ReactNode } from "react";
+import { useLocation, useSearch } from "wouter";
+import type { SeriesAnswer } from "@/api/model";
+import { useAgents, useSeries, useServices } from "@/api/queries";
+import { ErrorState, Skeleton } from "@/components/basics";
+import { CoverageLine, CutNotice } from "@/components/coverage";
+import { Icon } from "@/components/icons";
+import { NoData } from "@/components/no-data";
+import { REST_COLOR, SERIES_COLORS, SeriesChart, type ChartSeries } from "@/components/series-chart";
+import { Page } from "@/components/shell";
+import { cores, span } from "@/lib/format";
+import { measureOf } from "@/lib/measure";
+import { selectionLink, useSelection, type Selection } from "@/state/selection";
+import { withLabel } from "@/state/filter";
+import { isRelative } from "@/state/time";
+import { ServiceTable } from "./service-table";
+import { Tiles } from "./tiles";
+
+const STACKED = 7;
+
+/** Values per step as a rate: cores for CPU time, else per second. */
+function rates(answer: SeriesAnswer, values: readonly (number | null)[]): (number | null)[] {
+  const scale = answer.unit === "nanoseconds" ? answer.step_ms * 1e6 : answer.step_ms / 1000;
+  return values.map((v) => (v === null ? null : v / scale));
+}
+
+function chartSeries(answer: SeriesAnswer): ChartSeries[] {
+  const shown = answer.series.slice(0, STACKED).map((s, i) => ({ label: s.value || "(none)", color: SERIES_COLORS[i]!, values: rates(answer, s.values) }));
+  const hidden = answer.series.slice(STACKED).map((s) => s.values);
+  if (answer.other) hidden.push(answer.other.values);
+  const number = Math.max(0, answer.series.length - STACKED) + (answer.other?.count ?? 0);
+  if (number === 0) return shown;
+  const rest = answer.times.map((_, i) => {
+    const known = hidden.map((v) => v[i]).filter((v): v is number => v != null);
+    return known.length === 0 ? null : known.reduce((sum, v) => sum + v, 0);
+  });
+  return [...shown, { label: `${number} more`, color: REST_COLOR, values: rates(answer, rest) }];
+}
+
+/** Where data begins, if it covers clearly less than the range. */
+function partialFrom(answer: SeriesAnswer): { from: number; covered: number } | null {
+  const has = answer.times.map((_, i) => answer.series.some((s) => s.values[i] != null));
+  const first = has.indexOf(true);
+  const covered = has.filter(Boolean).length;
+  if (first < 0 || covered >= answer.times.length * 0.9) return null;
+  return { from: answer.times[first]!, covered: covered * answer.step_ms };
+}
+
+function PartialNotice({ answer, onZoom }: { answer: SeriesAnswer; onZoom(from: number): void }): ReactNode {
+  const partial = partialFrom(answer);
+  if (!partial) return null;
+  return (
+    <div className="notice" role="status">
+      <Icon name="info" />
+      <span>
+        There is data for <b>{span(partial.covered)}</b> of these {span(answer.to - answer.from)}; averages are over the whole range.
+      </span>
+      <button type="button" className="button" onClick={() => onZoom(partial.from)}>Show only the time with data</button>
+    </div>
+  );
+}
+
+function Chart({ selection, onRange }: { selection: Selection; onRange(from: number, to: number): void }): ReactNode {
+  const series = useSeries(selection, "service", 50);
+  const lines = useMemo(() => (series.data ? chartSeries(series.data) : []), [series.data]);
+  const isCpu = selection.type === "cpu:nanoseconds";
+  const unit = isCpu ? "cores" : series.data?.unit === "nanoseconds" ? "s per s" : "per s";
+  return (
+    <section className="panel">
+      <header>
+        <h2>{isCpu ? "CPU by service" : "By service"}, {unit}</h2>
+        <span className="muted only-wide">Drag to narrow the time range</span>
+        <span className="spacer" />
+        {series.data ? <CoverageLine coverage={series.data.coverage} /> : null}
+      </header>
+      {series.data ? (
+        <>
+          <SeriesChart times={series.data.times} from={series.data.from} to={series.data.to} series={lines} unit={unit} height={220} label="Stacked chart of services over time" onRange={onRange} />
+          <div className="chart-legend">
+            {lines.map((s) => <span key={s.label}><i className="swatch" style={{ background: s.color }} />{s.label}</span>)}
+          </div>
+        </>
+      ) : series.isError ? <ErrorState error={series.error} retry={() => void series.refetch()} /> : <div className="pad"><Skeleton height={220} /></div>}
+    </section>
+  );
+}
+
+export function OverviewPage(): ReactNode {
+  const [selection, set] = useSelection();
+  const [, navigate] = useLocation();
+  const search = useSearch();
+  const services = useServices(selection);
+  const series = useSeries(selection, "service", 50);
+  const agents = useAgents();
+  const narrow = (from: number, to: number): void => set({ from: String(from), to: String(to), live: false });
+  const rangeMs = services.data ? services.data.to - services.data.from : 0;
+  const measure = useMemo(
+    () => measureOf(selection.type, services.data?.unit ?? "", rangeMs),
+    [selection.type, services.data?.unit, rangeMs],
+  );
+  const open = (service: string): void =>
+    navigate(selectionLink("/flamegraph", search, { filter: withLabel(selection.filter, "service", service) }));
+
+  let body: ReactNode;
+  if (services.isError) body = <section className="panel"><ErrorState error={services.error} retry={() => void services.refetch()} /></section>;
+  else if (!services.data) body = <section className="panel pad"><Skeleton height={300} /></section>;
+  else if (services.data.services.length === 0) body = <section className="panel"><NoData /></section>;
+  else {
+    body = (
+      <>
+        {series.data ? <PartialNotice answer={series.data} onZoom={(from) => set(isRelative(selection) ? { from: String(from), to: "now", live: false } : { from: String(from) })} /> : null}
+        <Tiles services={services.data} agents={agents.data} cpu={selection.type === "cpu:nanoseconds" ? cores(services.data.total_value, rangeMs) : null} measure={measure} />
+        <Chart selection={selection} onRange={narrow} />
+        {services.data.coverage.truncated ? <CutNotice cut={services.data.coverage.truncated.cut} what={`more ${services.data.coverage.truncated.what} are not shown.`} /> : null}
+        <ServiceTable answer={services.data} series={series.data} measure={measure} onOpen={open} />
+      </>
+    );
+  }
+  return <Page title="Overview">{body}</Page>;
+}
