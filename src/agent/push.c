@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/push.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "wire/batch.h"
+#include "wire/client.h"
+
+#define METHOD_PUSH "/aperture.aggregator.v1.Aggregator/Push"
+
+enum {
+	DEFAULT_QUEUE_BYTES = 32 << 20,
+	EXHAUSTED_TRIES =
+		5, /* RESOURCE_EXHAUSTED so often: the message is too large, not the load */
+};
+
+#define DEFAULT_CALL_NS	       (10 * AP_NSEC_PER_SEC)
+#define DEFAULT_BACKOFF_MIN_NS (AP_NSEC_PER_SEC / 2)
+#define DEFAULT_BACKOFF_MAX_NS (30 * AP_NSEC_PER_SEC)
+
+struct item {
+	struct item *next;
+	struct ap_buf request;
+	uint64_t periods;
+	struct ap_ledger deltas;
+	uint32_t exhausted; /* tries that ended in RESOURCE_EXHAUSTED */
+};
+
+struct ap_pusher {
+	struct ap_pusher_config config;
+	struct ap_client *client;
+	pthread_t thread;
+	pthread_mutex_t lock;	/* guards all below */
+	pthread_cond_t changed; /* an item came or went, or the pusher stops */
+	struct item *first, **last;
+	bool sending; /* the first item is in the thread's hands */
+	bool draining, stopping;
+	struct ap_ledger lost; /* deltas of lost batches, until reclaimed */
+	struct ap_pusher_stats stats;
+	uint64_t random; /* the thread's own */
+};
+
+static void item_free(struct item *i)
+{
+	ap_buf_free(&i->request);
+	free(i);
+}
+
+/* Takes `i`, whose link is `*at`, out of the queue. With the lock held. */
+static void unlink_item(struct ap_pusher *p, struct item **at)
+{
+	struct item *i = *at;
+
+	*at = i->next;
+	if (!*at)
+		p->last = at;
+	p->stats.queued--;
+	p->stats.queued_bytes -= i->request.n;
+	pthread_cond_broadcast(&p->changed);
+}
+
+/* Counts the end of a batch that did not arrive, and keeps its deltas for the next one. */
+static void lose(struct ap_pusher *p, struct item *i, enum ap_ledger_id why)
+{
+	ap_ledger_add(p->config.ledger, why, i->periods);
+	for (uint32_t id = 0; id < AP_LEDGER_MAX; id++)
+		p->lost.count[id] += i->deltas.count[id];
+	item_free(i);
+}
+
+/* Waits for `changed`, at most until the deadline; false when it has passed. */
+static bool wait_until(struct ap_pusher *p, uint64_t mono_ns)
+{
+	struct timespec t = {.tv_sec = (time_t)(mono_ns / AP_NSEC_PER_SEC),
+			     .tv_nsec = (long)(mono_ns % AP_NSEC_PER_SEC)};
+
+	if (mono_ns == UINT64_MAX)
+		return pthread_cond_wait(&p->changed, &p->lock) == 0;
+	return pthread_cond_timedwait(&p->changed, &p->lock, &t) != ETIMEDOUT;
+}
+
+/* Between half of `ns` and all of it. */
+static uint64_t jitter(struct ap_pusher *p, uint64_t ns)
+{
+	p->random ^= p->random << 13;
+	p->random ^= p->random >> 7;
+	p->random ^= p->random << 17;
+	return ns / 2 + p->random % (ns / 2 + 1);
+}
+
+/* Waits before another try; the beginning of a stop cuts it short. With the lock held. */
+static void back_off(struct ap_pusher *p, uint64_t ns)
+{
+	bool draining = p->draining;
+	uint64_t until = ap_clock_mono_ns() + jitter(p, draining ? p->config.backoff_min_ns : ns);
+
+	p->stats.retries++;
+	while (!p->stopping && p->draining == draining && ap_clock_mono_ns() < until)
+		wait_until(p, until);
+}
+
+/* One try, without the lock. 0 and `*ret`, or a negative errno with `why`. */
+static int try_push(struct ap_pusher *p, struct item *i, struct ap_push_result *ret,
+		    char why[static 256])
+{
+	_cleanup_buf_ struct ap_buf reply = {0};
+	struct ap_rpc_status status;
+	int r = ap_client_call(p->client, METHOD_PUSH, ap_buf_view(&i->request),
+			       p->config.call_timeout_ns, &reply, &status);
+
+	if (r == 0 && status.code != AP_RPC_OK) {
+		snprintf(why, 256, "%s: %s", ap_rpc_code_name(status.code), status.text);
+		if (status.code == AP_RPC_RESOURCE_EXHAUSTED && ++i->exhausted == EXHAUSTED_TRIES) {
+			*ret = (struct ap_push_result){.status = AP_PUSH_ERROR,
+						       .code = AP_PUSH_CODE_TOO_LARGE};
+			snprintf(ret->text, sizeof(ret->text), "%.255s", why);
+			return 0;
+		}
+		return -EIO;
+	}
+	if (r == 0)
+		r = ap_push_result_decode(ap_buf_view(&reply), ret);
+	if (r < 0)
+		snprintf(why, 256, "%s", ap_strerror(r));
+	return r;
+}
+
+/* Ends the first item as the aggregator said; false where it has to be sent again. With the lock
+ * held. */
+static bool settle(struct ap_pusher *p, const struct ap_push_result *result)
+{
+	struct item *i = p->first;
+
+	switch (result->status) {
+	case AP_PUSH_DUPLICATE:
+		p->stats.duplicates++;
+		__attribute__((fallthrough));
+	case AP_PUSH_OK:
+		p->stats.pushed++;
+		p->stats.sent_bytes += i->request.n;
+		p->stats.last_error[0] = '\0';
+		ap_ledger_add(p->config.ledger, AP_LEDGER_PUSH_OUT, i->periods);
+		unlink_item(p, &p->first);
+		item_free(i);
+		return true;
+	case AP_PUSH_BACKPRESSURE:
+		snprintf(p->stats.last_error, sizeof(p->stats.last_error), "%.255s", result->text);
+		return false;
+	default:
+		p->stats.refused++;
+		snprintf(p->stats.last_error, sizeof(p->stats.last_error), "refused: %.240s",
+			 result->text);
+		unlink_item(p, &p->first);
+		lose(p, i, AP_LEDGER_PUSH_REFUSED);
+		return true;
+	}
+}
+
+static void *push_thread(void *arg)
+{
+	struct ap_pusher *p = arg;
+	uint64_t wait = p->config.backoff_min_ns;
+
+	pthread_mutex_lock(&p->lock);
+	while (!p->stopping) {
+		struct ap_push_result result = {0};
+		char why[256];
+		int r;
+
+		if (!p->first) {
+			wait_until(p, UINT64_MAX);
+			continue;
+		}
+		p->sending = true;
+		pthread_mutex_unlock(&p->lock);
+		r = try_push(p, p->first, &result, why);
+		pthread_mutex_lock(&p->lock);
+		p->sending = false;
+		p->stats.connected = r == 0;
+		if (r < 0) {
+			memcpy(p->stats.last_error, why, sizeof(why));
+			back_off(p, wait);
+			wait = AP_MIN(wait * 2, p->config.backoff_max_ns);
+		} else {
+			wait = p->config.backoff_min_ns;
+			if (!settle(p, &result))
+				back_off(p, AP_MAX(wait, result.retry_after_ms * AP_NSEC_PER_MSEC));
+		}
+	}
+	pthread_mutex_unlock(&p->lock);
+	return NULL;
+}
+
+static void set_defaults(struct ap_pusher_config *c)
+{
+	c->max_queue_bytes = c->max_queue_bytes ? c->max_queue_bytes : DEFAULT_QUEUE_BYTES;
+	c->call_timeout_ns = c->call_timeout_ns ? c->call_timeout_ns : DEFAULT_CALL_NS;
+	c->backoff_min_ns = c->backoff_min_ns ? c->backoff_min_ns : DEFAULT_BACKOFF_MIN_NS;
+	c->backoff_max_ns = c->backoff_max_ns ? c->backoff_max_ns : DEFAULT_BACKOFF_MAX_NS;
+}
+
+static void release(struct ap_pusher *p)
+{
+	ap_client_free(p->client);
+	pthread_cond_destroy(&p->changed);
+	pthread_mutex_destroy(&p->lock);
+	free(p);
+}
+
+int ap_pusher_start(const struct ap_pusher_config *config, struct ap_pusher **ret,
+		    struct ap_error *err)
+{
+	struct ap_client_config client = {.target = config->server};
+	struct ap_pusher *p = calloc(1, sizeof(*p));
+	pthread_condattr_t attr;
+	int r;
+
+	if (!p)
+		return -ENOMEM;
+	p->config = *config;
+	p->config.server = NULL; /* need not outlive the call */
+	set_defaults(&p->config);
+	p->last = &p->first;
+	if (getrandom(&p->random, sizeof(p->random), GRND_NONBLOCK) != sizeof(p->random))
+		p->random = ap_clock_mono_ns();
+	p->random |= 1;
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&p->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	r = ap_client_new(&client, &p->client, err);
+	if (r == 0) {
+		r = -pthread_create(&p->thread, NULL, push_thread, p);
+		if (r < 0)
+			ap_error_set(err, r, "cannot start the pusher's thread: %s",
+				     ap_strerror(r));
+	}
+	if (r < 0) {
+		release(p);
+		return r;
+	}
+	*ret = p;
+	return 0;
+}
+
+/* Drops the oldest batches that are not being sent until `bytes` fit. With the lock held. */
+static void make_room(struct ap_pusher *p, size_t bytes)
+{
+	while (p->stats.queued_bytes + bytes > p->config.max_queue_bytes) {
+		struct item **at = p->sending ? &p->first->next : &p->first;
+		struct item *i = *at;
+
+		if (!i)
+			return; /* what is being sent leaves soon */
+		unlink_item(p, at);
+		p->stats.dropped++;
+		lose(p, i, AP_LEDGER_PUSH_QUEUE_FULL);
+	}
+}
+
+int ap_pusher_add(struct ap_pusher *p, struct ap_buf *request, uint64_t periods,
+		  const struct ap_ledger *deltas)
+{
+	struct item *i = calloc(1, sizeof(*i));
+	int r = 0;
+
+	if (!i)
+		return -ENOMEM;
+	i->periods = periods;
+	i->deltas = *deltas;
+	pthread_mutex_lock(&p->lock);
+	if (p->draining || p->stopping) {
+		free(i);
+		r = -EPIPE;
+	} else if (request->n > p->config.max_queue_bytes) {
+		ap_ledger_add(p->config.ledger, AP_LEDGER_PUSH_IN, periods);
+		p->stats.dropped++;
+		lose(p, i, AP_LEDGER_PUSH_QUEUE_FULL);
+		r = -EFBIG;
+	} else {
+		ap_ledger_add(p->config.ledger, AP_LEDGER_PUSH_IN, periods);
+		make_room(p, request->n);
+		i->request = *request;
+		*request = (struct ap_buf){0};
+		*p->last = i;
+		p->last = &i->next;
+		p->stats.queued++;
+		p->stats.queued_bytes += i->request.n;
+		pthread_cond_broadcast(&p->changed);
+	}
+	pthread_mutex_unlock(&p->lock);
+	return r;
+}
+
+void ap_pusher_reclaim(struct ap_pusher *p, struct ap_ledger *into)
+{
+	pthread_mutex_lock(&p->lock);
+	for (uint32_t id = 0; id < AP_LEDGER_MAX; id++) {
+		into->count[id] += p->lost.count[id];
+		p->lost.count[id] = 0;
+	}
+	pthread_mutex_unlock(&p->lock);
+}
+
+void ap_pusher_get_stats(struct ap_pusher *p, struct ap_pusher_stats *ret)
+{
+	pthread_mutex_lock(&p->lock);
+	*ret = p->stats;
+	pthread_mutex_unlock(&p->lock);
+}
+
+uint32_t ap_pusher_stop(struct ap_pusher *p, uint64_t timeout_ns)
+{
+	uint64_t until = ap_clock_mono_ns() + timeout_ns;
+	uint32_t left = 0;
+
+	pthread_mutex_lock(&p->lock);
+	p->draining = true;
+	pthread_cond_broadcast(&p->changed);
+	while (p->first && wait_until(p, until))
+		;
+	p->stopping = true;
+	pthread_cond_broadcast(&p->changed);
+	pthread_mutex_unlock(&p->lock);
+	ap_client_cancel(p->client);
+	pthread_join(p->thread, NULL);
+	while (p->first) {
+		struct item *i = p->first;
+
+		unlink_item(p, &p->first);
+		lose(p, i, AP_LEDGER_PUSH_STOPPED);
+		left++;
+	}
+	release(p);
+	return left;
+}
