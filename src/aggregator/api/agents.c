@@ -105,8 +105,8 @@ static void add_own(const struct ap_api *api, struct ap_ledger *sum)
 	ap_ingest_get_stats(api->ingest, &ingest);
 	ap_writer_get_stats(api->writer, &writer);
 	add_ledger(sum, &ingest.ledger);
-	sum->count[AP_LEDGER_STORE_IN] += writer.periods;
-	sum->count[AP_LEDGER_STORE_OUT] += writer.periods;
+	sum->count[AP_LEDGER_STORE_IN] += writer.periods_in;
+	sum->count[AP_LEDGER_STORE_OUT] += writer.periods_stored;
 }
 
 static void answer_entry(struct ap_buf *b, const char *name, const char *text, uint64_t count)

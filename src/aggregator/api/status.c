@@ -93,6 +93,7 @@ void ap_api_openapi(struct ap_http_request *req, void *ctx)
 static void answer_batch(struct ap_buf *b, const struct ap_batch *batch, uint64_t watermark)
 {
 	const struct ap_batch_meta *m = batch->meta;
+	uint64_t segment = ap_batch_segment(batch);
 
 	ap_buf_byte(b, '{');
 	ap_answer_str(b, "agent_id", ap_str_of(m->agent_id));
@@ -103,7 +104,7 @@ static void answer_batch(struct ap_buf *b, const struct ap_batch *batch, uint64_
 	ap_answer_i64(b, "to", m->end_ns / 1000000);
 	ap_answer_u64(b, "samples", batch->n_rows);
 	ap_answer_u64(b, "bytes", batch->bytes);
-	ap_answer_bool(b, "stored", batch->segment && batch->segment <= watermark);
+	ap_answer_bool(b, "stored", segment && segment <= watermark);
 	ap_buf_byte(b, '}');
 }
 
