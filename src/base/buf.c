@@ -77,6 +77,23 @@ void ap_buf_printf(struct ap_buf *b, const char *fmt, ...)
 	b->n += (size_t)n;
 }
 
+void ap_buf_utf8(struct ap_buf *b, struct ap_str s)
+{
+	while (s.n) {
+		size_t n = 0, len;
+
+		while (n < s.n && (len = ap_str_utf8_len((struct ap_str){s.p + n, s.n - n})) > 0)
+			n += len;
+		ap_buf_append(b, s.p, n);
+		if (n < s.n) {
+			ap_buf_puts(b, "\xef\xbf\xbd");
+			n++;
+		}
+		s.p += n;
+		s.n -= n;
+	}
+}
+
 void ap_buf_varint(struct ap_buf *b, uint64_t v)
 {
 	uint8_t tmp[10];

@@ -40,6 +40,9 @@ static inline void ap_buf_byte(struct ap_buf *b, uint8_t c)
 	ap_buf_append(b, &c, 1);
 }
 
+/* Appends `s` as valid UTF-8: each byte that is no part of a valid sequence becomes U+FFFD. */
+void ap_buf_utf8(struct ap_buf *b, struct ap_str s);
+
 /* A little-endian base-128 varint, as protobuf and ClickHouse use it. */
 void ap_buf_varint(struct ap_buf *b, uint64_t v);
 

@@ -63,6 +63,18 @@ static int add(struct ap_intern *in, const void *p, size_t n, uint32_t *ret_id)
 	return ap_intern_add(in, (struct ap_str){p, n}, ret_id, NULL);
 }
 
+/* For entries whose "none" is all zeros. */
+static int add_entry(struct ap_intern *in, const void *p, size_t n, uint32_t *ret_id)
+{
+	static const uint8_t none[sizeof(struct ap_frame)];
+
+	if (memcmp(p, none, n) == 0) {
+		*ret_id = 0;
+		return 0;
+	}
+	return add(in, p, n, ret_id);
+}
+
 int ap_profile_string(struct ap_profile *p, struct ap_str s, uint32_t *ret_id)
 {
 	return ap_intern_add(p->strings, s, ret_id, NULL);
@@ -72,7 +84,7 @@ int ap_profile_mapping(struct ap_profile *p, const struct ap_mapping *m, uint32_
 {
 	if (!has(p->strings, m->path) || !has(p->strings, m->build_id))
 		return -EINVAL;
-	return add(p->mappings, m, sizeof(*m), ret_id);
+	return add_entry(p->mappings, m, sizeof(*m), ret_id);
 }
 
 int ap_profile_function(struct ap_profile *p, const struct ap_function *f, uint32_t *ret_id)
@@ -80,7 +92,7 @@ int ap_profile_function(struct ap_profile *p, const struct ap_function *f, uint3
 	if (!has(p->strings, f->name) || !has(p->strings, f->system_name) ||
 	    !has(p->strings, f->file))
 		return -EINVAL;
-	return add(p->functions, f, sizeof(*f), ret_id);
+	return add_entry(p->functions, f, sizeof(*f), ret_id);
 }
 
 int ap_profile_frame(struct ap_profile *p, const struct ap_frame *f, uint32_t *ret_id)
@@ -91,7 +103,7 @@ int ap_profile_frame(struct ap_profile *p, const struct ap_frame *f, uint32_t *r
 	    f->kind >= AP_FRAME_KIND_MAX)
 		return -EINVAL;
 	clean.pad = 0;
-	return add(p->frames, &clean, sizeof(clean), ret_id);
+	return add_entry(p->frames, &clean, sizeof(clean), ret_id);
 }
 
 int ap_profile_stack(struct ap_profile *p, const uint32_t *frames, uint32_t n, uint16_t reason,
@@ -120,6 +132,8 @@ int ap_profile_stack(struct ap_profile *p, const uint32_t *frames, uint32_t n, u
 
 int ap_profile_labels(struct ap_profile *p, struct ap_label *labels, uint32_t n, uint32_t *ret_id)
 {
+	if (n > AP_LABELS_MAX)
+		return -E2BIG;
 	for (uint32_t i = 0; i < n; i++)
 		if (!has(p->strings, labels[i].key) || !has(p->strings, labels[i].value))
 			return -EINVAL;

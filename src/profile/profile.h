@@ -5,8 +5,8 @@
  * samples that refer to them.
  *
  * Ids are dense indices into one profile's own dictionaries and mean nothing outside it. Id 0 of
- * strings is "", of mappings "no mapping", of functions "no function", of label sets "no labels",
- * and of stacks the empty stack. Not thread-safe: one owner at a time.
+ * strings is "", of mappings "no mapping", of functions "no function", of frames "no frame" (those
+ * three are all zeros), of label sets "no labels", and of stacks the empty stack. Not thread-safe: one owner at a time.
  */
 #ifndef AP_PROFILE_PROFILE_H
 #define AP_PROFILE_PROFILE_H
@@ -83,7 +83,9 @@ struct ap_label {
 	uint32_t key, value; /* strings */
 };
 
-/* Labels sorted by key text, one per key. */
+enum { AP_LABELS_MAX = 128 };
+
+/* Labels sorted by key text, one per key, at most AP_LABELS_MAX. */
 struct ap_label_set {
 	const struct ap_label *labels;
 	uint32_t n;
@@ -121,7 +123,7 @@ int ap_profile_function(struct ap_profile *p, const struct ap_function *f, uint3
 int ap_profile_frame(struct ap_profile *p, const struct ap_frame *f, uint32_t *ret_id);
 int ap_profile_stack(struct ap_profile *p, const uint32_t *frames, uint32_t n, uint16_t reason,
 		     uint32_t *ret_id);
-/* Sorts `labels` in place; -EEXIST for a key given twice. */
+/* Sorts `labels` in place; -EEXIST for a key given twice, -E2BIG for more than AP_LABELS_MAX. */
 int ap_profile_labels(struct ap_profile *p, struct ap_label *labels, uint32_t n, uint32_t *ret_id);
 /* Appends a row (rows are not merged: the agent's table does that). */
 int ap_profile_add(struct ap_profile *p, const struct ap_sample *s);

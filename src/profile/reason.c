@@ -18,14 +18,20 @@ static const struct {
 #include "abi/errors.def"
 };
 
+/* The numbers have gaps. */
+static bool known(uint32_t reason)
+{
+	return reason < AP_ARRAY_SIZE(reasons) && reasons[reason].name;
+}
+
 const char *ap_reason_name(uint32_t reason)
 {
-	return reason < AP_ARRAY_SIZE(reasons) ? reasons[reason].name : "unknown";
+	return known(reason) ? reasons[reason].name : "unknown";
 }
 
 const char *ap_reason_text(uint32_t reason)
 {
-	return reason < AP_ARRAY_SIZE(reasons) ? reasons[reason].text : "unknown";
+	return known(reason) ? reasons[reason].text : "unknown";
 }
 
 bool ap_ledger_is_lost(enum ap_ledger_id id)

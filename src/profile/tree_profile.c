@@ -4,80 +4,76 @@
 #include "profile/tree.h"
 #include "profile/tree_builder.h"
 
-struct source {
-	struct ap_tree_builder *b;
-	const struct ap_profile *p;
-	uint32_t *sym_of_frame; /* symbol + 1, 0 = not made yet */
-	struct ap_buf name;
-	AP_VEC(uint32_t) syms;
-};
-
-static int frame_symbol(struct source *s, uint32_t frame, uint32_t *ret_sym)
+int ap_tree_profile_symbols(struct ap_tree_builder *b, const struct ap_profile *p,
+			    uint32_t **ret_syms)
 {
-	const struct ap_frame *f = ap_profile_get_frame(s->p, frame);
-	const struct ap_function *fn = ap_profile_get_function(s->p, f->function);
-	struct ap_tree_symbol symbol = {
-		.module = ap_profile_module(s->p, f->mapping),
-		.file = ap_profile_str(s->p, fn->file),
-		.line = fn->start_line,
-		.kind = f->kind,
-	};
-	int r;
+	uint32_t n = ap_intern_count(p->frames);
+	_cleanup_free_ uint32_t *syms = calloc(n, sizeof(*syms));
+	_cleanup_buf_ struct ap_buf name = {0};
 
-	if (s->sym_of_frame[frame]) {
-		*ret_sym = s->sym_of_frame[frame] - 1;
-		return 0;
-	}
-	ap_buf_clear(&s->name);
-	ap_profile_frame_name(s->p, frame, &s->name);
-	if (ap_buf_error(&s->name))
+	if (!syms)
 		return -ENOMEM;
-	symbol.name = ap_buf_view(&s->name);
-	r = ap_tree_symbol(s->b, &symbol, ret_sym);
-	if (r == 0)
-		s->sym_of_frame[frame] = *ret_sym + 1;
-	return r;
-}
+	for (uint32_t i = 0; i < n; i++) {
+		const struct ap_frame *f = ap_profile_get_frame(p, i);
+		const struct ap_function *fn = ap_profile_get_function(p, f->function);
+		struct ap_tree_symbol s = {
+			.module = ap_profile_module(p, f->mapping),
+			.file = ap_profile_str(p, fn->file),
+			.line = fn->start_line,
+			.kind = f->kind,
+		};
+		int r;
 
-static int add_stack(struct source *s, uint32_t stack, uint64_t value, unsigned int side)
-{
-	struct ap_stack st = ap_profile_get_stack(s->p, stack);
-	int r;
-
-	s->syms.n = 0;
-	r = ap_vec_reserve(&s->syms, (size_t)st.n);
-	if (r < 0)
-		return r;
-	for (uint32_t i = 0; i < st.n; i++) {
-		r = frame_symbol(s, st.frames[i], &s->syms.p[i]);
+		ap_buf_clear(&name);
+		ap_profile_frame_name(p, i, &name);
+		if (ap_buf_error(&name))
+			return -ENOMEM;
+		s.name = ap_buf_view(&name);
+		r = ap_tree_symbol(b, &s, &syms[i]);
 		if (r < 0)
 			return r;
 	}
-	return ap_tree_add(s->b, s->syms.p, st.n, value, side);
+	*ret_syms = AP_TAKE_PTR(syms);
+	return 0;
+}
+
+static int add_stacks(struct ap_tree_builder *b, const struct ap_profile *p, const uint32_t *syms,
+		      const uint64_t *sums, unsigned int side)
+{
+	AP_VEC(uint32_t) path = {0};
+	int r = 0;
+
+	for (uint32_t id = 0; id < ap_intern_count(p->stacks) && r == 0; id++) {
+		struct ap_stack s = ap_profile_get_stack(p, id);
+
+		if (!sums[id])
+			continue;
+		path.n = 0;
+		r = ap_vec_reserve(&path, (size_t)s.n);
+		for (uint32_t i = 0; i < s.n && r == 0; i++)
+			path.p[i] = syms[s.frames[i]];
+		if (r == 0)
+			r = ap_tree_add(b, path.p, s.n, sums[id], side);
+	}
+	ap_vec_free(&path);
+	return r;
 }
 
 int ap_tree_add_profile(struct ap_tree_builder *b, const struct ap_profile *p,
 			const struct ap_profile_type *type, unsigned int side)
 {
-	uint32_t n_stacks = ap_intern_count(p->stacks);
-	_cleanup_free_ uint64_t *sums = calloc(n_stacks, sizeof(*sums));
-	_cleanup_free_ uint32_t *syms = calloc(ap_intern_count(p->frames), sizeof(*syms));
-	struct source s = {.b = b, .p = p, .sym_of_frame = syms};
-	int r = 0;
+	_cleanup_free_ uint64_t *sums = calloc(ap_intern_count(p->stacks), sizeof(*sums));
+	_cleanup_free_ uint32_t *syms = NULL;
+	int r;
 
-	if (!sums || !syms)
+	if (!sums)
 		return -ENOMEM;
-	AP_VEC_FOREACH(&p->samples, row) {
+	AP_VEC_FOREACH(&p->samples, row)
 		if (row->event == (uint32_t)type->event)
 			sums[row->stack] = ap_sum_saturating(
 				sums[row->stack], type->is_value ? row->value : row->count);
-	}
-	for (uint32_t i = 0; i < n_stacks && r == 0; i++)
-		if (sums[i])
-			r = add_stack(&s, i, sums[i], side);
-	ap_buf_free(&s.name);
-	ap_vec_free(&s.syms);
-	return r;
+	r = ap_tree_profile_symbols(b, p, &syms);
+	return r < 0 ? r : add_stacks(b, p, syms, sums, side);
 }
 
 int ap_tree_from_profile(const struct ap_profile *p, const struct ap_profile_type *type,
@@ -89,7 +85,5 @@ int ap_tree_from_profile(const struct ap_profile *p, const struct ap_profile_typ
 	if (!b)
 		return -ENOMEM;
 	r = ap_tree_add_profile(b, p, type, 0);
-	if (r < 0)
-		return r;
-	return ap_tree_finish(b, max_nodes, false, ret);
+	return r < 0 ? r : ap_tree_finish(b, max_nodes, false, ret);
 }

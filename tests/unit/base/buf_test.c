@@ -26,6 +26,16 @@ static void growth_error_is_sticky(void **state)
 	assert_int_equal(b.n, 0);
 }
 
+static void replaces_what_is_not_utf8(void **state)
+{
+	static const char want[] = "ok\xef\xbf\xbd\xef\xbf\xbdZ\xc3\xbc";
+	_cleanup_buf_ struct ap_buf b = {0};
+
+	ap_buf_utf8(&b, AP_STR("ok\xff\xf0Z\xc3\xbc"));
+	assert_int_equal(b.n, strlen(want));
+	assert_memory_equal(b.p, want, b.n);
+}
+
 static void arena_refuses_past_its_limit(void **state)
 {
 	struct ap_arena a = AP_ARENA_INIT(100 * 1024);
@@ -62,6 +72,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(appends_and_formats),
 		cmocka_unit_test(growth_error_is_sticky),
+		cmocka_unit_test(replaces_what_is_not_utf8),
 		cmocka_unit_test(arena_refuses_past_its_limit),
 		cmocka_unit_test(interning_gives_equal_bytes_one_id),
 	};

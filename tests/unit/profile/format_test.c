@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is written, read back or looked at; other programs' views are in
+ * tests/system/test_formats.py. */
+#include "profile/format.h"
+
+#include "profile/flamegraph_json.h"
+#include "profile/value.h"
+#include "sample_profile.h"
+
+static void write_to(enum ap_format f, const struct ap_profile *p,
+		     const struct ap_format_options *o, struct ap_buf *out)
+{
+	struct ap_error err = {0};
+
+	if (ap_format_write(f, p, o, (struct ap_sink){ap_sink_buf, out}, &err) < 0)
+		fail_msg("%s", err.msg);
+}
+
+static struct ap_profile *read_back(const struct ap_buf *b)
+{
+	struct ap_profile *p = NULL;
+	struct ap_error err = {0};
+
+	if (ap_profile_read(ap_buf_view(b), 0, &p, &err) < 0)
+		fail_msg("%s", err.msg);
+	return p;
+}
+
+static void round_trips(void **state)
+{
+	static const enum ap_format formats[] = {AP_FORMAT_JSON, AP_FORMAT_PPROF};
+
+	for (size_t i = 0; i < AP_ARRAY_SIZE(formats); i++) {
+		_cleanup_(ap_cleanup_profile) struct ap_profile *p = sample_profile(true);
+		_cleanup_(ap_cleanup_profile) struct ap_profile *q = NULL;
+		_cleanup_buf_ struct ap_buf once = {0}, twice = {0};
+
+		write_to(formats[i], p, NULL, &once);
+		q = read_back(&once);
+		assert_same_profile(p, q);
+		write_to(formats[i], q, NULL, &twice);
+		if (formats[i] == AP_FORMAT_JSON) {
+			assert_int_equal(once.n, twice.n);
+			assert_memory_equal(once.p, twice.p, once.n);
+		}
+	}
+}
+
+static void json_keeps_what_no_row_refers_to(void **state)
+{
+	_cleanup_(ap_cleanup_profile) struct ap_profile *p = ap_profile_new();
+	_cleanup_(ap_cleanup_profile) struct ap_profile *q = NULL;
+	_cleanup_buf_ struct ap_buf out = {0};
+
+	sample_string(p, "unused");
+	sample_mapping(p, "/x", "y");
+	p->start_ns = INT64_MIN;
+	p->period_ns = UINT64_MAX;
+	write_to(AP_FORMAT_JSON, p, NULL, &out);
+	q = read_back(&out);
+	assert_int_equal(ap_intern_count(q->strings), ap_intern_count(p->strings));
+	assert_int_equal(ap_intern_count(q->mappings), 2);
+	assert_true(q->start_ns == INT64_MIN && q->period_ns == UINT64_MAX);
+}
+
+static void large_json_passes_its_sink_in_pieces(void **state)
+{
+	_cleanup_(ap_cleanup_profile) struct ap_profile *p = sample_profile(true);
+	_cleanup_(ap_cleanup_profile) struct ap_profile *q = NULL;
+	_cleanup_buf_ struct ap_buf out = {0};
+
+	for (uint32_t i = 0; i < 30000; i++)
+		sample_row(p, i % 4, 0, AP_EVENT_CPU, SAMPLE_START_NS + i, i, i);
+	write_to(AP_FORMAT_JSON, p, NULL, &out);
+	q = read_back(&out);
+	assert_same_profile(p, q);
+}
+
+static void pprof_merges_rows_without_exact_times(void **state)
+{
+	_cleanup_(ap_cleanup_profile) struct ap_profile *p = sample_profile(false);
+	_cleanup_(ap_cleanup_profile) struct ap_profile *q = NULL;
+	_cleanup_buf_ struct ap_buf out = {0};
+
+	for (int i = 0; i < 10; i++)
+		sample_row(p, p->samples.p[0].stack, p->samples.p[0].labels, AP_EVENT_CPU,
+			   SAMPLE_START_NS + 1000000000ll * i, 1, 7);
+	write_to(AP_FORMAT_PPROF, p, NULL, &out);
+	q = read_back(&out);
+	assert_int_equal(q->samples.n, 5);
+	assert_int_equal(q->samples.p[0].count, 11);
+	assert_int_equal(q->samples.p[0].value, SAMPLE_PERIOD_NS + 70);
+	assert_true(q->samples.p[0].time_ns == SAMPLE_START_NS);
+}
+
+static void assert_text(struct ap_buf *b, const char *want)
+{
+	ap_buf_byte(b, 0);
+	assert_string_equal((char *)b->p, want);
+}
+
+static void collapsed_lines_have_one_meaning(void **state)
+{
+	_cleanup_(ap_cleanup_profile) struct ap_profile *p = sample_profile(false);
+	_cleanup_buf_ struct ap_buf samples = {0}, value = {0};
+	struct ap_format_options o = {.type = ap_profile_type_find(AP_STR("offcpu:nanoseconds"))};
+
+	write_to(AP_FORMAT_COLLAPSED, p, NULL, &samples);
+	assert_text(&samples,
+		    "web;libc.so.6+0x29d90;main;work<int, char>(a:b);inlined & <near>;innermost 1\n"
+		    "worker:1;libc.so.6+0x29d90;main;do_syscall_64_[k] 2\n"
+		    "web;work<int, char>(a:b) 3\n"
+		    "web;libc.so.6+0x29d90;main;main;main 1\n");
+	write_to(AP_FORMAT_COLLAPSED, p, &o, &value);
+	assert_text(&value, "web;libc.so.6+0x29d90;main;do_syscall_64_[k] 5000000\n");
+}
+
+static void collapsed_names_hold_no_line_ends(void **state)
+{
+	_cleanup_(ap_cleanup_profile) struct ap_profile *p = ap_profile_new();
+	_cleanup_buf_ struct ap_buf out = {0};
+	uint32_t frame = sample_frame(p, 0, 1, "a\nb\r;\xff", AP_FRAME_NATIVE, 0), stack;
+
+	ap_profile_stack(p, &frame, 1, 0, &stack);
+	sample_row(p, stack, 0, AP_EVENT_CPU, 0, 1, 1);
+	write_to(AP_FORMAT_COLLAPSED, p, NULL, &out);
+	assert_text(&out, "[unknown];a b :\xef\xbf\xbd 1\n");
+}
+
+static void an_empty_profile_can_be_written(void **state)
+{
+	_cleanup_(ap_cleanup_profile) struct ap_profile *p = ap_profile_new();
+
+	for (unsigned int f = 0; f < AP_FORMAT_MAX; f++) {
+		_cleanup_buf_ struct ap_buf out = {0};
+
+		if (f != AP_FORMAT_HTML)
+			write_to((enum ap_format)f, p, NULL, &out);
+	}
+}
+
+static int full_disk(void *ctx, const void *p, size_t n)
+{
+	return -ENOSPC;
+}
+
+static void errors_of_the_sink_come_back(void **state)
+{
+	_cleanup_(ap_cleanup_profile) struct ap_profile *p = sample_profile(true);
+	struct ap_error err = {0};
+
+	for (unsigned int f = 0; f < AP_FORMAT_HTML; f++)
+		assert_int_equal(ap_format_write((enum ap_format)f, p, NULL,
+						 (struct ap_sink){full_disk, NULL}, &err),
+				 -ENOSPC);
+	assert_non_null(strstr(err.msg, "svg"));
+}
+
+static void html_needs_its_template(void **state)
+{
+	_cleanup_(ap_cleanup_profile) struct ap_profile *p = sample_profile(true);
+	_cleanup_buf_ struct ap_buf out = {0};
+	char path[] = "/tmp/ap-template-XXXXXX";
+	static const char page[] = "<html><!--APERTURE_PROFILE_DATA--></html>";
+	struct ap_format_options o = {.html_template = path};
+	struct ap_error err = {0};
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, page, strlen(page)), strlen(page));
+	close(fd);
+	write_to(AP_FORMAT_HTML, p, &o, &out);
+	unlink(path);
+	ap_buf_byte(&out, 0);
+	assert_non_null(strstr((char *)out.p, "<script type=\"application/json\""));
+	assert_non_null(strstr((char *)out.p, "work\\u003cint, char>(a;b)"));
+	assert_null(strstr((char *)out.p, "work<int"));
+	assert_int_equal(
+		ap_format_write(AP_FORMAT_HTML, p, &o, (struct ap_sink){ap_sink_buf, &out}, &err),
+		-ENOENT);
+	assert_non_null(strstr(err.msg, path));
+	o.html_template = NULL;
+	assert_int_equal(
+		ap_format_write(AP_FORMAT_HTML, p, &o, (struct ap_sink){ap_sink_buf, &out}, &err),
+		-ENOENT);
+}
+
+static void guesses_formats_from_names(void **state)
+{
+	static const struct {
+		const char *name;
+		int format;
+	} cases[] = {
+		{"x.json", AP_FORMAT_JSON}, {"x.speedscope.json", AP_FORMAT_SPEEDSCOPE},
+		{"a/b.SVG", AP_FORMAT_SVG}, {"p.pb.gz", AP_FORMAT_PPROF},
+		{"x.html", AP_FORMAT_HTML}, {"out.folded", AP_FORMAT_COLLAPSED},
+		{"perf.data", -ENOENT},	    {".svg", -ENOENT},
+	};
+
+	for (size_t i = 0; i < AP_ARRAY_SIZE(cases); i++) {
+		enum ap_format f = AP_FORMAT_MAX;
+		int r = ap_format_guess(ap_str_of(cases[i].name), &f);
+
+		assert_int_equal(r < 0 ? r : (int)f, cases[i].format);
+	}
+	for (unsigned int i = 0; i < AP_FORMAT_MAX; i++) {
+		enum ap_format f = AP_FORMAT_MAX;
+
+		assert_int_equal(
+			ap_format_by_name(ap_str_of(ap_format_info((enum ap_format)i)->name), &f),
+			0);
+		assert_int_equal(f, i);
+	}
+}
+
+static void flamegraph_json_has_the_columns(void **state)
+{
+	_cleanup_(ap_cleanup_profile) struct ap_profile *p = sample_profile(false);
+	_cleanup_(ap_cleanup_tree) struct ap_tree *t = NULL;
+	_cleanup_buf_ struct ap_buf json = {0}, binary = {0};
+	uint32_t head[5];
+	uint64_t total;
+
+	assert_int_equal(
+		ap_tree_from_profile(p, ap_profile_type_find(AP_STR("cpu:samples")), 0, &t), 0);
+	ap_flamegraph_write_json(t, AP_STR("\"unit\":\"samples\""), &json);
+	assert_text(
+		&json,
+		"{\"unit\":\"samples\",\"total\":7,\"folded_nodes\":0,\"folded_total\":0,"
+		"\"nodes\":{\"depth\":[0,1,2,3,3,4,3,4,5,1],\"name\":[1,2,4,6,4,4,8,9,10,8],"
+		"\"module\":[0,3,5,7,5,5,5,5,5,5],\"kind\":[0,0,0,1,0,0,0,3,3,0],"
+		"\"total\":[7,4,4,2,1,1,1,1,1,3],\"self\":[0,0,0,2,0,1,0,0,1,3]},"
+		"\"strings\":[\"\",\"all\",\"libc.so.6+0x29d90\",\"libc.so.6\",\"main\",\"web\","
+		"\"do_syscall_64\",\"[kernel]\",\"work<int, char>(a;b)\",\"inlined & <near>\","
+		"\"innermost\"]}");
+	assert_int_equal(ap_flamegraph_write_binary(t, AP_STR(""), &binary), 0);
+	assert_int_equal(ap_buf_error(&binary), 0);
+	assert_memory_equal(binary.p, "APFG", 4);
+	memcpy(head, binary.p + 4, sizeof(head));
+	assert_int_equal(head[0], 1);
+	assert_int_equal(head[1], t->n);
+	assert_int_equal(head[2], t->n_strings);
+	assert_int_equal(head[3] % 8, 0);
+	memcpy(&total, binary.p + 24 + head[3], sizeof(total));
+	assert_int_equal(total, 7);
+}
+
+static void values_read_well(void **state)
+{
+	static const struct {
+		uint64_t v;
+		const char *unit, *want;
+	} cases[] = {
+		{1234567890, "nanoseconds", "1.23 s"},
+		{45600000, "nanoseconds", "45.6 ms"},
+		{999, "nanoseconds", "999 ns"},
+		{999999, "nanoseconds", "1.00 ms"},
+		{0, "nanoseconds", "0 ns"},
+		{1234567, "samples", "1,234,567 samples"},
+		{1, "samples", "1 sample"},
+		{100, "count", "100"},
+		{90000000000, "nanoseconds", "1.50 min"},
+	};
+
+	for (size_t i = 0; i < AP_ARRAY_SIZE(cases); i++) {
+		_cleanup_buf_ struct ap_buf b = {0};
+
+		ap_value_text(&b, cases[i].v, cases[i].unit);
+		assert_text(&b, cases[i].want);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(round_trips),
+		cmocka_unit_test(json_keeps_what_no_row_refers_to),
+		cmocka_unit_test(large_json_passes_its_sink_in_pieces),
+		cmocka_unit_test(pprof_merges_rows_without_exact_times),
+		cmocka_unit_test(collapsed_lines_have_one_meaning),
+		cmocka_unit_test(collapsed_names_hold_no_line_ends),
+		cmocka_unit_test(an_empty_profile_can_be_written),
+		cmocka_unit_test(errors_of_the_sink_come_back),
+		cmocka_unit_test(html_needs_its_template),
+		cmocka_unit_test(guesses_formats_from_names),
+		cmocka_unit_test(flamegraph_json_has_the_columns),
+		cmocka_unit_test(values_read_well),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
