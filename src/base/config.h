@@ -115,7 +115,8 @@ enum ap_config_action {
 	AP_CONFIG_HELP,
 	AP_CONFIG_VERSION,
 	AP_CONFIG_PRINT,   /* --print-config */
-	AP_CONFIG_OPTIONS, /* --print-options: name, short name, type, metavar, help by tabs */
+	AP_CONFIG_OPTIONS, /* --print-options, for shells' completion: by tabs name, short name (or
+			      "-"), type, metavar, choices (by commas), help */
 };
 
 struct ap_config {

@@ -189,9 +189,12 @@ static void print_options(const struct ap_option *o, size_t n, struct ap_buf *ou
 					    "string", "list", "enum"};
 
 	for (; n--; o++) {
-		ap_buf_printf(out, "%s\t%.1s\t%s\t%s\t%s\n", o->name,
+		ap_buf_printf(out, "%s\t%.1s\t%s\t%s\t", o->name,
 			      o->short_name ? &o->short_name : "-", types[o->type],
-			      o->metavar ? o->metavar : "", o->help);
+			      o->metavar ? o->metavar : "");
+		for (size_t i = 0; o->type == AP_OPT_ENUM && o->choices[i]; i++)
+			ap_buf_printf(out, "%s%s", i ? "," : "", o->choices[i]);
+		ap_buf_printf(out, "\t%s\n", o->help);
 	}
 }
 

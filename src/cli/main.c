@@ -44,6 +44,14 @@ static void usage(FILE *out)
 	      out);
 }
 
+/* For shells' completion: by a tab name and summary. */
+static int print_commands(void)
+{
+	for (size_t i = 0; i < AP_ARRAY_SIZE(commands); i++)
+		printf("%s\t%s\n", commands[i].name, commands[i].summary);
+	return AP_EXIT_OK;
+}
+
 static int unknown(const char *name)
 {
 	const char *names[AP_ARRAY_SIZE(commands) + 1] = {NULL}, *near;
@@ -81,6 +89,8 @@ int main(int argc, char **argv)
 		return cmd_help(1, argv);
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
 		return cmd_version(1, argv);
+	if (strcmp(argv[1], "--print-commands") == 0)
+		return print_commands();
 	c = find(argv[1]);
 	return c ? c->run(argc - 1, argv + 1) : unknown(argv[1]);
 }
