@@ -86,7 +86,7 @@ static void show(const struct ap_doctor *d, struct ap_buf *out)
 		ap_buf_printf(out, "  %s %-22s %s\n", (t.colour ? coloured : plain)[f->status],
 			      f->name, f->detail);
 		if (f->remedy)
-			ap_buf_printf(out, "  %*s → %s\n", (t.colour ? 1 : 4) + 22, "", f->remedy);
+			ap_buf_printf(out, "  %*s → %s\n", (t.colour ? 1 : 4) + 23, "", f->remedy);
 	}
 }
 

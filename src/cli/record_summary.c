@@ -16,17 +16,17 @@ static double percent(uint64_t part, uint64_t whole)
 
 static void headline(const struct ap_recording *r, struct ap_buf *out)
 {
-	uint64_t count = 0, value = 0;
+	uint64_t processes = ap_profiler_process_count(r->profiler), count = 0, value = 0;
 
 	for (size_t i = 0; i < r->profile->samples.n; i++) {
 		count += r->profile->samples.p[i].count;
 		value += r->profile->samples.p[i].value;
 	}
 	ap_buf_printf(out,
-		      "%.1f s at %" PRIu64 " Hz: %" PRIu64 " samples of %" PRIu64
-		      " processes, %.2f CPU s\n",
-		      (double)(r->stop_ns - r->start_ns) / 1e9, r->set->frequency, count,
-		      ap_profiler_process_count(r->profiler), (double)value / 1e9);
+		      "%.1f s at %" PRIu64 " Hz: %" PRIu64 " samples of %" PRIu64 " process%s, "
+		      "%.2f CPU s\n",
+		      (double)(r->stop_ns - r->start_ns) / 1e9, r->set->frequency, count, processes,
+		      processes == 1 ? "" : "es", (double)value / 1e9);
 	if (r->end == AP_RECORD_END_MEMORY)
 		ap_buf_printf(out, "ended early: the profile reached %" PRIu64 " MiB (--memory)\n",
 			      r->set->memory >> 20);
