@@ -379,21 +379,32 @@ def test_exactly_six_capabilities(public_aperture, spinner):
     assert hot > HZ / 2, r.stdout
 
 
-def programs():
+def loaded():
     out = subprocess.run(["bpftool", "-j", "prog", "list"], capture_output=True, check=True,
                          env=dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin")).stdout
-    return {p["id"] for p in json.loads(out)}
+    return {program["id"] for program in json.loads(out)}
+
+
+def held(pid):
+    """Ids of the BPF programs that a process holds."""
+    found = set()
+    for info in Path(f"/proc/{pid}/fdinfo").iterdir():
+        with contextlib.suppress(OSError):
+            found |= {int(n) for n in re.findall(r"^prog_id:\s*(\d+)", info.read_text(), re.M)}
+    return found
 
 
 @needs_bpf
 @needs_root
-def test_kill_leaves_nothing(spinner, tmp_path):
+def test_kill_leaves_nothing(tmp_path):
     settings = [Path("/proc/sys/kernel") / n for n in ("perf_event_paranoid", "kptr_restrict")]
-    before, old = programs(), [p.read_text() for p in settings]
+    old = [p.read_text() for p in settings]
     process = subprocess.Popen([APERTURE, "record", "-a", "-o", tmp_path / "p.pb.gz"],
-                               stderr=subprocess.PIPE)
-    until(lambda: programs() - before, 20, "a loaded BPF program")
-    process.kill()
-    process.wait()
-    until(lambda: not programs() - before, 20, "the BPF programs to be gone")
+                               stderr=subprocess.DEVNULL)
+    try:
+        programs = until(lambda: held(process.pid), 20, "a loaded BPF program")
+    finally:
+        process.kill()
+        process.wait()
+    until(lambda: not programs & loaded(), 20, "the BPF programs to be gone")
     assert [p.read_text() for p in settings] == old
