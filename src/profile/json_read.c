@@ -292,7 +292,7 @@ static int number_at(struct reader *r, enum ap_json_column c, size_t i, uint64_t
 
 static int u32_at(struct reader *r, enum ap_json_column c, size_t i, uint32_t *ret)
 {
-	uint64_t v;
+	uint64_t v = 0;
 	int rc = number_at(r, c, i, UINT32_MAX, &v);
 
 	if (rc == 0)

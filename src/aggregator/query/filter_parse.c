@@ -158,7 +158,7 @@ static int parse_matcher(struct parser *p)
 {
 	_cleanup_buf_ struct ap_buf value = {0};
 	struct ap_matcher *m;
-	enum ap_filter_op op;
+	enum ap_filter_op op = AP_FILTER_EQ;
 	struct ap_str label;
 	size_t start;
 	int r;
