@@ -6,6 +6,7 @@
 #include "symbol/symbolizer.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <uthash.h>
 
 #include "base/clock.h"
@@ -15,18 +16,20 @@
 
 #define CACHE_BYTES	  (16u << 20)
 #define OPEN_SOURCES_MAX  16u
-#define SOURCE_BYTES_MAX  (24u << 20)
+#define SOURCE_BYTES_MAX  (48u << 20)
+#define SOURCE_IDLE_NS	  (60 * AP_NSEC_PER_SEC)
+#define SOURCE_LARGE	  (4u << 20) /* its memory goes back to the system at once */
 #define DEBUG_INFO_MAX	  (1ull << 30)
 #define PERF_MAP_MAX	  (256ull << 20)
-#define KALLSYMS_RENEW_NS (60 * AP_NSEC_PER_SEC)
+#define KALLSYMS_RENEW_NS (60 * AP_NSEC_PER_SEC) /* at first, then ever more seldom */
+#define KALLSYMS_HOUR_NS  (3600 * AP_NSEC_PER_SEC)
 
 struct file {
 	UT_hash_handle hh;
 	struct ap_answers *answers;
 	struct ap_source *source;
-	bool refused; /* cannot be opened as a source: not tried again */
-	uint64_t used;
-	size_t key_n;
+	bool refused;  /* cannot be opened as a source: not tried again */
+	uint64_t used; /* CLOCK_MONOTONIC, ns */
 	char key[];
 };
 
@@ -34,10 +37,10 @@ struct ap_symbolizer {
 	struct file *files;
 	struct ap_source_opts source_opts;
 	size_t cache_max, source_max;
-	uint64_t tick;
 	struct ap_kallsyms *kallsyms;
 	char *kallsyms_path;
-	uint64_t kallsyms_ns; /* when it was read, 0: never */
+	uint64_t kallsyms_ns;	 /* when it was read */
+	uint64_t kallsyms_renew; /* after how long it may be read again */
 	int kallsyms_err;
 	struct ap_answers *kernel, *jit;
 	struct ap_symbolizer_stats stats;
@@ -113,12 +116,17 @@ void ap_symbolizer_free(struct ap_symbolizer *s)
 
 static void close_source(struct file *f)
 {
+	bool large = ap_source_bytes(f->source) >= SOURCE_LARGE;
+
 	ap_source_free(f->source);
 	f->source = NULL;
+	if (large)
+		malloc_trim(0);
 }
 
-/* Lets go of what is over the budgets, but never of `keep`. */
-static void trim(struct ap_symbolizer *s, const struct file *keep)
+/* Lets go of what is over the budgets and of sources that nobody asks any more, but never of
+ * `keep`. */
+static void trim(struct ap_symbolizer *s, const struct file *keep, uint64_t now)
 {
 	for (;;) {
 		struct file *f, *next, *oldest = NULL, *oldest_source = NULL;
@@ -139,7 +147,8 @@ static void trim(struct ap_symbolizer *s, const struct file *keep)
 		}
 		s->stats.cache_bytes = answers;
 		s->stats.source_bytes = sources;
-		if (oldest_source && (sources > s->source_max || n > OPEN_SOURCES_MAX))
+		if (oldest_source && (sources > s->source_max || n > OPEN_SOURCES_MAX ||
+				      now - oldest_source->used > SOURCE_IDLE_NS))
 			close_source(oldest_source);
 		else if (oldest && answers > s->cache_max)
 			free_file(s, oldest);
@@ -164,7 +173,6 @@ static struct file *file_of(struct ap_symbolizer *s, struct ap_str key)
 		return NULL;
 	}
 	memcpy(f->key, key.p, key.n);
-	f->key_n = key.n;
 	HASH_ADD(hh, s->files, key, key.n, f);
 	return f;
 }
@@ -235,8 +243,8 @@ int ap_symbolizer_file(struct ap_symbolizer *s, const struct ap_symbol_file *fil
 	memset(ret, 0, n * sizeof(*ret));
 	if (err < 0)
 		return err;
-	f->used = ++s->tick;
-	trim(s, f);
+	f->used = ap_clock_mono_ns();
+	trim(s, f, f->used);
 	err = missing(f->answers, addrs, n, &m, &k);
 	if (err == 0 && k > 0)
 		err = open_source(s, f, file->open_path);
@@ -259,6 +267,8 @@ static int read_kallsyms(struct ap_symbolizer *s, uint64_t now)
 		return -ENOMEM;
 	s->kallsyms_err = ap_kallsyms_read(s->kallsyms_path, &k);
 	s->kallsyms_ns = now;
+	s->kallsyms_renew = s->kallsyms_renew ? AP_MIN(2 * s->kallsyms_renew, KALLSYMS_HOUR_NS)
+					      : KALLSYMS_RENEW_NS;
 	if (k) {
 		ap_kallsyms_free(s->kallsyms);
 		s->kallsyms = k;
@@ -302,7 +312,7 @@ int ap_symbolizer_kernel(struct ap_symbolizer *s, const uint64_t *addrs, size_t 
 		err = missing(s->kernel, addrs, n, &m, &k);
 		if (err == 0)
 			err = name_kernel(s, m, k, &bad);
-		if (err < 0 || bad == 0 || now - s->kallsyms_ns < KALLSYMS_RENEW_NS)
+		if (err < 0 || bad == 0 || now - s->kallsyms_ns < s->kallsyms_renew)
 			break;
 		bad = 0;
 		err = read_kallsyms(s, now);

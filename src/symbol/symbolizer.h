@@ -21,7 +21,7 @@ struct ap_symbolizer_opts {
 	 * /usr/lib/debug alone. Copied. */
 	const char *const *debug_dirs;
 	size_t cache_bytes;  /* answers kept; 0 = 16 MiB */
-	size_t source_bytes; /* parsed symbol tables and DWARF kept; 0 = 24 MiB, an estimate */
+	size_t source_bytes; /* parsed symbol tables and DWARF kept; 0 = 48 MiB, an estimate */
 	uint64_t
 		max_debug_info; /* bytes of DWARF past which only symbol tables are read; 0 = 1 GiB */
 	const char *kallsyms;	/* NULL = /proc/kallsyms */
