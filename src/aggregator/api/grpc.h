@@ -11,10 +11,11 @@ struct ap_query_engine; /* aggregator/query/query.h */
 struct ap_grpc;
 
 struct ap_grpc_config {
-	const char *listen;	       /* "127.0.0.1:50051"; port 0: any free port */
-	uint32_t threads;	       /* 0 = 2 */
-	size_t max_message;	       /* bytes of the largest request; 0 = 32 MiB */
-	struct ap_ingest *ingest;      /* borrowed */
+	const char *listen;	  /* "127.0.0.1:50051"; port 0: any free port */
+	uint32_t threads;	  /* 0 = 6: more than questions run at once, so that Push goes on */
+	size_t max_message;	  /* bytes of the largest request; 0 = 32 MiB */
+	struct ap_ingest *ingest; /* borrowed */
+	struct ap_agents *agents; /* borrowed; may be NULL: silent hosts are then not expected */
 	struct ap_query_engine *query; /* borrowed */
 };
 
