@@ -6,9 +6,9 @@
 
 #include "aggregator/api/api.h"
 #include "aggregator/api/grpc.h"
-#include "aggregator/files.h"
 #include "aggregator/retention.h"
 #include "base/clock.h"
+#include "base/files.h"
 #include "base/io.h"
 #include "http/address.h"
 #include "http/server.h"

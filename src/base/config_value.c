@@ -26,7 +26,8 @@ static void duration_text(uint64_t ns, struct ap_buf *out)
 	static const struct {
 		uint64_t ns;
 		const char *name;
-	} units[] = {{3600 * AP_NSEC_PER_SEC, "h"},
+	} units[] = {{86400 * AP_NSEC_PER_SEC, "d"},
+		     {3600 * AP_NSEC_PER_SEC, "h"},
 		     {60 * AP_NSEC_PER_SEC, "m"},
 		     {AP_NSEC_PER_SEC, "s"},
 		     {1000000, "ms"},

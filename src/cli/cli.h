@@ -50,10 +50,13 @@ struct ap_terminal {
 
 struct ap_terminal ap_terminal_of(int fd);
 
-/* Where the dashboard's files are: `given` (--ui-dir) if not NULL, else share/aperture/ui beside
- * the folder of this program, else ui/dist of the build tree that it lies in. Writes the path of
- * `file` in it. 0, or -ENOENT with `err` naming the places that were tried. */
-int ap_cli_ui_file(const char *given, const char *file, char *ret, size_t size,
-		   struct ap_error *err);
+/* The dashboard's files, for ap_files_find(). */
+#define AP_UI_INSTALLED "../share/aperture/ui"
+#define AP_UI_IN_TREE	"ui/dist"
+
+/* One of the dashboard's files: in folder `given` (--ui-dir) if not NULL, else beside this program
+ * or in the build tree that it lies in. A path to free. 0, -ENOMEM, or -ENOENT with `err` saying
+ * where it was looked for. */
+int ap_cli_ui_file(const char *given, const char *file, char **ret, struct ap_error *err);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What subcommands share: options, errors, the terminal, the dashboard's files. */
-#include <limits.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
 
+#include "base/files.h"
 #include "cli/cli.h"
 
 extern char **environ;
@@ -53,33 +53,27 @@ struct ap_terminal ap_terminal_of(int fd)
 	return t;
 }
 
-int ap_cli_ui_file(const char *given, const char *file, char *ret, size_t size,
-		   struct ap_error *err)
+int ap_cli_ui_file(const char *given, const char *file, char **ret, struct ap_error *err)
 {
-	static const char *const places[] = {"../share/aperture/ui", "../../../../ui/dist"};
-	char exe[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-	char *slash;
+	_cleanup_free_ char *installed = NULL, *in_tree = NULL;
+	int r = -ENOMEM;
 
 	if (given) {
-		if ((size_t)snprintf(ret, size, "%s/%s", given, file) < size &&
-		    access(ret, R_OK) == 0)
-			return 0;
-		return ap_error_set(err, -ENOENT, "%s/%s cannot be read: %s", given, file,
-				    ap_strerror(errno));
+		if (asprintf(&installed, "%s/%s", given, file) < 0)
+			return ap_error_set(err, -ENOMEM, "out of memory");
+		if (access(installed, R_OK) < 0)
+			return ap_error_set(err, -ENOENT, "%s cannot be read: %s", installed,
+					    ap_strerror(errno));
+		*ret = AP_TAKE_PTR(installed);
+		return 0;
 	}
-	exe[n > 0 ? n : 0] = '\0';
-	slash = strrchr(exe, '/');
-	if (slash)
-		*slash = '\0';
-	for (size_t i = 0; i < AP_ARRAY_SIZE(places); i++) {
-		int w = snprintf(ret, size, "%s/%s/%s", exe, places[i], file);
-
-		if (w > 0 && (size_t)w < size && access(ret, R_OK) == 0)
-			return 0;
-	}
-	return ap_error_set(err, -ENOENT,
-			    "the dashboard's %s is neither in %s/%s nor in %s/%s: install the "
+	if (asprintf(&installed, AP_UI_INSTALLED "/%s", file) >= 0 &&
+	    asprintf(&in_tree, AP_UI_IN_TREE "/%s", file) >= 0)
+		r = ap_files_find(installed, in_tree, ret);
+	if (r == 0)
+		return 0;
+	return ap_error_set(err, r,
+			    "the dashboard's %s is not beside this program (%s): install the "
 			    "dashboard or give its folder with --ui-dir",
-			    file, exe, places[0], exe, places[1]);
+			    file, AP_UI_INSTALLED);
 }

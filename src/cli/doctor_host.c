@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What else a complete installation needs on this machine. */
 #include <arpa/inet.h>
-#include <limits.h>
 #include <linux/magic.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/statfs.h>
 
+#include "base/files.h"
+#include "cli/cli.h"
 #include "cli/doctor.h"
 
 static bool is_cgroup2(const char *path)
@@ -30,22 +31,16 @@ static void check_cgroup(struct ap_doctor *d)
 			      "no version 2: --cgroup does not work; containers are still named");
 }
 
-static void check_file(struct ap_doctor *d, const char *name, const char *const *places,
-		       const char *without)
+static void check_file(struct ap_doctor *d, const char *name, const char *installed,
+		       const char *in_tree, const char *without)
 {
-	char dir[PATH_MAX], path[PATH_MAX + 128];
-	const char *slash = strrchr(d->exe, '/');
+	_cleanup_free_ char *path = NULL;
 
-	snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - d->exe) : 1, slash ? d->exe : ".");
-	for (; *places; places++) {
-		snprintf(path, sizeof(path), "%s/%s", dir, *places);
-		if (access(path, R_OK) == 0) {
-			ap_doctor_add(d, name, AP_FINDING_OK, NULL, "%s", path);
-			return;
-		}
-	}
-	ap_doctor_add(d, name, AP_FINDING_WARN, "make install puts it in its place",
-		      "not found beside this program: %s", without);
+	if (ap_files_find(installed, in_tree, &path) == 0)
+		ap_doctor_add(d, name, AP_FINDING_OK, NULL, "%s", path);
+	else
+		ap_doctor_add(d, name, AP_FINDING_WARN, "make install puts it in its place",
+			      "not found beside this program: %s", without);
 }
 
 static void check_port(struct ap_doctor *d, uint16_t port, const char *name)
@@ -70,15 +65,12 @@ static void check_port(struct ap_doctor *d, uint16_t port, const char *name)
 
 void ap_doctor_check_host(struct ap_doctor *d)
 {
-	static const char *const chdb[] = {
-		"../lib/aperture/libchdb.so",
-		"../../../../deps/chdb/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so", NULL};
-	static const char *const ui[] = {"../share/aperture/ui/standalone.html",
-					 "../../../../ui/dist/standalone.html", NULL};
-
 	check_cgroup(d);
-	check_file(d, "libchdb", chdb, "the aggregator cannot embed ClickHouse");
-	check_file(d, "dashboard", ui, "no dashboard, and no --format html");
+	check_file(d, "libchdb", "../lib/aperture/libchdb.so",
+		   "deps/chdb/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so",
+		   "the aggregator cannot embed ClickHouse");
+	check_file(d, "dashboard", AP_UI_INSTALLED "/index.html", AP_UI_IN_TREE "/index.html",
+		   "no dashboard, and no --format html");
 	check_port(d, 50051, "the aggregator's gRPC");
 	check_port(d, 9090, "the aggregator's HTTP");
 	check_port(d, 9091, "the agent's metrics");

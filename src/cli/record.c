@@ -279,9 +279,7 @@ static int start(struct ap_recording *r, const sigset_t *mask, struct ap_error *
 
 static int write_profile(struct ap_recording *r, struct ap_error *err)
 {
-	struct ap_format_options o = {
-		.html_template = r->html_template[0] ? r->html_template : NULL,
-	};
+	struct ap_format_options o = {.html_template = r->html_template};
 	struct ap_sink sink = {ap_output_write, &r->out};
 	int e = ap_format_write(r->format, r->profile, &o, sink, err);
 
@@ -357,8 +355,7 @@ static int prepare(struct ap_recording *r, int32_t **pids, struct ap_user_label 
 	if (e == 0)
 		e = parse_labels(&r->set->labels, labels, err);
 	if (e == 0 && r->format == AP_FORMAT_HTML)
-		e = ap_cli_ui_file(r->set->ui_dir, "standalone.html", r->html_template,
-				   sizeof(r->html_template), err);
+		e = ap_cli_ui_file(r->set->ui_dir, "standalone.html", &r->html_template, err);
 	return e;
 }
 
@@ -404,6 +401,7 @@ static void recording_free(struct ap_recording *r)
 	ap_kube_names_free(r->kube);
 	ap_profile_free(r->profile);
 	ap_output_close(&r->out);
+	free(r->html_template);
 	if (r->signals >= 0)
 		close(r->signals);
 }

@@ -33,7 +33,7 @@ struct ap_recording {
 	char *const *command; /* NULL: none */
 	enum ap_target target;
 	enum ap_format format;
-	char html_template[4096]; /* "": not needed */
+	char *html_template; /* NULL: not needed */
 	char host[65];
 	struct ap_profiler *profiler;
 	struct ap_symbolizer *symbolizer;

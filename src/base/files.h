@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Files that come with the program. */
-#ifndef AP_AGGREGATOR_FILES_H
-#define AP_AGGREGATOR_FILES_H
+#ifndef AP_BASE_FILES_H
+#define AP_BASE_FILES_H
 
 #include "base/macro.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "aggregator/files.h"
+#include "base/files.h"
 
 #include <limits.h>
 #include <stdio.h>
