@@ -97,17 +97,15 @@ function addSelection(root: Node, s: Selection, side: "a" | "b"): void {
       const drift = 1 + 0.5 * Math.sin(middle / 5_000_000 + stack.phase * 20);
       const value = Math.round(ns * stack.weight * drift);
       let at = root;
-      for (const frame of [null, ...stack.frames]) {
-        if (side === "a") at.totalA += value;
-        else at.total += value;
-        if (frame === null) continue;
+      const path = [root];
+      for (const frame of stack.frames) {
         const key = frame.module + "\0" + frame.function;
         let next = at.children.get(key);
         if (!next) at.children.set(key, (next = newNode(frame)));
-        at = next;
+        path.push((at = next));
       }
-      if (side === "a") { at.totalA += value; at.selfA += value; }
-      else { at.total += value; at.self += value; }
+      for (const node of path) node[side === "a" ? "totalA" : "total"] += value;
+      at[side === "a" ? "selfA" : "self"] += value;
     }
   }
 }

@@ -122,7 +122,12 @@ export function DataTable<Row>(props: {
   );
 }
 
-/** A figure with a bar behind it that shows its share. */
+/** The largest figure of a column, at least a little above zero: what its bars are drawn against. */
+export function maximum<Row>(rows: readonly Row[], key: (row: Row) => number): number {
+  return rows.reduce((max, row) => Math.max(max, key(row)), Number.MIN_VALUE);
+}
+
+/** A figure with a bar behind it, as long as its part of the column's largest. */
 export function BarCell({ share, children }: { share: number; children: ReactNode }): ReactNode {
   return (
     <span className="bar-cell">

@@ -40,23 +40,42 @@ function useShownTree(tree: FlameTree, state: FlameState, mode: DiffMode): Flame
   }, [tree, focus, callers, hide, mode]);
 }
 
-function useSearchResult(tree: FlameTree, query: string, regex: boolean): { result: SearchResult | null; summary: SearchSummary | null } {
+function useSearchResult(tree: FlameTree, whole: FlameTree, query: string, regex: boolean): { result: SearchResult | null; summary: SearchSummary | null } {
   const deferred = useDeferredValue(query);
   return useMemo(() => {
     const compiled = compileQuery(deferred, regex);
     if (compiled === null) return { result: null, summary: null };
     if (typeof compiled !== "function") return { result: null, summary: { hits: 0, share: 0, error: compiled.error } };
     const result = searchTree(tree, compiled);
-    const all = tree.total[0]! + (tree.totalA?.[0] ?? 0);
+    const all = whole.total[0]! + (whole.totalA?.[0] ?? 0);
     return { result, summary: { hits: result.hits, share: all > 0 ? (result.total + result.totalA) / all : 0, error: null } };
-  }, [tree, deferred, regex]);
+  }, [tree, whole, deferred, regex]);
 }
 
 function share(value: number, of: number): string {
   return percent(of > 0 ? value / of : 0);
 }
 
-function Details({ tree, node, zoomed, measure, compared }: { tree: FlameTree; node: number; zoomed: number } & Pick<ExplorerProps, "measure" | "compared">): ReactNode {
+/** What percentages refer to: everything selected, and the part of it that is shown. */
+interface Bases {
+  all: number;
+  allA: number;
+  shown: { name: string; total: number } | null;
+}
+
+function basesOf(whole: FlameTree, shown: FlameTree, zoomed: number, state: FlameState): Bases {
+  const part = state.focus || state.callers;
+  let name = "";
+  if (zoomed > 0) name = nameOf(shown, zoomed);
+  else if (part !== "") name = part;
+  return {
+    all: whole.total[0]!,
+    allA: whole.totalA?.[0] ?? 0,
+    shown: name === "" ? null : { name, total: shown.total[zoomed]! },
+  };
+}
+
+function Details({ tree, node, bases, measure, compared }: { tree: FlameTree; node: number; bases: Bases } & Pick<ExplorerProps, "measure" | "compared">): ReactNode {
   const module = moduleOf(tree, node);
   return (
     <>
@@ -68,19 +87,19 @@ function Details({ tree, node, zoomed, measure, compared }: { tree: FlameTree; n
         {compared && tree.totalA && tree.selfA ? (
           <>
             <dt>A</dt>
-            <dd>{compared.measureA.long(tree.totalA[node]!)} · {share(tree.totalA[node]!, tree.totalA[0]!)} of A</dd>
+            <dd>{compared.measureA.long(tree.totalA[node]!)} · {share(tree.totalA[node]!, bases.allA)} of A</dd>
             <dt>B</dt>
-            <dd>{measure.long(tree.total[node]!)} · {share(tree.total[node]!, tree.total[0]!)} of B</dd>
+            <dd>{measure.long(tree.total[node]!)} · {share(tree.total[node]!, bases.all)} of B</dd>
           </>
         ) : (
           <>
             <dt>Total</dt>
             <dd>
-              {measure.long(tree.total[node]!)} · {share(tree.total[node]!, tree.total[0]!)} of all
-              {zoomed > 0 ? ` · ${share(tree.total[node]!, tree.total[zoomed]!)} of ${nameOf(tree, zoomed)}` : ""}
+              {measure.long(tree.total[node]!)} · {share(tree.total[node]!, bases.all)} of all
+              {bases.shown ? ` · ${share(tree.total[node]!, bases.shown.total)} of ${bases.shown.name}` : ""}
             </dd>
             <dt>Self</dt>
-            <dd>{measure.long(tree.self[node]!)} · {share(tree.self[node]!, tree.total[0]!)} of all</dd>
+            <dd>{measure.long(tree.self[node]!)} · {share(tree.self[node]!, bases.all)} of all</dd>
           </>
         )}
       </dl>
@@ -129,10 +148,11 @@ export function FlameExplorer(props: ExplorerProps): ReactNode {
     [tree, compared !== undefined, mode, state.color, theme],
   );
   const legend = useMemo(() => (compared ? [] : legendOf(tree, colors, state.color, KIND_NAMES, narrow ? 4 : 8)), [tree, colors, state.color, compared, narrow]);
-  const { result, summary } = useSearchResult(tree, state.search, state.re);
+  const { result, summary } = useSearchResult(tree, props.tree, state.search, state.re);
   const zoomed = useMemo(() => Math.max(0, findByKey(tree, state.zoom)), [tree, state.zoom]);
   const [cursorKey, setCursorKey] = useState("");
   const cursor = useMemo(() => Math.max(0, findByKey(tree, cursorKey)), [tree, cursorKey]);
+  const bases = useMemo(() => basesOf(props.tree, tree, zoomed, state), [props.tree, tree, zoomed, state]);
   const rows = useMemo(() => functionsOf(tree, zoomed), [tree, zoomed]);
   const totals = useMemo(() => ({ total: tree.total[0]!, totalA: tree.totalA?.[0] ?? 0 }), [tree]);
   const [hover, setHover] = useState<{ node: number; x: number; y: number } | null>(null);
@@ -141,8 +161,8 @@ export function FlameExplorer(props: ExplorerProps): ReactNode {
   const input = useRef<HTMLInputElement>(null);
 
   const describe = useCallback(
-    (node: number) => `${nameOf(tree, node)}, ${measure.long(tree.total[node]!)}, ${share(tree.total[node]!, tree.total[0]!)} of all, self ${share(tree.self[node]!, tree.total[0]!)}`,
-    [tree, measure],
+    (node: number) => `${nameOf(tree, node)}, ${measure.long(tree.total[node]!)}, ${share(tree.total[node]!, bases.all)} of all, self ${share(tree.self[node]!, bases.all)}`,
+    [tree, measure, bases],
   );
   const stepHit = (step: 1 | -1): void => {
     if (!result) return;
@@ -191,7 +211,7 @@ export function FlameExplorer(props: ExplorerProps): ReactNode {
                 describe={describe} events={events} onKey={onKey} focusRef={graph}
               />
             )}
-            <div className="details" data-testid="flame-details"><Details tree={tree} node={detailed} zoomed={zoomed} measure={measure} compared={compared} /></div>
+            <div className="details" data-testid="flame-details"><Details tree={tree} node={detailed} bases={bases} measure={measure} compared={compared} /></div>
             {compared ? <DiffLegend /> : <Legend entries={legend} total={tree.total[0]!} />}
           </div>
         )}
@@ -205,7 +225,7 @@ export function FlameExplorer(props: ExplorerProps): ReactNode {
           </div>
         )}
       </div>
-      {tip ? <Tooltip x={tip.x} y={tip.y}><Details tree={tree} node={tip.node} zoomed={zoomed} measure={measure} compared={compared} /></Tooltip> : null}
+      {tip ? <Tooltip x={tip.x} y={tip.y}><Details tree={tree} node={tip.node} bases={bases} measure={measure} compared={compared} /></Tooltip> : null}
       <FlameMenu target={menu} state={state} set={set} links={links} onClose={() => { setMenu(null); graph.current?.focus(); }} />
     </div>
   );

@@ -70,7 +70,7 @@ export function SearchBox(props: {
         onKeyDown={onKeyDown}
       />
       <span className="result" role="status" title={summary?.error ?? "Share of the total; a hit below a hit is counted once"}>
-        {summary === null ? "" : summary.error ? "not a valid expression" : `${count(summary.hits)} ${summary.hits === 1 ? "frame" : "frames"} · ${percent(summary.share)}`}
+        {summary === null ? "" : summary.error ? "not a valid expression" : `${count(summary.hits)} ${summary.hits === 1 ? "frame" : "frames"} · ${percent(summary.share)} of all`}
       </span>
       <button type="button" aria-label="Regular expression" title="Regular expression" aria-pressed={state.re} onClick={() => set({ re: !state.re }, { replace: true })}>.*</button>
     </div>

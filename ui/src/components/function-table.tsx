@@ -2,9 +2,9 @@
 /** Functions with self and total, or with both sides of a comparison. */
 import { useMemo, type ReactNode } from "react";
 import { kindName, type FunctionRow } from "@/flamegraph/functions";
-import { percent, signedPercent } from "@/lib/format";
+import { percent, points } from "@/lib/format";
 import type { Measure } from "@/lib/measure";
-import { BarCell, DataTable, type Column } from "./data-table";
+import { BarCell, DataTable, maximum, type Column } from "./data-table";
 
 export interface FunctionTotals {
   total: number;
@@ -21,17 +21,18 @@ function NameCell({ row }: { row: FunctionRow }): ReactNode {
   );
 }
 
-function plainColumns(measure: Measure, totals: FunctionTotals): Column<FunctionRow>[] {
+function plainColumns(measure: Measure, totals: FunctionTotals, rows: readonly FunctionRow[]): Column<FunctionRow>[] {
   const share = (v: number): number => (totals.total > 0 ? v / totals.total : 0);
-  const figure = (v: number): ReactNode => (
-    <BarCell share={share(v)}>
+  const largest = { self: maximum(rows, (r) => r.self), total: maximum(rows, (r) => r.total) };
+  const figure = (v: number, of: "self" | "total"): ReactNode => (
+    <BarCell share={v / largest[of]}>
       {measure.short(v)} <em>{percent(share(v))}</em>
     </BarCell>
   );
   return [
     { id: "function", header: "Function", track: "minmax(120px, 1fr)", sort: (r) => r.function, cell: (row) => <NameCell row={row} /> },
-    { id: "self", header: `Self, ${measure.unit}`, hint: "In the function itself; percent of the total shown", track: "132px", numeric: true, sort: (r) => r.self, cell: (r) => figure(r.self) },
-    { id: "total", header: `Total, ${measure.unit}`, hint: "With everything it calls; percent of the total shown", track: "132px", numeric: true, wide: true, sort: (r) => r.total, cell: (r) => figure(r.total) },
+    { id: "self", header: `Self, ${measure.unit}`, hint: "In the function itself; percent of the total shown", track: "116px", numeric: true, sort: (r) => r.self, cell: (r) => figure(r.self, "self") },
+    { id: "total", header: `Total, ${measure.unit}`, hint: "With everything it calls; percent of the total shown", track: "116px", numeric: true, wide: true, sort: (r) => r.total, cell: (r) => figure(r.total, "total") },
   ];
 }
 
@@ -50,7 +51,7 @@ function diffColumns(totals: FunctionTotals): Column<FunctionRow>[] {
       track: "96px",
       numeric: true,
       sort: (r) => Math.abs(change(r)),
-      cell: (r) => <span className={change(r) > 0.0005 ? "up" : change(r) < -0.0005 ? "down" : "muted"}>{signedPercent(change(r)).replace("%", "pp")}</span>,
+      cell: (r) => <span className={change(r) > 0.0005 ? "up" : change(r) < -0.0005 ? "down" : "muted"}>{points(change(r))}</span>,
     },
   ];
 }
@@ -67,8 +68,8 @@ export function FunctionTable(props: {
 }): ReactNode {
   const { measure, totals, compared } = props;
   const columns = useMemo(
-    () => (compared ? diffColumns(totals) : plainColumns(measure, totals)),
-    [compared, measure, totals],
+    () => (compared ? diffColumns(totals) : plainColumns(measure, totals, props.rows)),
+    [compared, measure, totals, props.rows],
   );
   const known = columns.some((c) => props.order === c.id || props.order === `${c.id}.asc`);
   return (

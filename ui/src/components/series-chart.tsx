@@ -64,7 +64,7 @@ function makeOptions(props: ChartProps, width: number, onHover: (h: Hover | null
     cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { show: false } },
     scales: { x: { time: true, range: [props.from, props.to] }, y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.08 : 1] } },
     axes: [
-      { ...axis, grid: { show: false }, space: 90, values: (_u, ticks) => ticks.map((t) => (props.to - props.from > 90_000_000 ? dateTime(t).slice(5) : clock(t).slice(0, props.to - props.from > 600_000 ? 5 : 8))) },
+      { ...axis, grid: { show: false }, size: 28, space: 90, values: (_u, ticks) => ticks.map((t) => (props.to - props.from > 90_000_000 ? dateTime(t).slice(5) : clock(t).slice(0, props.to - props.from > 600_000 ? 5 : 8))) },
       { ...axis, size: 48, space: 36, values: (_u, ticks) => ticks.map((t) => significant(t).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "")) },
     ],
     series: [

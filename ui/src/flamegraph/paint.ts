@@ -2,6 +2,7 @@
 /** Draws the visible rows of a tree on a canvas. Holds no state beyond what it is given. */
 import type { FrameColors, Theme } from "./colors";
 import { visitLevel, type Span } from "./layout";
+import { pixelOf, type Raster } from "./raster";
 import type { SearchResult } from "./search";
 import type { TextFitter } from "./text";
 import type { FlameTree } from "./tree";
@@ -53,6 +54,8 @@ export interface Scene {
   /** The drawn area in CSS pixels, how far it is scrolled, and the height of all rows. */
   width: number;
   height: number;
+  /** Device pixels to a CSS pixel. */
+  ratio: number;
   scroll: number;
   contentHeight: number;
 }
@@ -72,38 +75,74 @@ function visibleLevels(scene: Scene): [number, number] {
   return [Math.max(0, Math.min(a, b)), Math.min(scene.tree.maxDepth, Math.max(a, b))];
 }
 
-function paintRow(context: CanvasRenderingContext2D, fitter: TextFitter, scene: Scene, level: number): void {
-  const { tree, colors, search, ink, width } = scene;
-  const y = rowTop(scene, level) - scene.scroll;
-  const height = ROW_HEIGHT - GAP;
+interface Label {
+  text: string;
+  x: number;
+  y: number;
+  color: string;
+}
+
+interface Pixels {
+  fill: number[];
+  match: number;
+  dimmed: number;
+  background: number;
+}
+
+function pixelsOf(scene: Scene): Pixels {
+  return {
+    fill: scene.colors.fill.map(pixelOf),
+    match: pixelOf(scene.ink.match),
+    dimmed: pixelOf(scene.ink.dimmed),
+    background: pixelOf(scene.ink.background),
+  };
+}
+
+/** Fills one line of device pixels with a level's frames; labels of those wide enough go to `labels`. */
+function paintLevel(scene: Scene, level: number, line: Uint32Array, pixels: Pixels, fitter: TextFitter, labels: Label[]): void {
+  const { tree, colors, search, ink, width, ratio } = scene;
+  const y = rowTop(scene, level) - scene.scroll + (ROW_HEIGHT - GAP) / 2 + 0.5;
+  line.fill(pixels.background);
   visitLevel(tree, level, scene.span, width, (first, last, x0, x1) => {
     const node = tree.levelNodes[first]!;
     const hit = search !== null && search.matchesBefore[last]! > search.matchesBefore[first]!;
     const left = Math.max(0, x0);
     const right = Math.min(width, x1);
     const room = right - left;
-    const drawn = room > 3 ? room - GAP : Math.max(room, hit ? 1.5 : 0.6);
-    if (hit) context.fillStyle = ink.match;
-    else if (search !== null) context.fillStyle = ink.dimmed;
-    else context.fillStyle = colors.fill[colors.index[node]!]!;
-    context.fillRect(left, y, drawn, height);
+    let pixel = pixels.dimmed;
+    if (hit) pixel = pixels.match;
+    else if (search === null) pixel = pixels.fill[colors.index[node]!]!;
+    const from = Math.round(left * ratio);
+    const to = Math.max(from + (hit ? 2 : 1), Math.round((room > 3 ? right - GAP : right) * ratio));
+    line.fill(pixel, from, to);
     if (room < LABEL_MIN_PX) return;
-    const label = fitter.fit(tree.strings[tree.name[node]!]!, room - 9);
-    if (label === "") return;
-    if (hit) context.fillStyle = ink.matchText;
-    else if (search !== null) context.fillStyle = ink.dimmedText;
-    else context.fillStyle = colors.text[colors.index[node]!]!;
-    context.fillText(label, left + 4, y + height / 2 + 0.5);
+    const text = fitter.fit(tree.strings[tree.name[node]!]!, room - 9);
+    if (text === "") return;
+    let color = ink.dimmedText;
+    if (hit) color = ink.matchText;
+    else if (search === null) color = colors.text[colors.index[node]!]!;
+    labels.push({ text, x: left + 4, y, color });
   });
 }
 
-export function paint(context: CanvasRenderingContext2D, fitter: TextFitter, scene: Scene): void {
-  context.fillStyle = scene.ink.background;
-  context.fillRect(0, 0, scene.width, scene.height);
+export function paint(context: CanvasRenderingContext2D, raster: Raster, fitter: TextFitter, scene: Scene): void {
+  const pixels = pixelsOf(scene);
+  const line = new Uint32Array(raster.width);
+  const labels: Label[] = [];
+  const [from, to] = visibleLevels(scene);
+  raster.clear(pixels.background);
+  for (let level = from; level <= to; level++) {
+    const top = rowTop(scene, level) - scene.scroll;
+    paintLevel(scene, level, line, pixels, fitter, labels);
+    raster.rows(line, Math.round(top * scene.ratio), Math.round((top + ROW_HEIGHT - GAP) * scene.ratio));
+  }
+  raster.put(context);
   context.font = fitter.font;
   context.textBaseline = "middle";
-  const [from, to] = visibleLevels(scene);
-  for (let level = from; level <= to; level++) paintRow(context, fitter, scene, level);
+  for (const label of labels) {
+    context.fillStyle = label.color;
+    context.fillText(label.text, label.x, label.y);
+  }
 }
 
 /** The outline of one node, for hover and the keyboard's cursor. */

@@ -8,6 +8,7 @@ import type { FrameColors, Theme } from "./colors";
 import { clampSpan, coveringNode, nodeAt, spanOf, type Span } from "./layout";
 import { moveCursor, type Move } from "./navigate";
 import { INKS, ROW_HEIGHT, levelAt, outline, paint, rowTop, type Direction, type Scene } from "./paint";
+import { Raster } from "./raster";
 import type { SearchResult } from "./search";
 import { TextFitter } from "./text";
 import type { FlameTree } from "./tree";
@@ -35,6 +36,8 @@ export class FlameView {
   private readonly context: CanvasRenderingContext2D;
   private readonly overlayContext: CanvasRenderingContext2D;
   private readonly fitter: TextFitter;
+  private raster = new Raster(1, 1);
+  private ratio = 1;
   private readonly stop = new AbortController();
   private readonly observer: ResizeObserver;
   private tree: FlameTree | null = null;
@@ -115,7 +118,7 @@ export class FlameView {
   /** Draws now and returns when the frames are on the canvas; for measurements. */
   drawNow(): void {
     const scene = this.scene();
-    if (scene) paint(this.context, this.fitter, scene);
+    if (scene) paint(this.context, this.raster, this.fitter, scene);
   }
 
   /** Handles a key; false leaves it to the page. */
@@ -159,6 +162,7 @@ export class FlameView {
       ink: INKS[this.theme],
       width: this.width,
       height: this.height,
+      ratio: this.ratio,
       scroll: this.el.scroller.scrollTop,
       contentHeight: this.contentHeight(),
     };
@@ -178,6 +182,8 @@ export class FlameView {
   private resize(): void {
     const { clientWidth, clientHeight } = this.el.scroller;
     const ratio = window.devicePixelRatio || 1;
+    this.ratio = ratio;
+    this.raster = new Raster(Math.round(clientWidth * ratio), Math.round(clientHeight * ratio));
     this.width = clientWidth;
     this.height = clientHeight;
     for (const canvas of [this.el.frames, this.el.overlay]) {

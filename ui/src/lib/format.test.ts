@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from "vitest";
-import { ago, bytes, compact, cores, duration, percent, signedPercent, significant, span } from "./format";
+import { ago, bytes, compact, cores, duration, percent, points, signedPercent, significant, span } from "./format";
 
 describe("format", () => {
   it("keeps three digits without exponents", () => {
@@ -24,9 +24,8 @@ describe("format", () => {
   });
 
   it("signs changes and names large ones as factors", () => {
-    expect(signedPercent(0.25)).toBe("+25.0 %");
-    expect(signedPercent(-0.5)).toBe("−50.0 %");
-    expect(signedPercent(11)).toBe("×12.0");
+    expect([0.25, -0.5, 0.034, 11, 0].map(signedPercent)).toEqual(["+25 %", "−50 %", "+3.4 %", "×12.0", "0 %"]);
+    expect([0.0124, -0.5].map(points)).toEqual(["+1.24 pp", "−50.00 pp"]);
   });
 
   it("picks units", () => {
@@ -38,5 +37,6 @@ describe("format", () => {
     expect(compact(9_999)).toBe("9,999");
     expect(span(90_000)).toBe("1.50 min");
     expect(ago(1000, 1500)).toBe("just now");
+    expect(ago(0, 119_000)).toBe("1 min ago");
   });
 });

@@ -54,7 +54,14 @@ export function percent(share: number): string {
 export function signedPercent(share: number): string {
   const sign = share > 0 ? "+" : share < 0 ? "−" : "";
   const size = Math.abs(share);
-  return size >= 10 ? `×${significant(size + 1)}` : `${sign}${percent(size)}`;
+  if (share >= 10) return `×${significant(share + 1)}`;
+  return `${sign}${(size * 100).toFixed(size >= 0.1 || size === 0 ? 0 : 1)} %`;
+}
+
+/** A difference of two shares, in percentage points. */
+export function points(difference: number): string {
+  const sign = difference > 0 ? "+" : difference < 0 ? "−" : "";
+  return `${sign}${Math.abs(difference * 100).toFixed(2)} pp`;
 }
 
 export function cores(valueNs: number, rangeMs: number): string {
@@ -82,9 +89,10 @@ export function dateTime(ms: number): string {
   return `${d.getFullYear()}-${pad(d.getMonth() + 1)}-${pad(d.getDate())} ${pad(d.getHours())}:${pad(d.getMinutes())}`;
 }
 
+const SPANS = [["d", 86_400_000], ["h", 3_600_000], ["min", 60_000], ["s", 1000]] as const;
+
 export function span(ms: number): string {
-  const units = [["d", 86_400_000], ["h", 3_600_000], ["min", 60_000], ["s", 1000]] as const;
-  for (const [unit, size] of units) {
+  for (const [unit, size] of SPANS) {
     if (ms >= size) return `${significant(Math.round((ms / size) * 10) / 10).replace(/\.0+$/, "")} ${unit}`;
   }
   return `${Math.max(0, Math.round(ms))} ms`;
@@ -92,5 +100,9 @@ export function span(ms: number): string {
 
 export function ago(ms: number, now: number): string {
   const age = now - ms;
-  return age < 2000 ? "just now" : `${span(age)} ago`;
+  if (age < 2000) return "just now";
+  for (const [unit, size] of SPANS) {
+    if (age >= size) return `${Math.floor(age / size)} ${unit} ago`;
+  }
+  return "just now";
 }

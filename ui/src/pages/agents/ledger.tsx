@@ -38,8 +38,8 @@ function Loss({ loss, of }: { loss: LedgerCount; of: LedgerCount }): ReactNode {
 function Balance({ stage }: { stage: LedgerStage }): ReactNode {
   if (stage.balance === 0) return <span className="tag good"><Icon name="check" size={12} /> closed</span>;
   return (
-    <span className="tag up" title="In minus out minus losses. Samples on their way show up here for a moment.">
-      {count(Math.abs(stage.balance))} {stage.balance > 0 ? "under way or uncounted" : "more out than in"}
+    <span className="tag up" title="In minus out minus losses. Samples on their way show up here for a moment; what stays here was lost without a name.">
+      {count(Math.abs(stage.balance))} {stage.balance > 0 ? "under way" : "more out than in"}
     </span>
   );
 }

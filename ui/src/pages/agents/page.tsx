@@ -23,7 +23,7 @@ const STATES: Record<Agent["state"], string> = {
 
 const COLUMNS: Column<Agent>[] = [
   {
-    id: "host", header: "Host", track: "minmax(130px, 1.2fr)", sort: (a) => a.host,
+    id: "host", header: "Host", track: "minmax(100px, 1.2fr)", sort: (a) => a.host,
     cell: (a) => (
       <span className="fn">
         <span className="name truncate"><i className={`dot ${a.state}`} /> {a.host}</span>
@@ -35,9 +35,9 @@ const COLUMNS: Column<Agent>[] = [
   { id: "kernel", header: "Kernel", track: "minmax(120px, 1fr)", wide: true, sort: (a) => a.kernel, cell: (a) => <span title={`${a.arch}, ${a.cpus} CPUs`}>{a.kernel}</span> },
   { id: "rate", header: "Rate", hint: "Samples a second on each busy CPU", track: "72px", numeric: true, wide: true, sort: (a) => a.frequency_hz, cell: (a) => `${a.frequency_hz} Hz` },
   { id: "samples", header: "Samples", track: "96px", numeric: true, wide: true, sort: (a) => a.samples, cell: (a) => count(a.samples) },
-  { id: "complete", header: "Complete", hint: "Stacks that reach their outermost frame, percent of the agent's samples", track: "92px", numeric: true, sort: (a) => a.complete_share ?? -1, cell: (a) => (a.complete_share === null ? "–" : percent(a.complete_share)) },
-  { id: "lost", header: "Lost", track: "76px", numeric: true, sort: (a) => a.lost, cell: (a) => <span className={a.lost > 0 ? "up" : undefined}>{count(a.lost)}</span> },
-  { id: "cost", header: "Cost", hint: "CPU of the agent and its BPF programs, percent of the whole host, since its previous report", track: "84px", numeric: true, sort: (a) => a.cost.cpu_share ?? -1, cell: (a) => (a.cost.cpu_share === null ? <span className="muted" title="not measured yet">–</span> : percent(a.cost.cpu_share)) },
+  { id: "complete", header: "Complete", hint: "Stacks that reach their outermost frame, percent of the agent's samples", track: "84px", numeric: true, sort: (a) => a.complete_share ?? -1, cell: (a) => (a.complete_share === null ? "–" : percent(a.complete_share)) },
+  { id: "lost", header: "Lost", track: "66px", numeric: true, sort: (a) => a.lost, cell: (a) => <span className={a.lost > 0 ? "up" : undefined}>{count(a.lost)}</span> },
+  { id: "cost", header: "Cost", hint: "CPU of the agent and its BPF programs, percent of the whole host, since its previous report", track: "72px", numeric: true, sort: (a) => a.cost.cpu_share ?? -1, cell: (a) => (a.cost.cpu_share === null ? <span className="muted" title="not measured yet">–</span> : percent(a.cost.cpu_share)) },
 ];
 
 function Fact({ term, children }: { term: string; children: ReactNode }): ReactNode {

@@ -11,7 +11,7 @@ import { FLAME_SCHEMA } from "@/components/flame-state";
 import { NoData } from "@/components/no-data";
 import { Page } from "@/components/shell";
 import { TimeRangePicker } from "@/components/time-range";
-import { count, dateTime, percent, span } from "@/lib/format";
+import { count, percent } from "@/lib/format";
 import { measureOf } from "@/lib/measure";
 import { choice, text } from "@/state/params";
 import { useSelection, type Selection } from "@/state/selection";
@@ -41,21 +41,16 @@ function Side(props: {
     <section className={`side side-${props.name.toLowerCase()}`} aria-label={`Side ${props.name}`}>
       <div className="side-head">
         <span className="letter">{props.name}</span>
-        <span className="muted truncate">{props.hint}</span>
+        <b>{props.figure}</b>
+        <span className="muted truncate only-wide">{props.hint}</span>
         <span className="spacer" />
         <TimeRangePicker label={`Time range of ${props.name}`} range={props.selection} onChange={props.onRange} />
       </div>
       <div className="side-body">
-        <FilterChips selection={props.selection} onChange={props.onFilter} />
+        {props.answer ? <CoverageLine coverage={props.answer.coverage} /> : null}
         <span className="spacer" />
-        <b>{props.figure}</b>
+        <FilterChips selection={props.selection} onChange={props.onFilter} />
       </div>
-      {props.answer ? (
-        <div className="side-foot">
-          <span className="muted">{dateTime(props.answer.from)} · {span(props.answer.to - props.answer.from)}</span>
-          <CoverageLine coverage={props.answer.coverage} />
-        </div>
-      ) : null}
     </section>
   );
 }

@@ -18,8 +18,8 @@ import { useUrlState } from "@/state/use-url-state";
 export function ExportMenu({ selection }: { selection: Selection }): ReactNode {
   return (
     <DropdownMenu.Root modal={false}>
-      <DropdownMenu.Trigger className="button">
-        <Icon name="download" /> Export
+      <DropdownMenu.Trigger className="button" aria-label="Export">
+        <Icon name="download" /> <span className="only-wide">Export</span>
       </DropdownMenu.Trigger>
       <DropdownMenu.Portal>
         <DropdownMenu.Content className="menu" align="end" sideOffset={4} collisionPadding={8}>

@@ -2,7 +2,7 @@
 import { useMemo, type ReactNode } from "react";
 import type { SeriesAnswer, Service, ServicesAnswer } from "@/api/model";
 import { Change } from "@/components/basics";
-import { BarCell, DataTable, type Column } from "@/components/data-table";
+import { BarCell, DataTable, maximum, type Column } from "@/components/data-table";
 import { Sparkline } from "@/components/sparkline";
 import { count, percent, span } from "@/lib/format";
 import type { Measure } from "@/lib/measure";
@@ -36,6 +36,7 @@ function Riser({ service, measure }: { service: Service; measure: Measure }): Re
 
 function makeColumns(answer: ServicesAnswer, series: SeriesAnswer | undefined, measure: Measure, onOpen: (service: string) => void): Column<Service>[] {
   const lines = new Map(series?.series.map((s) => [s.value, s.values]));
+  const largest = maximum(answer.services, (s) => s.value);
   const length = span(answer.to - answer.from);
   return [
     {
@@ -44,7 +45,7 @@ function makeColumns(answer: ServicesAnswer, series: SeriesAnswer | undefined, m
     },
     {
       id: "value", header: measure.unit === "cores" ? "Cores" : `Total, ${measure.unit}`, hint: "Average over the range; percent of all services", track: "148px", numeric: true, sort: (s) => s.value,
-      cell: (s) => <BarCell share={s.share}>{measure.short(s.value)} <em>{percent(s.share)}</em></BarCell>,
+      cell: (s) => <BarCell share={s.value / largest}>{measure.short(s.value)} <em>{percent(s.share)}</em></BarCell>,
     },
     {
       id: "change", header: "Change", hint: `Sorted by size in ${measure.unit}. Percent of the value in the same hours yesterday, or in the ${length} before where there is no data from yesterday.`,

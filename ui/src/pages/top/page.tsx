@@ -5,7 +5,7 @@ import type { TopFunction } from "@/api/model";
 import { useTop } from "@/api/queries";
 import { ErrorState, Segments, Skeleton } from "@/components/basics";
 import { CoverageLine } from "@/components/coverage";
-import { BarCell, DataTable, parseOrder, type Column } from "@/components/data-table";
+import { BarCell, DataTable, maximum, parseOrder, type Column } from "@/components/data-table";
 import { Icon } from "@/components/icons";
 import { NoData } from "@/components/no-data";
 import { Page } from "@/components/shell";
@@ -20,9 +20,10 @@ const LIMIT = 2000;
 const SCHEMA = { find: text(), order: text("self"), part: choice(["all", "user", "kernel"], "all") };
 const KERNEL = 1;
 
-function makeColumns(measure: Measure, total: number): Column<TopFunction>[] {
+function makeColumns(measure: Measure, total: number, functions: readonly TopFunction[]): Column<TopFunction>[] {
   const share = (v: number): number => (total > 0 ? v / total : 0);
-  const figure = (v: number): ReactNode => <BarCell share={share(v)}>{measure.short(v)} <em>{percent(share(v))}</em></BarCell>;
+  const largest = { self: maximum(functions, (f) => f.self), total: maximum(functions, (f) => f.total) };
+  const figure = (v: number, of: "self" | "total"): ReactNode => <BarCell share={v / largest[of]}>{measure.short(v)} <em>{percent(share(v))}</em></BarCell>;
   return [
     {
       id: "function", header: "Function", track: "minmax(140px, 2fr)", sort: (f) => f.function,
@@ -34,8 +35,8 @@ function makeColumns(measure: Measure, total: number): Column<TopFunction>[] {
       ),
     },
     { id: "module", header: "Module", track: "minmax(100px, 0.8fr)", wide: true, sort: (f) => f.module, cell: (f) => f.module || <span className="muted">–</span> },
-    { id: "self", header: `Self, ${measure.unit}`, hint: "In the function itself; percent of everything selected", track: "minmax(132px, 180px)", numeric: true, sort: (f) => f.self, cell: (f) => figure(f.self) },
-    { id: "total", header: `Total, ${measure.unit}`, hint: "With everything it calls; percent of everything selected", track: "minmax(132px, 180px)", numeric: true, wide: true, sort: (f) => f.total, cell: (f) => figure(f.total) },
+    { id: "self", header: `Self, ${measure.unit}`, hint: "In the function itself; percent of everything selected", track: "minmax(132px, 180px)", numeric: true, sort: (f) => f.self, cell: (f) => figure(f.self, "self") },
+    { id: "total", header: `Total, ${measure.unit}`, hint: "With everything it calls; percent of everything selected", track: "minmax(132px, 180px)", numeric: true, wide: true, sort: (f) => f.total, cell: (f) => figure(f.total, "total") },
   ];
 }
 
@@ -48,7 +49,7 @@ export function TopPage(): ReactNode {
   const top = useTop(selection, by, LIMIT);
   const answer = top.data;
   const measure = useMemo(() => measureOf(answer?.type ?? "", answer?.unit ?? "", answer ? answer.to - answer.from : 0), [answer]);
-  const columns = useMemo(() => makeColumns(measure, answer?.total ?? 0), [measure, answer?.total]);
+  const columns = useMemo(() => makeColumns(measure, answer?.total ?? 0, answer?.functions ?? []), [measure, answer]);
   const rows = useMemo(() => {
     const needle = state.find.toLowerCase();
     return (answer?.functions ?? []).filter(
@@ -75,8 +76,8 @@ export function TopPage(): ReactNode {
           <div className="toolbar">
             <div className="search" role="search">
               <Icon name="search" />
-              <input aria-label="Filter functions and modules" placeholder="Filter functions and modules" value={state.find} spellCheck={false} onChange={(e) => set({ find: e.target.value }, { replace: true })} />
-              <span className="result" role="status">{count(rows.length)} functions · self {percent(answer.total > 0 ? self / answer.total : 0)} of all</span>
+              <input aria-label="Filter functions and modules" placeholder="Filter" value={state.find} spellCheck={false} onChange={(e) => set({ find: e.target.value }, { replace: true })} />
+              <span className="result" role="status">{count(rows.length)} <span className="only-wide">functions</span> · self {percent(answer.total > 0 ? self / answer.total : 0)} of all</span>
             </div>
             <Segments label="Part" value={state.part} onChange={(part) => set({ part }, { replace: true })} options={[{ value: "all", label: "All" }, { value: "user", label: "User" }, { value: "kernel", label: "Kernel" }]} />
           </div>
