@@ -19,6 +19,7 @@ struct ap_batcher {
 	size_t n_labels;
 	struct ap_symbolizer *symbolizer;
 	struct ap_kube_names *kube;
+	struct ap_container_names *containers;
 	struct ap_ledger *ledger;
 	uint64_t reasons[AP_REASONS_MAX];
 };
@@ -48,11 +49,12 @@ struct ap_batcher *ap_batcher_new(const struct ap_batcher_opts *opts)
 	b->symbolizer = opts->symbolizer;
 	b->kube = opts->kube;
 	b->ledger = opts->ledger;
+	b->containers = ap_container_names_new(NULL);
 	b->host = ap_str_dup(opts->host);
 	b->service = ap_str_dup(opts->service);
 	b->n_labels = AP_MIN(opts->n_labels, (size_t)LABELS_MAX - AP_LABEL_COUNT);
 	b->labels = calloc(b->n_labels + 1, sizeof(*b->labels));
-	if (!b->host || !b->service || !b->labels)
+	if (!b->containers || !b->host || !b->service || !b->labels)
 		goto fail;
 	for (size_t i = 0; i < b->n_labels; i++) {
 		b->labels[i].key = ap_str_dup(opts->labels[i].key);
@@ -75,6 +77,7 @@ void ap_batcher_free(struct ap_batcher *b)
 		free(b->labels[i].value);
 	}
 	free(b->labels);
+	ap_container_names_free(b->containers);
 	free(b->host);
 	free(b->service);
 	free(b);
@@ -132,6 +135,7 @@ static int process_labels(struct build *u, uint32_t process, const struct ap_pro
 		.comm = ap_rows_str(u->rows, p->comm),
 		.kernel = p->kernel,
 		.kube = u->b->kube,
+		.containers = u->b->containers,
 		.now_ns = ap_clock_mono_ns(),
 	};
 	int err = l->service ? 0 : ap_process_labels_find(&facts, l);

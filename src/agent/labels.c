@@ -150,21 +150,24 @@ static int name_container(const struct ap_service_facts *f, const struct ap_cgro
 {
 	struct ap_kube_name k = {0};
 	_cleanup_buf_ struct ap_buf name = {0};
+	struct ap_str known = c->container_name;
 	int err = -ENOENT;
 
 	if (f->kube && c->container_id.n)
 		err = ap_kube_names_find(f->kube, c->container_id, f->now_ns, &k);
+	if (err == -ENOENT && f->containers && !c->kubernetes)
+		err = ap_container_names_find(f->containers, c, f->now_ns, &known);
 	if (err == -ENOMEM)
 		return err;
-	if (err == 0) {
+	if (k.pod.n) {
 		ap_buf_str(&name, k.container);
 		ap_buf_str(service, k.ns);
 		ap_buf_byte(service, '/');
 		ap_buf_str(service, ap_kube_workload(k.pod, f->host));
 		ap_buf_byte(service, '/');
 		ap_buf_str(service, k.container);
-	} else if (c->container_name.n) {
-		unescape(c->container_name, &name);
+	} else if (known.n) {
+		unescape(known, &name);
 		ap_buf_str(service, ap_buf_view(&name));
 	} else {
 		ap_buf_append(&name, c->container_id.p,

@@ -3,6 +3,7 @@
 #ifndef AP_AGENT_LABELS_H
 #define AP_AGENT_LABELS_H
 
+#include "agent/container.h"
 #include "agent/kube.h"
 #include "base/error.h"
 
@@ -48,7 +49,8 @@ struct ap_service_facts {
 	struct ap_str comm;	    /* the process's name: the last resort */
 	bool kernel;		    /* a kernel thread: service is "kernel" */
 	struct ap_kube_names *kube; /* NULL: none */
-	uint64_t now_ns;	    /* CLOCK_MONOTONIC */
+	struct ap_container_names *containers; /* NULL: none */
+	uint64_t now_ns;		       /* CLOCK_MONOTONIC */
 };
 
 /* The labels that hold for a whole process; each empty where it does not apply. Owned. */

@@ -109,6 +109,23 @@ static void sort_entries(struct ap_kallsyms *k)
 	k->entries.n = n;
 }
 
+/* Growth by doubling leaves up to half unused, for as long as the agent runs. */
+static void shrink(struct ap_kallsyms *k)
+{
+	void *entries =
+		realloc(k->entries.p, AP_MAX(k->entries.n, (size_t)1) * sizeof(struct entry));
+	void *names = realloc(k->names.p, k->names.n);
+
+	if (entries) {
+		k->entries.p = entries;
+		k->entries.cap = AP_MAX(k->entries.n, (size_t)1);
+	}
+	if (names) {
+		k->names.p = names;
+		k->names.cap = k->names.n;
+	}
+}
+
 static int read_lines(struct ap_kallsyms *k, FILE *f, bool *ret_nonzero)
 {
 	char line[LINE_MAX_BYTES];
@@ -142,6 +159,7 @@ int ap_kallsyms_read(const char *path, struct ap_kallsyms **ret)
 	if (!nonzero)
 		return -EACCES;
 	sort_entries(k);
+	shrink(k);
 	*ret = AP_TAKE_PTR(k);
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "../test.h"
+#include "base/io.h"
 
 #define ID "3f4a8a1c2b5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f7"
 
@@ -121,6 +122,53 @@ static void pods_are_named_by_their_workload(void **state)
 	rmdir(dir);
 }
 
+static void write_below(const char *root, const char *folder, const char *file, const char *text)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", root, folder);
+	assert_int_equal(ap_mkdir_all(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/%s/%s", root, folder, file);
+	assert_int_equal(ap_write_file_atomic(path, text, strlen(text), 0600, false), 0);
+}
+
+static void containers_are_named_from_their_engines_state(void **state)
+{
+	char root[] = "/tmp/aperture-root-XXXXXX", command[64];
+	_cleanup_(ap_cleanup_container_names) struct ap_container_names *c = NULL;
+	struct ap_service_facts f = {.cgroup = AP_STR("0::/system.slice/docker-" ID ".scope\n"),
+				     .exe = AP_STR("/usr/bin/java"),
+				     .now_ns = 1};
+	struct ap_process_labels l;
+
+	assert_non_null(mkdtemp(root));
+	f.containers = c = ap_container_names_new(root);
+	assert_int_equal(ap_process_labels_find(&f, &l), 0);
+	assert_string_equal(l.service, "java");
+	assert_string_equal(l.container, "3f4a8a1c2b5d");
+	ap_process_labels_free(&l);
+
+	write_below(root, "var/lib/docker/containers/" ID, "config.v2.json",
+		    "{\"ID\":\"" ID "\",\"Name\":\"/shop-web-1\",\"Args\":[]}");
+	f.now_ns = 120000000000;
+	assert_int_equal(ap_process_labels_find(&f, &l), 0);
+	assert_string_equal(l.service, "shop-web-1");
+	assert_string_equal(l.container, "shop-web-1");
+	ap_process_labels_free(&l);
+
+	/* Another engine's container of the same id would be another container. */
+	ap_container_names_free(c);
+	f.containers = c = ap_container_names_new(root);
+	write_below(root, "var/lib/containers/storage/overlay-containers", "containers.json",
+		    "[{\"id\":\"x\"},7,{\"id\":\"" ID "\",\"names\":[\"db\"]}]");
+	f.cgroup = AP_STR("0::/machine.slice/libpod-" ID ".scope/container\n");
+	assert_int_equal(ap_process_labels_find(&f, &l), 0);
+	assert_string_equal(l.service, "db");
+	ap_process_labels_free(&l);
+	snprintf(command, sizeof(command), "rm -r %s", root);
+	assert_int_equal(system(command), 0);
+}
+
 static void user_labels_are_checked(void **state)
 {
 	static const char *const bad[] = {"",	"novalue",   "=x",    "9k=v",	"a-b=c",
@@ -146,6 +194,7 @@ int main(void)
 		cmocka_unit_test(the_users_word_goes_first),
 		cmocka_unit_test(kernel_threads_are_one_service),
 		cmocka_unit_test(pods_are_named_by_their_workload),
+		cmocka_unit_test(containers_are_named_from_their_engines_state),
 		cmocka_unit_test(user_labels_are_checked),
 	};
 
