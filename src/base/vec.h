@@ -40,6 +40,7 @@ int ap_vec_grow_raw(void **p, size_t *cap, size_t need, size_t elem);
 		(v)->n = (v)->cap = 0; \
 	} while (0)
 
-#define AP_VEC_FOREACH(v, it) for (__typeof__(*(v)->p) *it = (v)->p; it < (v)->p + (v)->n; it++)
+#define AP_VEC_FOREACH(v, it) \
+	for (__typeof__(*(v)->p) *it = (v)->p; it && it < (v)->p + (v)->n; it++)
 
 #endif
