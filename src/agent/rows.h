@@ -14,6 +14,8 @@
 #include "base/intern.h"
 #include "base/vec.h"
 
+struct ap_file;
+
 #define AP_ROWS_NONE UINT32_MAX /* "no process" in ap_raw_stack.process */
 
 /* A file that user frames lie in. File 0 is "no file": JIT code or other memory without one. */
@@ -80,8 +82,9 @@ struct ap_rows {
 	AP_VEC(struct ap_rows_file) files;
 	AP_VEC(struct ap_rows_process) processes;
 	AP_VEC(struct ap_row) rows;
-	int64_t start_ns, end_ns; /* Unix; half-open; what it covers */
-	uint64_t period_ns;	  /* nanoseconds one sample stands for */
+	int64_t start_ns, end_ns;      /* Unix; half-open; what it covers */
+	uint64_t period_ns;	       /* nanoseconds one sample stands for */
+	AP_VEC(struct ap_file *) held; /* internal: keeps the files' descriptors open */
 };
 
 /* A stack taken apart; the arrays are borrowed from the ap_rows. */

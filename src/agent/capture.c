@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/capture.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <linux/perf_event.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "abi/cpu.h"
+#include "base/clock.h"
+#include "bpf/cpu.skel.h"
+
+#define RINGBUF_BYTES	  (4u << 20)
+#define RINGBUF_BYTES_MIN (256u << 10)
+#define CPUS_MAX	  8192
+
+/* Two events count on each CPU. The one that samples stands still while the kernel throttles it,
+ * which it does when kernel.perf_event_max_sample_rate / HZ samples come without a timer tick: on a
+ * CPU that has long been idle (4 s at 99 Hz and 40 ms at 10 kHz with HZ=250), until its next tick.
+ * The other one only counts and is never stopped: their difference is that time. */
+struct cpu {
+	int fd;			     /* the sampling event; -1: not sampling */
+	int wall_fd;		     /* the other one */
+	uint64_t periods, throttled; /* periods counted by events that were closed */
+};
+
+struct ap_capture {
+	struct ap_cpu_bpf *bpf;
+	struct ring_buffer *ring;
+	struct ap_cpu_stats *stats; /* by CPU: shared with the BPF program */
+	size_t stats_bytes;
+	struct cpu *cpus;
+	uint32_t n_cpus; /* possible ones */
+	int prog_fd;
+	uint64_t period_ns;
+	size_t ringbuf_bytes;
+	bool pids; /* AP_TARGET_PIDS */
+	ap_capture_fn fn;
+	void *ctx;
+};
+
+/* libbpf's last warning in this thread, for error messages: it knows more than errno. */
+static _Thread_local char libbpf_warning[240];
+
+static int AP_PRINTF(2, 0)
+	keep_warning(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	if (level == LIBBPF_WARN)
+		vsnprintf(libbpf_warning, sizeof(libbpf_warning), fmt, args);
+	return 0;
+}
+
+static int load_error(struct ap_error *err, int r)
+{
+	size_t n = strcspn(libbpf_warning, "\n");
+
+	if (r == -EPERM || r == -EACCES)
+		return ap_error_set(
+			err, -EPERM,
+			"the kernel refuses to load BPF programs: run as root, or grant "
+			"the program CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_SYSLOG, "
+			"CAP_DAC_READ_SEARCH and CAP_CHECKPOINT_RESTORE");
+	return ap_error_set(err, r, "cannot load the BPF programs: %s (%.*s)", ap_strerror(r),
+			    (int)n, libbpf_warning);
+}
+
+static void configure(struct ap_capture *c, const struct ap_profiler_options *o,
+		      const struct ap_location *at, bool iterators)
+{
+	struct ap_cpu_bpf *b = c->bpf;
+
+	b->rodata->target = o->target;
+	b->rodata->max_user_frames =
+		o->max_user_frames ? o->max_user_frames : AP_USER_FRAMES_DEFAULT;
+	b->rodata->pid_level = at->pid_level;
+	b->rodata->pid_ns = at->pid_ns;
+	b->rodata->wakeup_bytes = c->ringbuf_bytes / 4;
+	bpf_map__set_max_entries(b->maps.records, (uint32_t)c->ringbuf_bytes);
+	bpf_map__set_max_entries(b->maps.cpu_stats, c->n_cpus);
+	if (!c->pids)
+		bpf_map__set_max_entries(b->maps.target_pids, 1);
+	bpf_program__set_autoload(b->progs.ap_cpu, iterators);
+	bpf_program__set_autoload(b->progs.ap_cpu_bounded, !iterators);
+	bpf_program__set_autoload(b->progs.ap_fork, c->pids);
+	bpf_program__set_autoload(b->progs.ap_exit, c->pids);
+	bpf_program__set_autoload(b->progs.ap_locate, false);
+}
+
+static int load_once(struct ap_capture *c, const struct ap_profiler_options *o,
+		     const struct ap_location *at, bool iterators)
+{
+	int r;
+
+	ap_cpu_bpf__destroy(c->bpf);
+	c->bpf = ap_cpu_bpf__open();
+	if (!c->bpf)
+		return -errno;
+	configure(c, o, at, iterators);
+	r = ap_cpu_bpf__load(c->bpf);
+	if (r == 0)
+		c->prog_fd = bpf_program__fd(iterators ? c->bpf->progs.ap_cpu
+						       : c->bpf->progs.ap_cpu_bounded);
+	return r;
+}
+
+/* The best variant that this kernel accepts, with the largest ring buffer that it grants. */
+static int load(struct ap_capture *c, const struct ap_profiler_options *o,
+		const struct ap_location *at)
+{
+	bool iterators = true;
+	int r;
+
+	for (;;) {
+		r = load_once(c, o, at, iterators);
+		if (r == 0)
+			return 0;
+		if (r == -ENOMEM && c->ringbuf_bytes / 2 >= RINGBUF_BYTES_MIN)
+			c->ringbuf_bytes /= 2;
+		else if (iterators && r != -EPERM && r != -ENOMEM)
+			iterators = false;
+		else
+			return r;
+	}
+}
+
+/* Where this process stands among pid namespaces, found out by a program run upon itself. */
+static int locate(struct ap_location *ret)
+{
+	struct ap_cpu_bpf *b = ap_cpu_bpf__open();
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+	struct bpf_program *prog;
+	int r;
+
+	if (!b)
+		return -errno;
+	bpf_object__for_each_program(prog, b->obj)
+		bpf_program__set_autoload(prog, prog == b->progs.ap_locate);
+	bpf_map__set_max_entries(b->maps.records, (uint32_t)sysconf(_SC_PAGESIZE));
+	bpf_map__set_max_entries(b->maps.target_pids, 1);
+	r = ap_cpu_bpf__load(b);
+	if (r == 0)
+		r = bpf_prog_test_run_opts(bpf_program__fd(b->progs.ap_locate), &opts);
+	if (r == 0)
+		*ret = b->bss->location;
+	if (r == 0 && !ret->done)
+		r = -EIO;
+	ap_cpu_bpf__destroy(b);
+	return r;
+}
+
+static int set_cgroup(struct ap_capture *c, const char *path, struct ap_error *err)
+{
+	static const char *const roots[] = {"", "/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+	uint32_t zero = 0;
+	int r = -ENOENT;
+
+	if (!path || path[0] != '/')
+		return ap_error_set(err, -EINVAL,
+				    "the cgroup must be a path that begins with /: a folder under "
+				    "/sys/fs/cgroup, or its name below that");
+	for (size_t i = 0; i < AP_ARRAY_SIZE(roots); i++) {
+		_cleanup_fd_ int fd = -1;
+		char full[4096];
+
+		snprintf(full, sizeof(full), "%s%s", roots[i], path);
+		fd = open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		r = bpf_map_update_elem(bpf_map__fd(c->bpf->maps.target_cgroup), &zero, &fd,
+					BPF_ANY);
+		if (r == 0)
+			return 0;
+	}
+	return ap_error_set(err, r == -ENOENT ? -ENOENT : -EINVAL,
+			    r == -ENOENT ? "there is no cgroup %s"
+					 : "%s is not a folder of cgroup v2: only those can be "
+					   "profiled",
+			    path);
+}
+
+static int on_record(void *ctx, void *record, size_t n)
+{
+	struct ap_capture *c = ctx;
+
+	c->fn(c->ctx, record, n);
+	return 0;
+}
+
+static int map_stats(struct ap_capture *c)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *p;
+
+	c->stats_bytes = (c->n_cpus * sizeof(*c->stats) + page - 1) & ~(page - 1);
+	p = mmap(NULL, c->stats_bytes, PROT_READ, MAP_SHARED, bpf_map__fd(c->bpf->maps.cpu_stats),
+		 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	c->stats = p;
+	return 0;
+}
+
+static int attach(struct ap_capture *c, struct ap_error *err)
+{
+	int r = map_stats(c);
+
+	if (r < 0)
+		return ap_error_set(err, r, "cannot map the BPF counters: %s", ap_strerror(r));
+	c->ring = ring_buffer__new(bpf_map__fd(c->bpf->maps.records), on_record, c, NULL);
+	if (!c->ring) {
+		r = -errno;
+		return ap_error_set(err, r, "cannot map the ring buffer: %s", ap_strerror(r));
+	}
+	if (!c->pids)
+		return 0;
+	c->bpf->links.ap_fork = bpf_program__attach(c->bpf->progs.ap_fork);
+	c->bpf->links.ap_exit = bpf_program__attach(c->bpf->progs.ap_exit);
+	if (!c->bpf->links.ap_fork || !c->bpf->links.ap_exit) {
+		r = -errno;
+		return ap_error_set(err, r, "cannot follow forks: %s", ap_strerror(r));
+	}
+	return 0;
+}
+
+static int prepare(struct ap_capture *c, const struct ap_profiler_options *o, struct ap_error *err)
+{
+	struct ap_location at = {0};
+	int cpus = libbpf_num_possible_cpus(), r;
+
+	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
+		return ap_error_set(err, -ENOENT,
+				    "this kernel has no BTF (/sys/kernel/btf/vmlinux): Linux 5.15 "
+				    "or newer with CONFIG_DEBUG_INFO_BTF=y is needed");
+	if (cpus <= 0 || cpus > CPUS_MAX)
+		return ap_error_set(err, -EINVAL, "cannot tell how many CPUs there are");
+	c->n_cpus = (uint32_t)cpus;
+	c->cpus = calloc(c->n_cpus, sizeof(*c->cpus));
+	if (!c->cpus)
+		return ap_error_set(err, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < c->n_cpus; i++)
+		c->cpus[i].fd = c->cpus[i].wall_fd = -1;
+	r = locate(&at);
+	if (r == 0)
+		r = load(c, o, &at);
+	if (r < 0)
+		return load_error(err, r);
+	if (o->target == AP_TARGET_CGROUP) {
+		r = set_cgroup(c, o->cgroup, err);
+		if (r < 0)
+			return r;
+	}
+	return attach(c, err);
+}
+
+int ap_capture_open(const struct ap_profiler_options *o, ap_capture_fn fn, void *ctx,
+		    struct ap_error *err, struct ap_capture **ret)
+{
+	_cleanup_(ap_cleanup_capture) struct ap_capture *c = calloc(1, sizeof(*c));
+	size_t want = o->ringbuf_bytes ? o->ringbuf_bytes : RINGBUF_BYTES;
+	libbpf_print_fn_t print;
+	int r;
+
+	if (!c)
+		return ap_error_set(err, -ENOMEM, "out of memory");
+	c->fn = fn;
+	c->ctx = ctx;
+	c->pids = o->target == AP_TARGET_PIDS;
+	c->period_ns = AP_NSEC_PER_SEC / (o->frequency_hz ? o->frequency_hz : AP_FREQUENCY_DEFAULT);
+	for (c->ringbuf_bytes = RINGBUF_BYTES_MIN; c->ringbuf_bytes < want;)
+		c->ringbuf_bytes *= 2;
+	libbpf_warning[0] = '\0';
+	print = libbpf_set_print(keep_warning);
+	r = prepare(c, o, err);
+	libbpf_set_print(print);
+	if (r < 0)
+		return r;
+	*ret = AP_TAKE_PTR(c);
+	return 0;
+}
+
+void ap_capture_free(struct ap_capture *c)
+{
+	if (!c)
+		return;
+	for (uint32_t i = 0; c->cpus && i < c->n_cpus; i++) {
+		ap_cleanup_fd(&c->cpus[i].fd);
+		ap_cleanup_fd(&c->cpus[i].wall_fd);
+	}
+	ring_buffer__free(c->ring);
+	if (c->stats)
+		munmap(c->stats, c->stats_bytes);
+	ap_cpu_bpf__destroy(c->bpf);
+	free(c->cpus);
+	free(c);
+}
+
+uint64_t ap_capture_period_ns(const struct ap_capture *c)
+{
+	return c->period_ns;
+}
+
+int ap_capture_fd(const struct ap_capture *c)
+{
+	return ring_buffer__epoll_fd(c->ring);
+}
+
+static int open_clock(uint32_t cpu, uint64_t period_ns)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.sample_period = period_ns,
+		.disabled = period_ns != 0,
+	};
+	int fd = (int)syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int ap_capture_start_cpu(struct ap_capture *c, uint32_t cpu)
+{
+	_cleanup_fd_ int fd = -1, wall_fd = -1;
+
+	if (cpu >= c->n_cpus)
+		return -EINVAL;
+	if (c->cpus[cpu].fd >= 0)
+		return 0;
+	wall_fd = open_clock(cpu, 0);
+	fd = wall_fd < 0 ? wall_fd : open_clock(cpu, c->period_ns);
+	if (fd < 0)
+		return fd;
+	if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, c->prog_fd) < 0 ||
+	    ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) < 0)
+		return -errno;
+	c->cpus[cpu].fd = AP_TAKE_FD(fd);
+	c->cpus[cpu].wall_fd = AP_TAKE_FD(wall_fd);
+	return 0;
+}
+
+static uint64_t counter_ns(int fd)
+{
+	uint64_t ns;
+
+	return fd >= 0 && read(fd, &ns, sizeof(ns)) == sizeof(ns) ? ns : 0;
+}
+
+/* Whole periods that the sampling event counted, and those for which it was throttled. */
+static void periods(const struct ap_capture *c, uint32_t cpu, uint64_t *ret_counted,
+		    uint64_t *ret_throttled)
+{
+	const struct cpu *u = &c->cpus[cpu];
+	uint64_t own = counter_ns(u->fd), wall = counter_ns(u->wall_fd);
+
+	*ret_counted = u->periods + own / c->period_ns;
+	*ret_throttled = u->throttled + (wall > own ? (wall - own) / c->period_ns : 0);
+}
+
+void ap_capture_stop_cpu(struct ap_capture *c, uint32_t cpu)
+{
+	struct cpu *u;
+
+	if (cpu >= c->n_cpus || c->cpus[cpu].fd < 0)
+		return;
+	u = &c->cpus[cpu];
+	ioctl(u->fd, PERF_EVENT_IOC_DISABLE, 0);
+	ioctl(u->wall_fd, PERF_EVENT_IOC_DISABLE, 0);
+	periods(c, cpu, &u->periods, &u->throttled);
+	close(AP_TAKE_FD(u->fd));
+	close(AP_TAKE_FD(u->wall_fd));
+}
+
+void ap_capture_stop(struct ap_capture *c)
+{
+	for (uint32_t i = 0; i < c->n_cpus; i++)
+		ap_capture_stop_cpu(c, i);
+}
+
+int ap_capture_add_pid(struct ap_capture *c, int32_t pid)
+{
+	uint32_t key = (uint32_t)pid;
+	uint8_t one = 1;
+
+	if (!c->pids || pid <= 0)
+		return -EINVAL;
+	return bpf_map_update_elem(bpf_map__fd(c->bpf->maps.target_pids), &key, &one, BPF_ANY);
+}
+
+bool ap_capture_has_targets(const struct ap_capture *c)
+{
+	uint32_t key;
+
+	return !c->pids ||
+	       bpf_map_get_next_key(bpf_map__fd(c->bpf->maps.target_pids), NULL, &key) == 0;
+}
+
+int ap_capture_drain(struct ap_capture *c)
+{
+	int r = ring_buffer__consume(c->ring);
+
+	return r < 0 ? r : 0;
+}
+
+void ap_capture_ledger(struct ap_capture *c, struct ap_ledger *l)
+{
+	uint64_t elapsed = 0, not_run = 0, throttled = 0;
+	struct ap_cpu_stats sum = {0};
+
+	for (uint32_t i = 0; i < c->n_cpus; i++) {
+		struct ap_cpu_stats s;
+		uint64_t ran, counted, paused;
+
+		/* The runs first: a period that ends meanwhile is elapsed, and not run yet. */
+		memcpy(&s, &c->stats[i], sizeof(s));
+		ran = s.delivered + s.idle + s.filtered + s.ringbuf_full + s.no_scratch;
+		periods(c, i, &counted, &paused);
+		counted = AP_MAX(counted, ran);
+		elapsed += counted + paused;
+		throttled += paused;
+		not_run += counted - ran;
+		sum.delivered += s.delivered;
+		sum.idle += s.idle;
+		sum.filtered += s.filtered;
+		sum.ringbuf_full += s.ringbuf_full;
+		sum.no_scratch += s.no_scratch;
+	}
+	ap_ledger_set(l, AP_LEDGER_SAMPLE_ELAPSED, elapsed);
+	ap_ledger_set(l, AP_LEDGER_SAMPLE_NOT_RUN, not_run);
+	ap_ledger_set(l, AP_LEDGER_SAMPLE_THROTTLED, throttled);
+	ap_ledger_set(l, AP_LEDGER_SAMPLE_DELIVERED, sum.delivered);
+	ap_ledger_set(l, AP_LEDGER_SAMPLE_IDLE, sum.idle);
+	ap_ledger_set(l, AP_LEDGER_SAMPLE_FILTERED, sum.filtered);
+	ap_ledger_set(l, AP_LEDGER_SAMPLE_RINGBUF_FULL, sum.ringbuf_full);
+	ap_ledger_set(l, AP_LEDGER_SAMPLE_NO_SCRATCH, sum.no_scratch);
+}
+
+static size_t map_bytes(const struct bpf_map *m)
+{
+	size_t n = bpf_map__max_entries(m);
+
+	if (bpf_map__type(m) == BPF_MAP_TYPE_RINGBUF)
+		return n;
+	if (bpf_map__type(m) == BPF_MAP_TYPE_PERCPU_ARRAY)
+		n *= (size_t)libbpf_num_possible_cpus();
+	return n * ((size_t)bpf_map__key_size(m) + bpf_map__value_size(m));
+}
+
+void ap_capture_cost(const struct ap_capture *c, struct ap_profiler_cost *ret)
+{
+	const struct bpf_map *m;
+
+	for (uint32_t i = 0; i < c->n_cpus; i++) {
+		const struct ap_cpu_stats *s = &c->stats[i];
+
+		ret->bpf_runs += s->runs;
+		if (s->timed_runs)
+			ret->bpf_ns += (uint64_t)((double)s->timed_ns / (double)s->timed_runs *
+						  (double)s->runs);
+	}
+	bpf_object__for_each_map(m, c->bpf->obj) ret->map_bytes += map_bytes(m);
+}
+
+int ap_cpu_list_parse(struct ap_str list, int (*fn)(void *ctx, uint32_t cpu), void *ctx)
+{
+	list = ap_str_trim(list);
+	while (list.n) {
+		struct ap_str last = ap_str_cut(&list, ','), first = ap_str_cut(&last, '-');
+		uint64_t from, to;
+
+		if (ap_parse_u64(first, &from) < 0 || from >= CPUS_MAX)
+			return -EINVAL;
+		to = from;
+		if (last.p && (ap_parse_u64(last, &to) < 0 || to >= CPUS_MAX || to < from))
+			return -EINVAL;
+		for (uint64_t i = from; i <= to; i++) {
+			int r = fn(ctx, (uint32_t)i);
+
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The BPF side in user space: loads src/bpf/cpu.bpf.c, opens a sampling event on every online CPU,
+ * follows CPUs that come and go, hands over records, and keeps the ledger's stage "sample".
+ * One thread at a time. */
+#ifndef AP_AGENT_CAPTURE_H
+#define AP_AGENT_CAPTURE_H
+
+#include "abi/ledger.h"
+#include "agent/profiler.h"
+
+struct ap_capture;
+
+/* A record as the ring buffer has it; not yet checked. */
+typedef void (*ap_capture_fn)(void *ctx, const void *record, size_t n);
+
+/* Loads the programs; errors as ap_profiler_open(). */
+int ap_capture_open(const struct ap_profiler_options *opts, ap_capture_fn fn, void *ctx,
+		    struct ap_error *err, struct ap_capture **ret);
+void ap_capture_free(struct ap_capture *c);
+AP_DEFINE_CLEANUP(capture, struct ap_capture, ap_capture_free)
+
+uint64_t ap_capture_period_ns(const struct ap_capture *c);
+/* Readable when the ring buffer is filling up faster than the timer empties it. */
+int ap_capture_fd(const struct ap_capture *c);
+
+/* Samples on a CPU from now on; starting it twice is no error. */
+int ap_capture_start_cpu(struct ap_capture *c, uint32_t cpu);
+/* Ends it; the periods that it has counted remain in the ledger. */
+void ap_capture_stop_cpu(struct ap_capture *c, uint32_t cpu);
+void ap_capture_stop(struct ap_capture *c); /* on all CPUs */
+
+int ap_capture_add_pid(struct ap_capture *c, int32_t pid); /* AP_TARGET_PIDS; -E2BIG: too many */
+/* Whether there is anything left to profile: always true but for AP_TARGET_PIDS, where it is whether
+ * a target or a descendant of one lives. */
+bool ap_capture_has_targets(const struct ap_capture *c);
+
+/* Calls `fn` for every record that the ring buffer holds. */
+int ap_capture_drain(struct ap_capture *c);
+/* Brings the stage "sample" up to date. elapsed comes from the counters' own values; where the
+ * clocks of counter and timer drift apart and more runs were seen than periods counted, elapsed is
+ * the runs. */
+void ap_capture_ledger(struct ap_capture *c, struct ap_ledger *l);
+/* Fills the BPF part of it. */
+void ap_capture_cost(const struct ap_capture *c, struct ap_profiler_cost *ret);
+
+/* Calls `fn` for each number in a list such as "0-3,8": 0, -EINVAL, or what `fn` returns below 0.
+ * Source: Documentation/admin-guide/cputopology.rst. */
+int ap_cpu_list_parse(struct ap_str list, int (*fn)(void *ctx, uint32_t cpu), void *ctx);
+
+#endif

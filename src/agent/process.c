@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/process.h"
+
+#include "agent/proc.h"
+
+/* A start time read from /proc is cut to the clock tick. */
+#define START_SLACK_NS 20000000ull
+
+struct ap_process_table {
+	struct ap_process *processes; /* by pid */
+	struct ap_file_table *files;
+	uint32_t max_processes;
+	uint64_t next_serial;
+	uint64_t sampled, evicted, events_lost;
+};
+
+struct ap_process_table *ap_process_table_new(uint32_t max_processes, uint32_t max_fds)
+{
+	struct ap_process_table *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->next_serial = 1;
+	t->max_processes = AP_MAX(max_processes, 1u);
+	t->files = ap_file_table_new(max_fds);
+	if (!t->files) {
+		free(t);
+		return NULL;
+	}
+	return t;
+}
+
+/* Forgets what a process runs, as exec() does. */
+static void reset_program(struct ap_process *p)
+{
+	ap_maps_clear(&p->maps);
+	ap_file_unref(p->exe_file);
+	p->exe_file = NULL;
+	free(p->exe);
+	p->exe = NULL;
+}
+
+static void drop(struct ap_process_table *t, struct ap_process *p)
+{
+	HASH_DEL(t->processes, p);
+	reset_program(p);
+	free(p->cgroup);
+	free(p->group_exe);
+	free(p);
+}
+
+void ap_process_table_free(struct ap_process_table *t)
+{
+	struct ap_process *p, *next;
+
+	if (!t)
+		return;
+	HASH_ITER(hh, t->processes, p, next)
+		drop(t, p);
+	ap_file_table_free(t->files);
+	free(t);
+}
+
+struct ap_process *ap_process_table_find(struct ap_process_table *t, int32_t pid)
+{
+	struct ap_process *p;
+
+	HASH_FIND_INT(t->processes, &pid, p);
+	return p;
+}
+
+/* Makes room by forgetting the process that was seen least recently, ended ones first. */
+static void evict(struct ap_process_table *t)
+{
+	struct ap_process *p, *next, *victim = NULL;
+
+	HASH_ITER(hh, t->processes, p, next) {
+		if (!victim || p->exited > victim->exited ||
+		    (p->exited == victim->exited && p->seen < victim->seen))
+			victim = p;
+	}
+	if (!victim)
+		return;
+	t->evicted += !victim->exited;
+	drop(t, victim);
+}
+
+static struct ap_process *add(struct ap_process_table *t, int32_t pid, uint64_t now)
+{
+	struct ap_process *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	if (HASH_COUNT(t->processes) >= t->max_processes)
+		evict(t);
+	p->pid = pid;
+	p->seen = now;
+	p->serial = t->next_serial++;
+	HASH_ADD_INT(t->processes, pid, p);
+	return p;
+}
+
+static void copy_comm(char to[16], struct ap_str from)
+{
+	memset(to, 0, 16);
+	if (from.n)
+		memcpy(to, from.p, AP_MIN(from.n, (size_t)15));
+}
+
+/* The file mapped from `exe`: the executable, whose build id the samples are labelled with. */
+static struct ap_file *find_exe_file(const struct ap_process *p)
+{
+	for (size_t i = 0; p->exe && i < p->maps.ranges.n; i++) {
+		struct ap_file *f = p->maps.ranges.p[i].file;
+
+		if (f && strcmp(f->path, p->exe) == 0)
+			return ap_file_ref(f);
+	}
+	return NULL;
+}
+
+/* Reads from /proc what runs there now. Leaves it as it is where the process has gone. */
+static void read_program(struct ap_process_table *t, struct ap_process *p)
+{
+	struct ap_proc_stat st;
+	struct ap_maps maps = {0};
+	char *exe = NULL;
+
+	p->mapped = true;
+	if (ap_proc_stat(p->pid, &st) < 0)
+		return;
+	if (p->start_time && st.start_time + START_SLACK_NS < p->start_time)
+		return;
+	if (p->start_time && st.start_time > p->start_time + START_SLACK_NS)
+		return;
+	p->start_time = p->start_time ? p->start_time : st.start_time;
+	p->ppid = st.ppid;
+	p->kernel = st.kernel;
+	memcpy(p->comm, st.comm, sizeof(p->comm));
+	if (st.kernel || ap_proc_maps(p->pid, t->files, &maps) < 0)
+		return;
+	reset_program(p);
+	p->maps = maps;
+	if (ap_proc_exe(p->pid, &exe) == 0)
+		p->exe = exe;
+	p->exe_file = find_exe_file(p);
+}
+
+void ap_process_table_learn(struct ap_process_table *t, int32_t pid, uint64_t now)
+{
+	struct ap_process *p = ap_process_table_find(t, pid);
+
+	if (!p)
+		p = add(t, pid, now);
+	if (p && !p->mapped)
+		read_program(t, p);
+}
+
+static char *dup_text(const char *s)
+{
+	return s ? ap_str_dup(ap_str_of(s)) : NULL;
+}
+
+/* The executable of the process group's leader; of a group whose leader has ended, the parent's
+ * view of it. */
+static char *group_exe(struct ap_process_table *t, const struct ap_process *p)
+{
+	struct ap_process *leader, *parent = ap_process_table_find(t, p->ppid);
+	struct ap_proc_stat st;
+	char *exe;
+
+	if (ap_proc_stat(p->pid, &st) < 0)
+		return dup_text(p->group_exe ? p->group_exe : parent ? parent->group_exe : NULL);
+	if (st.group == p->pid)
+		return dup_text(p->exe);
+	leader = ap_process_table_find(t, st.group);
+	if (leader && leader->exe)
+		return dup_text(leader->exe);
+	if (ap_proc_exe(st.group, &exe) == 0)
+		return exe;
+	return dup_text(parent ? parent->group_exe : NULL);
+}
+
+/* Reads what names the process's service, as soon as it is sampled: most live then. */
+static void describe(struct ap_process_table *t, struct ap_process *p, uint64_t cgroup_id)
+{
+	struct ap_process *parent = ap_process_table_find(t, p->ppid);
+	char *text = NULL;
+
+	if (p->described && p->cgroup_id == cgroup_id)
+		return;
+	p->described = true;
+	p->changed = true;
+	p->cgroup_id = cgroup_id;
+	if (p->kernel)
+		return;
+	if (ap_proc_cgroup(p->pid, &text) < 0 && !p->cgroup) {
+		if (parent && parent->cgroup)
+			text = dup_text(parent->cgroup);
+		else if (p->ppid > 0)
+			ap_proc_cgroup(p->ppid, &text);
+	}
+	if (text) {
+		free(p->cgroup);
+		p->cgroup = text;
+	}
+	text = group_exe(t, p);
+	free(p->group_exe);
+	p->group_exe = text;
+}
+
+/* A pid may have been given to another process since: start times tell. */
+static bool is_other(const struct ap_process *p, uint64_t start_time)
+{
+	uint64_t a = p->start_time, b = start_time;
+
+	return a && b && (a > b ? a - b : b - a) > START_SLACK_NS;
+}
+
+struct ap_process *ap_process_table_sampled(struct ap_process_table *t,
+					    const struct ap_process_sample *s)
+{
+	struct ap_process *p = ap_process_table_find(t, s->pid);
+
+	if (p && is_other(p, s->start_time)) {
+		drop(t, p);
+		p = NULL;
+	}
+	if (!p) {
+		p = add(t, s->pid, s->time);
+		if (!p)
+			return NULL;
+		p->kernel = s->kernel;
+		p->start_time = s->start_time;
+		copy_comm(p->comm, (struct ap_str){s->comm, strnlen(s->comm, 16)});
+	}
+	p->start_time = s->start_time ? s->start_time : p->start_time;
+	p->seen = s->time;
+	if (!p->sampled) {
+		p->sampled = true;
+		t->sampled++;
+	}
+	if (!p->mapped)
+		read_program(t, p);
+	describe(t, p, s->cgroup_id);
+	return p;
+}
+
+static int apply_mmap(struct ap_process_table *t, const struct ap_sideband_event *e)
+{
+	struct ap_process *p = ap_process_table_find(t, e->pid);
+	struct ap_map_range range = {.start = e->start, .end = e->end, .pgoff = e->pgoff};
+	struct ap_file_source source = {.path = e->text,
+					.pid = e->pid,
+					.start = e->start,
+					.end = e->end,
+					.dev = e->dev,
+					.inode = e->inode,
+					.build_id = e->build_id,
+					.build_id_bytes = e->build_id_bytes};
+	int r;
+
+	/* A process that is not known yet is read whole when it matters. */
+	if (!p || !p->mapped)
+		return 0;
+	if (ap_str_is(e->text, "[vdso]"))
+		range.file = ap_file_table_vdso(t->files);
+	else if (ap_proc_is_file(e->text)) {
+		range.file = ap_file_table_get(t->files, &source);
+		if (!range.file)
+			return -ENOMEM;
+	}
+	r = ap_maps_add(&p->maps, &range);
+	if (p->exec_pending && range.file) {
+		p->exec_pending = false;
+		p->changed = true;
+		p->exe = ap_str_dup(ap_str_of(range.file->path));
+		p->exe_file = ap_file_ref(range.file);
+	}
+	ap_file_unref(range.file);
+	return r == -E2BIG || r == -EINVAL ? 0 : r;
+}
+
+static int apply_exec(struct ap_process_table *t, const struct ap_sideband_event *e)
+{
+	struct ap_process *p = ap_process_table_find(t, e->pid);
+
+	if (!p)
+		p = add(t, e->pid, e->time);
+	if (!p)
+		return -ENOMEM;
+	reset_program(p);
+	p->mapped = true;
+	p->exec_pending = true;
+	p->described = false;
+	p->changed = true;
+	p->exited = false;
+	copy_comm(p->comm, e->text);
+	return 0;
+}
+
+static int apply_fork(struct ap_process_table *t, const struct ap_sideband_event *e)
+{
+	struct ap_process *parent, *p = ap_process_table_find(t, e->pid);
+
+	if (e->pid == e->ppid)
+		return 0;
+	if (p)
+		drop(t, p);
+	/* The parent's mappings are read now: they may be all that is ever known of the child. */
+	ap_process_table_learn(t, e->ppid, e->time);
+	p = add(t, e->pid, e->time);
+	parent = ap_process_table_find(t, e->ppid);
+	if (!p || !parent)
+		return -ENOMEM;
+	p->ppid = e->ppid;
+	p->mapped = true;
+	memcpy(p->comm, parent->comm, sizeof(p->comm));
+	p->exe = dup_text(parent->exe);
+	p->cgroup = dup_text(parent->cgroup);
+	p->group_exe = dup_text(parent->group_exe);
+	p->exe_file = ap_file_ref(parent->exe_file);
+	return ap_maps_copy(&p->maps, &parent->maps);
+}
+
+/* Events of any process may be missing: whoever lives is read again when it matters. */
+static void apply_lost(struct ap_process_table *t, const struct ap_sideband_event *e)
+{
+	struct ap_process *p, *next;
+
+	t->events_lost += e->lost;
+	HASH_ITER(hh, t->processes, p, next) {
+		p->mapped = false;
+		p->described = false;
+	}
+}
+
+int ap_process_table_apply(struct ap_process_table *t, const struct ap_sideband_event *e)
+{
+	struct ap_process *p;
+
+	if (e->kind == AP_SIDEBAND_LOST) {
+		apply_lost(t, e);
+		return 0;
+	}
+	if (e->pid <= 0)
+		return 0;
+	switch (e->kind) {
+	case AP_SIDEBAND_MMAP:
+		return apply_mmap(t, e);
+	case AP_SIDEBAND_EXEC:
+		return apply_exec(t, e);
+	case AP_SIDEBAND_FORK:
+		return apply_fork(t, e);
+	default:
+		break;
+	}
+	p = ap_process_table_find(t, e->pid);
+	if (!p || e->pid != e->tid)
+		return 0;
+	if (e->kind == AP_SIDEBAND_COMM) {
+		copy_comm(p->comm, e->text);
+		p->changed = true;
+	} else {
+		p->exited = true;
+		p->seen = e->time;
+	}
+	return 0;
+}
+
+void ap_process_table_expire(struct ap_process_table *t, uint64_t now)
+{
+	struct ap_process *p, *next;
+
+	HASH_ITER(hh, t->processes, p, next)
+		if (p->exited && now > p->seen && now - p->seen > AP_PROCESS_GRACE_NS)
+			drop(t, p);
+	ap_file_table_trim(t->files);
+}
+
+void ap_process_table_counts(const struct ap_process_table *t, struct ap_process_counts *ret)
+{
+	*ret = (struct ap_process_counts){
+		.processes = HASH_COUNT(t->processes),
+		.files = ap_file_table_count(t->files),
+		.sampled = t->sampled,
+		.evicted = t->evicted,
+		.events_lost = t->events_lost,
+	};
+}

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One thread drains the rings on a timer; whoever collects does a pass of its own first. A pass
+ * notes the time, drains the side-band, then the samples, and goes through both up to that time.
+ * It wakes early when a process maps code, so that it can be looked at while it lives, but no more
+ * often than every QUIET_MS; and when the ring buffer fills up. */
+#include "agent/profiler.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+
+#include "agent/capture.h"
+#include "agent/reader.h"
+#include "base/clock.h"
+#include "base/io.h"
+
+#define PASS_MS	      200 /* between two passes when nothing happens */
+#define QUIET_MS      10  /* at least, after one that side-band events caused */
+#define CPU_CHECK_NS  AP_NSEC_PER_SEC
+#define PROCESSES_MAX 65536
+#define FDS_MAX	      512
+#define ROWS_MAX      1000000
+#define ONLINE_CPUS   "/sys/devices/system/cpu/online"
+
+enum { WAKE_STOP, WAKE_SIDEBAND, WAKE_RINGBUF };
+
+struct ap_profiler {
+	struct ap_capture *capture;
+	struct ap_sideband *sideband;
+	struct ap_process_table *processes;
+	struct ap_rows_builder *rows;
+	struct ap_reader *reader;
+	struct ap_sideband_batch events;
+	struct ap_ledger ledger;
+	int epoll_fd, stop_fd;
+	char online[512]; /* the CPUs that are being watched, as the kernel lists them */
+	uint64_t cpus_checked;
+	bool started, stopped, thread_runs;
+	pthread_t thread;
+	pthread_mutex_t lock; /* guards all of the above but epoll_fd and stop_fd */
+};
+
+static int check_options(const struct ap_profiler_options *o, struct ap_error *err)
+{
+	if (o->frequency_hz > AP_FREQUENCY_MAX)
+		return ap_error_set(err, -EINVAL, "the frequency must be 1 to %d Hz",
+				    AP_FREQUENCY_MAX);
+	if (o->max_user_frames &&
+	    (o->max_user_frames < 16 || o->max_user_frames > AP_USER_FRAMES_MAX))
+		return ap_error_set(err, -EINVAL, "the number of frames must be 16 to %d",
+				    AP_USER_FRAMES_MAX);
+	if (o->ringbuf_bytes > (size_t)1 << 30)
+		return ap_error_set(err, -EINVAL, "the ring buffer must not exceed 1 GiB");
+	return 0;
+}
+
+static void on_record(void *ctx, const void *record, size_t n)
+{
+	struct ap_profiler *p = ctx;
+
+	ap_reader_add(p->reader, record, n);
+}
+
+static int watch(struct ap_profiler *p, int fd, uint32_t tag)
+{
+	struct epoll_event ev = {.events = EPOLLIN, .data.u32 = tag};
+
+	return epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+}
+
+static int start_sideband_cpu(void *ctx, uint32_t cpu)
+{
+	struct ap_profiler *p = ctx;
+	int r = ap_sideband_add_cpu(p->sideband, cpu);
+
+	return r == -ENODEV ? 0 : r;
+}
+
+/* A CPU may go between reading the list and opening the event: the next check sees to it. */
+static int start_cpu(void *ctx, uint32_t cpu)
+{
+	struct ap_profiler *p = ctx;
+	int r = start_sideband_cpu(p, cpu);
+
+	if (r == 0 && p->started)
+		r = ap_capture_start_cpu(p->capture, cpu);
+	return r == -ENODEV ? 0 : r;
+}
+
+struct cpu_set {
+	bool on[8192];
+};
+
+static int mark_cpu(void *ctx, uint32_t cpu)
+{
+	((struct cpu_set *)ctx)->on[cpu] = true;
+	return 0;
+}
+
+static void stop_missing_cpus(struct ap_profiler *p, struct ap_str old, struct ap_str now)
+{
+	struct cpu_set *before = calloc(2, sizeof(*before)), *after = before + 1;
+
+	if (!before)
+		return;
+	ap_cpu_list_parse(old, mark_cpu, before);
+	ap_cpu_list_parse(now, mark_cpu, after);
+	for (uint32_t i = 0; i < AP_ARRAY_SIZE(before->on); i++) {
+		if (before->on[i] && !after->on[i]) {
+			ap_capture_stop_cpu(p->capture, i);
+			ap_sideband_remove_cpu(p->sideband, i);
+		}
+	}
+	free(before);
+}
+
+/* Follows CPUs that come and go. `force`: look at each of them, although the list is the same. */
+static int update_cpus(struct ap_profiler *p, bool force)
+{
+	_cleanup_buf_ struct ap_buf b = {0};
+	struct ap_str list;
+	int r = ap_read_file(AT_FDCWD, ONLINE_CPUS, sizeof(p->online) - 1, &b);
+
+	if (r < 0)
+		return r;
+	list = ap_buf_view(&b);
+	if (!force && ap_str_is(list, p->online))
+		return 0;
+	stop_missing_cpus(p, ap_str_of(p->online), list);
+	memcpy(p->online, list.p, list.n);
+	p->online[list.n] = '\0';
+	return ap_cpu_list_parse(list, start_cpu, p);
+}
+
+/* One pass. Called with the lock held. */
+static void pass(struct ap_profiler *p)
+{
+	uint64_t now = ap_clock_mono_ns();
+
+	if (p->started && !p->stopped && now - p->cpus_checked > CPU_CHECK_NS) {
+		p->cpus_checked = now;
+		update_cpus(p, false);
+		now = ap_clock_mono_ns();
+	}
+	ap_sideband_drain(p->sideband, &p->events);
+	ap_capture_drain(p->capture);
+	ap_reader_process(p->reader, &p->events, now, ap_clock_mono_to_unix());
+	ap_capture_ledger(p->capture, &p->ledger);
+}
+
+static void *thread_main(void *arg)
+{
+	struct ap_profiler *p = arg;
+	struct timespec quiet = {.tv_nsec = (long)(QUIET_MS * AP_NSEC_PER_MSEC)};
+	bool was_sideband = false;
+
+	pthread_setname_np(pthread_self(), "ap-reader");
+	for (;;) {
+		struct epoll_event ev[8];
+		bool sideband = false;
+		int n;
+
+		/* So that a burst of events is one pass. */
+		if (was_sideband)
+			nanosleep(&quiet, NULL);
+		n = epoll_wait(p->epoll_fd, ev, AP_ARRAY_SIZE(ev), PASS_MS);
+		for (int i = 0; i < n; i++) {
+			if (ev[i].data.u32 == WAKE_STOP)
+				return NULL;
+			sideband |= ev[i].data.u32 == WAKE_SIDEBAND;
+		}
+		pthread_mutex_lock(&p->lock);
+		pass(p);
+		pthread_mutex_unlock(&p->lock);
+		was_sideband = sideband;
+	}
+}
+
+static int open_parts(struct ap_profiler *p, const struct ap_profiler_options *o,
+		      struct ap_error *err)
+{
+	int r;
+
+	p->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	p->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (p->epoll_fd < 0 || p->stop_fd < 0)
+		return ap_error_set(err, -errno, "cannot watch descriptors");
+	p->processes = ap_process_table_new(PROCESSES_MAX, FDS_MAX);
+	p->rows = ap_rows_builder_new(o->exact_time, o->max_rows ? o->max_rows : ROWS_MAX);
+	p->sideband = ap_sideband_new(p->epoll_fd, WAKE_SIDEBAND);
+	if (!p->processes || !p->rows || !p->sideband)
+		return ap_error_set(err, -ENOMEM, "out of memory");
+	p->reader = ap_reader_new(p->processes, p->rows, &p->ledger);
+	if (!p->reader)
+		return ap_error_set(err, -ENOMEM, "out of memory");
+	r = ap_capture_open(o, on_record, p, err, &p->capture);
+	if (r < 0)
+		return r;
+	r = watch(p, p->stop_fd, WAKE_STOP);
+	if (r == 0)
+		r = watch(p, ap_capture_fd(p->capture), WAKE_RINGBUF);
+	if (r < 0)
+		return ap_error_set(err, r, "cannot watch descriptors: %s", ap_strerror(r));
+	/* Before the first sample: what starts from now on is known from its first instruction. */
+	r = update_cpus(p, true);
+	if (r < 0)
+		return ap_error_set(err, r,
+				    "the kernel refuses to tell of processes (perf_event_open: "
+				    "%s): run as root or grant CAP_PERFMON",
+				    ap_strerror(r));
+	return 0;
+}
+
+int ap_profiler_open(const struct ap_profiler_options *opts, struct ap_error *err,
+		     struct ap_profiler **ret)
+{
+	_cleanup_(ap_cleanup_profiler) struct ap_profiler *p = NULL;
+	int r = check_options(opts, err);
+
+	if (r < 0)
+		return r;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return ap_error_set(err, -ENOMEM, "out of memory");
+	p->epoll_fd = p->stop_fd = -1;
+	pthread_mutex_init(&p->lock, NULL);
+	r = open_parts(p, opts, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < opts->n_pids; i++) {
+		r = ap_profiler_add_target(p, opts->pids[i], err);
+		if (r < 0)
+			return r;
+	}
+	*ret = AP_TAKE_PTR(p);
+	return 0;
+}
+
+void ap_profiler_free(struct ap_profiler *p)
+{
+	if (!p)
+		return;
+	ap_profiler_stop(p);
+	ap_capture_free(p->capture);
+	ap_sideband_free(p->sideband);
+	ap_sideband_batch_free(&p->events);
+	ap_reader_free(p->reader);
+	ap_rows_builder_free(p->rows);
+	ap_process_table_free(p->processes);
+	ap_cleanup_fd(&p->epoll_fd);
+	ap_cleanup_fd(&p->stop_fd);
+	pthread_mutex_destroy(&p->lock);
+	free(p);
+}
+
+int ap_profiler_start(struct ap_profiler *p, struct ap_error *err)
+{
+	int r;
+
+	if (p->started)
+		return ap_error_set(err, -EALREADY, "the profiler was started before");
+	pthread_mutex_lock(&p->lock);
+	p->started = true;
+	p->cpus_checked = ap_clock_mono_ns();
+	r = update_cpus(p, true);
+	pthread_mutex_unlock(&p->lock);
+	if (r < 0) {
+		ap_capture_stop(p->capture);
+		return ap_error_set(err, r,
+				    "cannot sample the CPUs (perf_event_open: %s): run as root or "
+				    "grant CAP_PERFMON",
+				    ap_strerror(r));
+	}
+	r = -pthread_create(&p->thread, NULL, thread_main, p);
+	if (r < 0)
+		return ap_error_set(err, r, "cannot start a thread: %s", ap_strerror(r));
+	p->thread_runs = true;
+	return 0;
+}
+
+int ap_profiler_add_target(struct ap_profiler *p, int32_t pid, struct ap_error *err)
+{
+	char path[64];
+	int r;
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	if (pid <= 0 || access(path, F_OK) < 0)
+		return ap_error_set(err, -ESRCH, "there is no process %d", (int)pid);
+	pthread_mutex_lock(&p->lock);
+	r = ap_capture_add_pid(p->capture, pid);
+	if (r == 0)
+		ap_process_table_learn(p->processes, pid, ap_clock_mono_ns());
+	pthread_mutex_unlock(&p->lock);
+	if (r < 0)
+		return ap_error_set(err, r, "cannot profile process %d: %s", (int)pid,
+				    ap_strerror(r));
+	return 0;
+}
+
+int ap_profiler_stop(struct ap_profiler *p)
+{
+	uint64_t one = 1;
+	int r = 0;
+
+	if (!p->started || p->stopped)
+		return 0;
+	if (p->thread_runs) {
+		r = ap_write_all(p->stop_fd, &one, sizeof(one));
+		pthread_join(p->thread, NULL);
+		p->thread_runs = false;
+	}
+	pthread_mutex_lock(&p->lock);
+	ap_capture_stop(p->capture);
+	p->stopped = true;
+	pass(p);
+	pthread_mutex_unlock(&p->lock);
+	return r;
+}
+
+int ap_profiler_collect(struct ap_profiler *p, struct ap_rows **ret)
+{
+	struct ap_rows *rows;
+
+	pthread_mutex_lock(&p->lock);
+	pass(p);
+	rows = ap_rows_builder_take(p->rows, p->processes);
+	if (rows)
+		rows->period_ns = ap_capture_period_ns(p->capture);
+	pthread_mutex_unlock(&p->lock);
+	if (!rows)
+		return -ENOMEM;
+	*ret = rows;
+	return 0;
+}
+
+struct ap_ledger *ap_profiler_ledger(struct ap_profiler *p)
+{
+	return &p->ledger;
+}
+
+void ap_profiler_cost(struct ap_profiler *p, struct ap_profiler_cost *ret)
+{
+	struct ap_profiler_cost cost = {.cpu_ns = ap_clock_cpu_ns()};
+	struct rusage usage;
+
+	if (getrusage(RUSAGE_SELF, &usage) == 0)
+		cost.peak_rss_bytes = (uint64_t)usage.ru_maxrss * 1024;
+	pthread_mutex_lock(&p->lock);
+	ap_capture_cost(p->capture, &cost);
+	cost.map_bytes += ap_sideband_bytes(p->sideband);
+	pthread_mutex_unlock(&p->lock);
+	*ret = cost;
+}
+
+uint64_t ap_profiler_process_count(struct ap_profiler *p)
+{
+	struct ap_process_counts counts;
+
+	pthread_mutex_lock(&p->lock);
+	ap_process_table_counts(p->processes, &counts);
+	pthread_mutex_unlock(&p->lock);
+	return counts.sampled;
+}
+
+bool ap_profiler_target_alive(struct ap_profiler *p)
+{
+	return ap_capture_has_targets(p->capture);
+}

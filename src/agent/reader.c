@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/reader.h"
+
+#include "base/buf.h"
+
+struct pending {
+	uint64_t time;
+	size_t at, n; /* in `bytes` */
+};
+
+struct ap_reader {
+	struct ap_process_table *processes;
+	struct ap_rows_builder *rows;
+	struct ap_ledger *ledger;
+	struct ap_buf bytes;
+	AP_VEC(struct pending) samples;
+};
+
+struct ap_reader *ap_reader_new(struct ap_process_table *processes, struct ap_rows_builder *rows,
+				struct ap_ledger *ledger)
+{
+	struct ap_reader *r = calloc(1, sizeof(*r));
+
+	if (r) {
+		r->processes = processes;
+		r->rows = rows;
+		r->ledger = ledger;
+	}
+	return r;
+}
+
+void ap_reader_free(struct ap_reader *r)
+{
+	if (!r)
+		return;
+	ap_buf_free(&r->bytes);
+	ap_vec_free(&r->samples);
+	free(r);
+}
+
+void ap_reader_add(struct ap_reader *r, const void *record, size_t n)
+{
+	struct ap_record_view v;
+	struct pending p = {.at = r->bytes.n, .n = n};
+	uint8_t *to;
+
+	ap_ledger_add(r->ledger, AP_LEDGER_READER_IN, 1);
+	if (ap_record_parse(record, n, &v) < 0 || v.head.type != AP_RECORD_CPU) {
+		ap_ledger_add(r->ledger, AP_LEDGER_READER_MALFORMED, 1);
+		return;
+	}
+	p.time = v.head.time;
+	to = ap_buf_reserve(&r->bytes, n);
+	if (!to || ap_vec_push(&r->samples, p) < 0) {
+		ap_ledger_add(r->ledger, AP_LEDGER_READER_NO_MEMORY, 1);
+		r->bytes.err = 0;
+		return;
+	}
+	memcpy(to, record, n);
+	r->bytes.n += n;
+}
+
+static void add_sample(struct ap_reader *r, const struct pending *p, int64_t mono_to_unix)
+{
+	enum ap_ledger_id outcome = AP_LEDGER_READER_NO_MEMORY;
+	struct ap_record_view v;
+	struct ap_process *process;
+	uint16_t reason;
+	int e;
+
+	if (ap_record_parse(r->bytes.p + p->at, p->n, &v) < 0)
+		return;
+	process = ap_process_table_sampled(r->processes,
+					   &(struct ap_process_sample){
+						   .pid = (int32_t)v.head.tgid,
+						   .tid = (int32_t)v.head.tid,
+						   .start_time = v.head.start_time,
+						   .time = v.head.time,
+						   .cgroup_id = v.head.cgroup,
+						   .comm = v.comm,
+						   .kernel = v.head.flags & AP_RECORD_F_KTHREAD,
+					   });
+	if (process) {
+		e = ap_rows_builder_add(r->rows, process, (int64_t)v.head.time + mono_to_unix, &v,
+					&reason);
+		if (e == 0) {
+			outcome = AP_LEDGER_READER_OUT;
+			__atomic_fetch_add(&r->ledger->stacks[reason], 1, __ATOMIC_RELAXED);
+		} else if (e == -ENOSPC) {
+			outcome = AP_LEDGER_READER_TABLE_FULL;
+		}
+	}
+	ap_ledger_add(r->ledger, outcome, 1);
+}
+
+static int compare_times(const void *a, const void *b)
+{
+	const struct pending *x = a, *y = b;
+
+	return x->time < y->time ? -1 : x->time > y->time;
+}
+
+/* Forgets the first `n` samples; the few that stay move to the front. */
+static void forget(struct ap_reader *r, size_t n)
+{
+	struct ap_buf rest = {0};
+	size_t kept = r->samples.n - n;
+
+	memmove(r->samples.p, r->samples.p + n, kept * sizeof(*r->samples.p));
+	r->samples.n = kept;
+	for (size_t i = 0; i < kept; i++) {
+		struct pending *p = &r->samples.p[i];
+		size_t at = rest.n;
+
+		ap_buf_append(&rest, r->bytes.p + p->at, p->n);
+		p->at = at;
+	}
+	if (kept && ap_buf_error(&rest) == 0) {
+		ap_buf_free(&r->bytes);
+		r->bytes = rest;
+		return;
+	}
+	ap_buf_free(&rest);
+	ap_buf_clear(&r->bytes);
+	ap_ledger_add(r->ledger, AP_LEDGER_READER_NO_MEMORY, kept);
+	r->samples.n = 0;
+}
+
+void ap_reader_process(struct ap_reader *r, struct ap_sideband_batch *events, uint64_t until,
+		       int64_t mono_to_unix)
+{
+	size_t s = 0, e = 0;
+
+	if (r->samples.n > 1)
+		qsort(r->samples.p, r->samples.n, sizeof(*r->samples.p), compare_times);
+	while (s < r->samples.n && r->samples.p[s].time <= until) {
+		for (; e < events->events.n && events->events.p[e].time <= r->samples.p[s].time;
+		     e++)
+			ap_process_table_apply(r->processes, &events->events.p[e]);
+		add_sample(r, &r->samples.p[s++], mono_to_unix);
+	}
+	for (; e < events->events.n && events->events.p[e].time <= until; e++)
+		ap_process_table_apply(r->processes, &events->events.p[e]);
+	ap_sideband_batch_consume(events, e);
+	if (s)
+		forget(r, s);
+	ap_process_table_expire(r->processes, until);
+}

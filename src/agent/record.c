@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/record.h"
+
+#include <string.h>
+
+static int take_section(struct ap_record_view *v, const struct ap_section *s, const uint8_t *p)
+{
+	switch (s->kind) {
+	case AP_SECTION_COMM:
+		if (s->bytes != AP_COMM_BYTES)
+			return -EINVAL;
+		v->comm = (const char *)p;
+		return 0;
+	case AP_SECTION_KERNEL_STACK:
+		if (s->bytes % 8 || s->bytes / 8 > AP_KERNEL_FRAMES_MAX)
+			return -EINVAL;
+		v->kernel = p;
+		v->n_kernel = s->bytes / 8;
+		return 0;
+	case AP_SECTION_USER_STACK:
+		if (s->bytes % 8 || s->bytes / 8 > AP_USER_FRAMES_MAX)
+			return -EINVAL;
+		v->user = p;
+		v->n_user = s->bytes / 8;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+int ap_record_parse(const void *record, size_t n, struct ap_record_view *ret)
+{
+	static const char no_comm[AP_COMM_BYTES];
+	struct ap_record_view v = {.comm = no_comm};
+	const uint8_t *p = record;
+	size_t at = sizeof(v.head);
+
+	if (n < sizeof(v.head))
+		return -EINVAL;
+	memcpy(&v.head, p, sizeof(v.head));
+	/* The ring buffer may hand over more than was written, in steps of 8 bytes. */
+	if (v.head.size < sizeof(v.head) || v.head.size > n || v.head.reason >= AP_REASONS_MAX)
+		return -EINVAL;
+	n = v.head.size;
+	for (uint32_t i = 0; i < v.head.n_sections; i++) {
+		struct ap_section s;
+
+		if (!ap_range_ok(at, sizeof(s), n))
+			return -EINVAL;
+		memcpy(&s, p + at, sizeof(s));
+		if (!ap_range_ok(at + sizeof(s), s.bytes, n) ||
+		    take_section(&v, &s, p + at + sizeof(s)) < 0)
+			return -EINVAL;
+		at += (sizeof(s) + s.bytes + 7) & ~(size_t)7;
+	}
+	*ret = v;
+	return 0;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the records of abi/record.h. */
+#ifndef AP_AGENT_RECORD_H
+#define AP_AGENT_RECORD_H
+
+#include "abi/ledger.h"
+#include "abi/record.h"
+#include "base/macro.h"
+
+/* A record taken apart. Pointers borrow from the record; stacks lie at 4-byte alignment there. */
+struct ap_record_view {
+	struct ap_record head;
+	const char *comm; /* char[16], all zero where the record has none */
+	const uint8_t *kernel, *user;
+	uint32_t n_kernel, n_user; /* frames, leaf first; see ap_record_address() */
+};
+
+/* Checks every length: 0, or -EINVAL with the record to be skipped. Sections of unknown kinds are
+ * skipped; of a kind that comes twice the last counts. */
+int ap_record_parse(const void *record, size_t n, struct ap_record_view *ret);
+
+static inline uint64_t ap_record_address(const uint8_t *frames, uint32_t i)
+{
+	uint64_t v;
+
+	__builtin_memcpy(&v, frames + (size_t)i * 8, sizeof(v));
+	return v;
+}
+
+#endif

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/rows_builder.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "profile/profile.h"
+
+#define STACK_BYTES_MAX                                                          \
+	(sizeof(struct ap_raw_stack) + AP_KERNEL_FRAMES_MAX * sizeof(uint64_t) + \
+	 AP_USER_FRAMES_MAX * sizeof(struct ap_raw_frame))
+
+/* What makes two samples one row; interned, its id is the row's index plus 1. */
+struct row_key {
+	int64_t time_ns;
+	uint32_t process, comm, tid, stack, event, pad;
+};
+
+struct ap_rows_builder {
+	struct ap_rows *rows;
+	struct ap_intern *keys;
+	bool exact_time;
+	uint32_t max_rows;
+	uint64_t serial; /* of this collection: marks processes and files that it has already */
+	uint8_t stack[STACK_BYTES_MAX] __attribute__((aligned(8)));
+};
+
+_Static_assert(sizeof(struct row_key) == 32, "no padding: interned as bytes");
+
+static int begin(struct ap_rows_builder *b)
+{
+	struct ap_rows *rows = ap_rows_new();
+	struct ap_intern *keys = ap_intern_new();
+
+	if (!rows || !keys) {
+		ap_rows_free(rows);
+		ap_intern_free(keys);
+		return -ENOMEM;
+	}
+	rows->start_ns = b->rows ? b->rows->end_ns : ap_clock_unix_ns();
+	ap_intern_free(b->keys);
+	b->keys = keys;
+	b->rows = rows;
+	b->serial++;
+	return 0;
+}
+
+struct ap_rows_builder *ap_rows_builder_new(bool exact_time, uint32_t max_rows)
+{
+	struct ap_rows_builder *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return NULL;
+	b->exact_time = exact_time;
+	b->max_rows = max_rows;
+	if (begin(b) < 0) {
+		free(b);
+		return NULL;
+	}
+	return b;
+}
+
+void ap_rows_builder_free(struct ap_rows_builder *b)
+{
+	if (!b)
+		return;
+	ap_rows_free(b->rows);
+	ap_intern_free(b->keys);
+	free(b);
+}
+
+static int add_string(struct ap_rows_builder *b, const char *s, size_t n, uint32_t *ret)
+{
+	return ap_intern_add(b->rows->strings, (struct ap_str){s, s ? n : 0}, ret, NULL);
+}
+
+static int add_text(struct ap_rows_builder *b, const char *s, uint32_t *ret)
+{
+	return add_string(b, s, s ? strlen(s) : 0, ret);
+}
+
+static int add_file(struct ap_rows_builder *b, struct ap_file *f, uint32_t *ret)
+{
+	struct ap_rows_file rf = {.fd = f->fd, .serial = f->serial};
+	char hex[2 * AP_ELF_BUILD_ID_MAX + 1] = "";
+
+	if (f->rows_serial == b->serial) {
+		*ret = f->rows_id;
+		return 0;
+	}
+	for (uint32_t i = 0; i < f->map.build_id_bytes; i++)
+		snprintf(hex + (size_t)2 * i, 3, "%02x", f->map.build_id[i]);
+	if (add_text(b, f->path, &rf.path) < 0 || add_text(b, hex, &rf.build_id) < 0 ||
+	    ap_vec_reserve(&b->rows->held, (size_t)1) < 0 || ap_vec_push(&b->rows->files, rf) < 0)
+		return -ENOMEM;
+	ap_vec_push(&b->rows->held, ap_file_pin(f));
+	f->rows_serial = b->serial;
+	f->rows_id = (uint32_t)b->rows->files.n - 1;
+	*ret = f->rows_id;
+	return 0;
+}
+
+/* Names change with exec() and are learned late: the entry is refreshed at each sample. */
+static int add_process(struct ap_rows_builder *b, struct ap_process *p)
+{
+	struct ap_rows_process rp = {.serial = p->serial,
+				     .start_time = p->start_time,
+				     .pid = p->pid,
+				     .kernel = p->kernel};
+
+	if (p->rows_serial == b->serial && !p->changed)
+		return 0;
+	if (add_string(b, p->comm, strnlen(p->comm, sizeof(p->comm)), &rp.comm) < 0 ||
+	    add_text(b, p->exe, &rp.exe) < 0 || add_text(b, p->cgroup, &rp.cgroup) < 0 ||
+	    add_text(b, p->group_exe, &rp.group_exe) < 0 ||
+	    (p->exe_file && add_file(b, p->exe_file, &rp.exe_file) < 0))
+		return -ENOMEM;
+	if (p->rows_serial == b->serial) {
+		b->rows->processes.p[p->rows_id] = rp;
+	} else {
+		if (ap_vec_push(&b->rows->processes, rp) < 0)
+			return -ENOMEM;
+		p->rows_serial = b->serial;
+		p->rows_id = (uint32_t)b->rows->processes.n - 1;
+	}
+	p->changed = false;
+	return 0;
+}
+
+/* Resolves the user frames into `out`. Return addresses name the instruction after the call: one
+ * less lies within it. A frame outside all code is no frame: a chain of saved registers that leads
+ * there ended one frame earlier. Returns the number of frames or -ENOMEM. */
+static int resolve(struct ap_rows_builder *b, struct ap_process *p, const struct ap_record_view *v,
+		   struct ap_raw_stack *raw, struct ap_raw_frame *out)
+{
+	uint32_t n;
+
+	for (n = 0; n < v->n_user; n++) {
+		uint64_t address = ap_record_address(v->user, n) - (n > 0);
+		const struct ap_map_range *range = ap_maps_find(&p->maps, address);
+
+		out[n] = (struct ap_raw_frame){.address = address};
+		if (range && range->file) {
+			if (add_file(b, range->file, &out[n].file) < 0)
+				return -ENOMEM;
+			out[n].address = ap_elf_map_vaddr(&range->file->map,
+							  address - range->start + range->pgoff);
+			continue;
+		}
+		if (!range && n > 0 && p->maps.ranges.n) {
+			raw->reason = AP_REASON_NO_FRAME_POINTER;
+			break;
+		}
+		raw->process = p->rows_id;
+		if (!range && raw->reason == AP_REASON_OK)
+			raw->reason = AP_REASON_NO_MAPPING;
+	}
+	return (int)n;
+}
+
+static int add_stack(struct ap_rows_builder *b, struct ap_process *p,
+		     const struct ap_record_view *v, uint16_t *ret_reason, uint32_t *ret)
+{
+	struct ap_raw_stack *raw = (void *)b->stack;
+	uint64_t *kernel = (void *)(raw + 1);
+	struct ap_raw_frame *user = (void *)(kernel + v->n_kernel);
+	size_t bytes;
+	int n;
+
+	*raw = (struct ap_raw_stack){.reason = v->head.reason,
+				     .flags = v->head.flags & AP_RECORD_F_KSTACK_CUT,
+				     .n_kernel = v->n_kernel,
+				     .process = AP_ROWS_NONE};
+	for (uint32_t i = 0; i < v->n_kernel; i++)
+		kernel[i] = ap_record_address(v->kernel, i) - (i > 0);
+	n = resolve(b, p, v, raw, user);
+	if (n < 0)
+		return n;
+	raw->n_user = (uint32_t)n;
+	bytes = (size_t)((uint8_t *)(user + n) - b->stack);
+	*ret_reason = raw->reason;
+	return ap_intern_add(b->rows->stacks, (struct ap_str){(const char *)b->stack, bytes}, ret,
+			     NULL);
+}
+
+int ap_rows_builder_add(struct ap_rows_builder *b, struct ap_process *process, int64_t unix_ns,
+			const struct ap_record_view *v, uint16_t *ret_reason)
+{
+	int64_t second = (int64_t)AP_NSEC_PER_SEC;
+	struct row_key key = {.time_ns = b->exact_time ? unix_ns : unix_ns - unix_ns % second,
+			      .tid = b->exact_time ? v->head.tid : 0,
+			      .event = AP_EVENT_CPU};
+	struct ap_row row;
+	uint32_t id;
+	bool is_new;
+
+	if (add_process(b, process) < 0 || add_stack(b, process, v, ret_reason, &key.stack) < 0 ||
+	    add_string(b, v->comm, strnlen(v->comm, AP_COMM_BYTES), &key.comm) < 0)
+		return -ENOMEM;
+	key.process = process->rows_id;
+	if (b->rows->rows.n >= b->max_rows) {
+		if (ap_intern_find(b->keys, (struct ap_str){(char *)&key, sizeof(key)}, &id) < 0)
+			return -ENOSPC;
+	} else {
+		if (ap_vec_reserve(&b->rows->rows, (size_t)1) < 0 ||
+		    ap_intern_add(b->keys, (struct ap_str){(char *)&key, sizeof(key)}, &id,
+				  &is_new) < 0)
+			return -ENOMEM;
+		row = (struct ap_row){.time_ns = key.time_ns,
+				      .process = key.process,
+				      .comm = key.comm,
+				      .tid = key.tid,
+				      .stack = key.stack,
+				      .event = key.event};
+		if (is_new)
+			ap_vec_push(&b->rows->rows, row);
+	}
+	b->rows->rows.p[id - 1].count++;
+	b->rows->rows.p[id - 1].value += v->head.value;
+	return 0;
+}
+
+struct ap_rows *ap_rows_builder_take(struct ap_rows_builder *b, struct ap_process_table *processes)
+{
+	struct ap_rows *rows = b->rows;
+
+	rows->end_ns = ap_clock_unix_ns();
+	if (begin(b) < 0)
+		return NULL;
+	AP_VEC_FOREACH(&rows->processes, p) {
+		const struct ap_process *now = ap_process_table_find(processes, p->pid);
+
+		p->alive = now && now->serial == p->serial && !now->exited;
+	}
+	return rows;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* The few kernel structures that the programs read, with only the fields that they use. libbpf
+ * moves each access to where the running kernel's BTF has the field, so that a build needs no
+ * kernel's headers or BTF. Names are those of Linux 5.15 to 6.18. */
+#ifndef AP_BPF_KERNEL_BPF_H
+#define AP_BPF_KERNEL_BPF_H
+
+#include <linux/bpf.h>
+#include <linux/bpf_perf_event.h>
+#include <stdbool.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include <bpf/bpf_core_read.h>
+
+#include "abi/record.h"
+
+#define AP_CO_RE __attribute__((preserve_access_index))
+
+#define PF_KTHREAD 0x00200000 /* linux/sched.h */
+
+typedef struct {
+	int counter;
+} AP_CO_RE atomic_t;
+
+struct ns_common {
+	unsigned int inum;
+} AP_CO_RE;
+
+struct pid_namespace {
+	struct ns_common ns;
+} AP_CO_RE;
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+} AP_CO_RE;
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
+} AP_CO_RE;
+
+struct mm_struct {
+	unsigned long start_stack;
+} AP_CO_RE;
+
+struct signal_struct {
+	atomic_t live;
+} AP_CO_RE;
+
+struct task_struct {
+	unsigned int flags;
+	int pid;
+	int tgid;
+	struct mm_struct *mm;
+	struct task_struct *group_leader;
+	struct pid *thread_pid;
+	struct signal_struct *signal;
+	uint64_t start_boottime;
+} AP_CO_RE;
+
+#endif

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The whole capture path against the running kernel; skipped, with the reason, where BPF is not
+ * permitted. Environment: AP_SPIN, the path of spin.c's program. */
+#include "../test.h"
+#include "agent/profiler.h"
+
+#include <fcntl.h>
+#include <linux/perf_event.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+
+#define DEADLINE_NS (20 * AP_NSEC_PER_SEC)
+
+static const char *spin_path;
+
+/* A child that waits for a byte before it runs spin. */
+struct child {
+	pid_t pid;
+	int go, out;
+};
+
+static struct child child_prepare(const char *ms)
+{
+	int go[2], out[2];
+	struct child c;
+
+	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+	assert_int_equal(pipe(out), 0);
+	c.pid = fork();
+	assert_true(c.pid >= 0);
+	if (c.pid == 0) {
+		char byte, fd[16];
+
+		snprintf(fd, sizeof(fd), "%d", out[1]);
+		if (read(go[0], &byte, 1) == 1)
+			execl(spin_path, "spin", ms, fd, (char *)NULL);
+		_exit(127);
+	}
+	close(go[0]);
+	close(out[1]);
+	c.go = go[1];
+	c.out = out[0];
+	return c;
+}
+
+static void child_go(struct child *c)
+{
+	assert_int_equal(write(c->go, "x", 1), 1);
+	close(c->go);
+}
+
+static uint64_t child_read(struct child *c)
+{
+	uint64_t v = 0;
+
+	assert_int_equal(read(c->out, &v, sizeof(v)), sizeof(v));
+	return v;
+}
+
+static void child_end(struct child *c)
+{
+	int status;
+
+	close(c->out);
+	assert_int_equal(waitpid(c->pid, &status, 0), c->pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static struct ap_profiler *open_profiler(const struct ap_profiler_options *o)
+{
+	struct ap_profiler *p = NULL;
+	struct ap_error err = {0};
+	int r = ap_profiler_open(o, &err, &p);
+
+	if (r == -EPERM || r == -ENOENT) {
+		print_message("skipped: %s\n", err.msg);
+		skip();
+	}
+	if (r < 0)
+		fail_msg("%s", err.msg);
+	return p;
+}
+
+static void start(struct ap_profiler *p)
+{
+	struct ap_error err = {0};
+
+	if (ap_profiler_start(p, &err) < 0)
+		fail_msg("%s", err.msg);
+}
+
+static uint64_t count(struct ap_profiler *p, enum ap_ledger_id id)
+{
+	return ap_ledger_get(ap_profiler_ledger(p), id);
+}
+
+static void assert_closed(struct ap_profiler *p)
+{
+	assert_int_equal(count(p, AP_LEDGER_SAMPLE_ELAPSED),
+			 count(p, AP_LEDGER_SAMPLE_DELIVERED) + count(p, AP_LEDGER_SAMPLE_NOT_RUN) +
+				 count(p, AP_LEDGER_SAMPLE_IDLE) +
+				 count(p, AP_LEDGER_SAMPLE_FILTERED) +
+				 count(p, AP_LEDGER_SAMPLE_RINGBUF_FULL) +
+				 count(p, AP_LEDGER_SAMPLE_NO_SCRATCH) +
+				 count(p, AP_LEDGER_SAMPLE_THROTTLED));
+	assert_int_equal(count(p, AP_LEDGER_READER_IN), count(p, AP_LEDGER_SAMPLE_DELIVERED));
+	assert_int_equal(count(p, AP_LEDGER_READER_IN), count(p, AP_LEDGER_READER_OUT));
+}
+
+static bool has_suffix(const struct ap_rows *rows, uint32_t string, const char *suffix)
+{
+	return ap_str_ends(ap_rows_str(rows, string), ap_str_of(suffix));
+}
+
+/* Whether the stack passes through that address of the file called spin. */
+static bool passes(const struct ap_rows *rows, uint32_t stack, uint64_t address)
+{
+	struct ap_stack_view v = ap_rows_stack(rows, stack);
+
+	for (uint32_t i = 0; i < v.n_user; i++) {
+		const struct ap_rows_file *f = &rows->files.p[v.user[i].file];
+
+		if (v.user[i].address == address && has_suffix(rows, f->path, "/spin"))
+			return true;
+	}
+	return false;
+}
+
+/* Counts `p`'s rows of processes called spin: all samples, and those through `address`. */
+static void count_spin(const struct ap_rows *rows, uint64_t address, uint64_t *all,
+		       uint64_t *passing)
+{
+	AP_VEC_FOREACH(&rows->rows, row) {
+		const struct ap_rows_process *proc = &rows->processes.p[row->process];
+
+		if (!has_suffix(rows, proc->exe, "/spin") || !has_suffix(rows, row->comm, "spin"))
+			continue;
+		*all += row->count;
+		*passing += passes(rows, row->stack, address) ? row->count : 0;
+	}
+}
+
+static void samples_reach_main_and_add_up_to_cpu_time(void **state)
+{
+	struct ap_profiler_options o = {.frequency_hz = 997, .target = AP_TARGET_PIDS};
+	_cleanup_(ap_cleanup_profiler) struct ap_profiler *p = open_profiler(&o);
+	_cleanup_(ap_cleanup_rows) struct ap_rows *rows = NULL;
+	uint64_t all = 0, passing = 0, main_call, used, expected;
+	struct child c = child_prepare("1000");
+	struct ap_profiler_cost cost;
+	struct ap_error err = {0};
+
+	assert_int_equal(ap_profiler_add_target(p, c.pid, &err), 0);
+	start(p);
+	child_go(&c);
+	main_call = child_read(&c);
+	used = child_read(&c);
+	child_end(&c);
+	assert_int_equal(ap_profiler_stop(p), 0);
+	assert_int_equal(ap_profiler_collect(p, &rows), 0);
+
+	assert_closed(p);
+	assert_false(ap_profiler_target_alive(p));
+	count_spin(rows, main_call, &all, &passing);
+	expected = used * 997 / AP_NSEC_PER_SEC;
+	print_message("%llu samples, %llu expected, %llu through main()\n", (unsigned long long)all,
+		      (unsigned long long)expected, (unsigned long long)passing);
+	assert_in_range(all, expected * 93 / 100, expected * 107 / 100);
+	/* All but those of ld.so and the C library before main(). */
+	assert_in_range(passing, all * 97 / 100, all);
+	ap_profiler_cost(p, &cost);
+	assert_true(cost.bpf_runs > 0 && cost.bpf_ns > 0 && cost.map_bytes > 0);
+}
+
+static int open_counter(int cpu)
+{
+	struct perf_event_attr attr = {.type = PERF_TYPE_SOFTWARE,
+				       .size = sizeof(attr),
+				       .config = PERF_COUNT_SW_CPU_CLOCK};
+
+	return (int)syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+/* The sum over CPUs of what counters of our own say, in whole periods. */
+static uint64_t counters_read(const int *fds, int n, uint64_t period)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < n; i++) {
+		uint64_t ns = 0;
+
+		if (fds[i] >= 0 && read(fds[i], &ns, sizeof(ns)) == sizeof(ns))
+			sum += ns / period;
+	}
+	return sum;
+}
+
+static void ledger_agrees_with_a_counter_of_our_own(void **state)
+{
+	struct ap_profiler_options o = {.frequency_hz = 4999};
+	_cleanup_(ap_cleanup_profiler) struct ap_profiler *p = open_profiler(&o);
+	_cleanup_(ap_cleanup_rows) struct ap_rows *rows = NULL;
+	uint64_t period = AP_NSEC_PER_SEC / 4999, at_least, at_most, rows_count = 0;
+	int n = (int)sysconf(_SC_NPROCESSORS_ONLN), outer[256], inner[256];
+	struct child c = child_prepare("300");
+
+	n = AP_MIN(n, 256);
+	for (int i = 0; i < n; i++)
+		outer[i] = open_counter(i);
+	start(p);
+	for (int i = 0; i < n; i++)
+		inner[i] = open_counter(i);
+	child_go(&c);
+	child_read(&c);
+	child_read(&c);
+	child_end(&c);
+	at_least = counters_read(inner, n, period);
+	assert_int_equal(ap_profiler_stop(p), 0);
+	at_most = counters_read(outer, n, period);
+	for (int i = 0; i < n; i++) {
+		close(outer[i]);
+		close(inner[i]);
+	}
+	assert_int_equal(ap_profiler_collect(p, &rows), 0);
+	assert_closed(p);
+	assert_true(at_least > 1000);
+	/* Two remainders of less than a period are cut on each CPU. */
+	assert_in_range(count(p, AP_LEDGER_SAMPLE_ELAPSED), at_least - 2 * (uint64_t)n, at_most);
+	AP_VEC_FOREACH(&rows->rows, row)
+		rows_count += row->count;
+	assert_int_equal(rows_count, count(p, AP_LEDGER_READER_OUT));
+	assert_int_equal(rows->period_ns, period);
+}
+
+static void processes_of_5_ms_are_named_and_mapped(void **state)
+{
+	struct ap_profiler_options o = {.frequency_hz = 997};
+	_cleanup_(ap_cleanup_profiler) struct ap_profiler *p = open_profiler(&o);
+	_cleanup_(ap_cleanup_rows) struct ap_rows *rows = NULL;
+	uint64_t all = 0, passing = 0, main_call = 0;
+	uint32_t processes = 0;
+
+	start(p);
+	for (int i = 0; i < 40; i++) {
+		struct child c = child_prepare("5");
+
+		child_go(&c);
+		main_call = child_read(&c);
+		child_end(&c);
+	}
+	assert_int_equal(ap_profiler_stop(p), 0);
+	assert_int_equal(ap_profiler_collect(p, &rows), 0);
+	assert_closed(p);
+	count_spin(rows, main_call, &all, &passing);
+	AP_VEC_FOREACH(&rows->processes, proc)
+		processes += has_suffix(rows, proc->exe, "/spin") &&
+			     has_suffix(rows, proc->comm, "spin");
+	print_message("%u processes, %llu samples, %llu through main()\n", processes,
+		      (unsigned long long)all, (unsigned long long)passing);
+	/* About 5 samples each, some before main(); a process may be missed, but not half-known. */
+	assert_in_range(processes, 30, 40);
+	assert_true(passing >= 80);
+	AP_VEC_FOREACH(&rows->processes, proc)
+		if (has_suffix(rows, proc->comm, "spin"))
+			assert_true(has_suffix(rows, proc->exe, "/spin") && proc->exe_file > 0);
+}
+
+static void children_of_a_target_are_profiled(void **state)
+{
+	struct ap_profiler_options o = {.frequency_hz = 997, .target = AP_TARGET_PIDS};
+	_cleanup_(ap_cleanup_profiler) struct ap_profiler *p = open_profiler(&o);
+	_cleanup_(ap_cleanup_rows) struct ap_rows *rows = NULL;
+	uint64_t all = 0, passing = 0, deadline = ap_clock_mono_ns() + DEADLINE_NS;
+	struct child other = child_prepare("200");
+	struct ap_error err = {0};
+	char command[4096];
+	int go[2], status;
+	pid_t pid;
+
+	snprintf(command, sizeof(command), "read x; %s 100 & %s 100; wait", spin_path, spin_path);
+	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		dup2(go[0], 0);
+		execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+		_exit(127);
+	}
+	assert_int_equal(ap_profiler_add_target(p, pid, &err), 0);
+	start(p);
+	child_go(&other);
+	assert_int_equal(write(go[1], "x\n", 2), 2);
+	close(go[0]);
+	close(go[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	child_read(&other);
+	child_read(&other);
+	child_end(&other);
+	while (ap_profiler_target_alive(p) && ap_clock_mono_ns() < deadline)
+		sched_yield();
+	assert_false(ap_profiler_target_alive(p));
+	assert_int_equal(ap_profiler_stop(p), 0);
+	assert_int_equal(ap_profiler_collect(p, &rows), 0);
+	assert_closed(p);
+	count_spin(rows, 0, &all, &passing);
+	/* Two of 100 ms each, and not the 200 ms of the one that is no child of the target. */
+	assert_in_range(all, 170, 260);
+	assert_true(count(p, AP_LEDGER_SAMPLE_FILTERED) > 0);
+	AP_VEC_FOREACH(&rows->processes, proc)
+		assert_int_not_equal(proc->pid, other.pid);
+}
+
+static void exact_times_keep_each_sample(void **state)
+{
+	struct ap_profiler_options o = {
+		.frequency_hz = 997, .target = AP_TARGET_PIDS, .exact_time = true};
+	_cleanup_(ap_cleanup_profiler) struct ap_profiler *p = open_profiler(&o);
+	_cleanup_(ap_cleanup_rows) struct ap_rows *rows = NULL;
+	int64_t before = ap_clock_unix_ns(), last = 0;
+	struct child c = child_prepare("100");
+	struct ap_error err = {0};
+
+	assert_int_equal(ap_profiler_add_target(p, c.pid, &err), 0);
+	start(p);
+	child_go(&c);
+	child_read(&c);
+	child_read(&c);
+	child_end(&c);
+	assert_int_equal(ap_profiler_stop(p), 0);
+	assert_int_equal(ap_profiler_collect(p, &rows), 0);
+	assert_true(rows->rows.n > 50);
+	AP_VEC_FOREACH(&rows->rows, row) {
+		assert_true(row->time_ns >= before && row->time_ns <= ap_clock_unix_ns());
+		assert_true(row->time_ns >= last);
+		last = row->time_ns;
+		assert_int_equal(row->tid, c.pid);
+		assert_int_equal(row->count, 1);
+	}
+}
+
+static void refuses_bad_options(void **state)
+{
+	struct ap_profiler_options o = {.frequency_hz = 10001};
+	struct ap_profiler *p = NULL;
+	struct ap_error err = {0};
+
+	assert_int_equal(ap_profiler_open(&o, &err, &p), -EINVAL);
+	assert_non_null(strstr(err.msg, "10000"));
+	o = (struct ap_profiler_options){.max_user_frames = 1025};
+	assert_int_equal(ap_profiler_open(&o, &err, &p), -EINVAL);
+	assert_null(p);
+}
+
+static void says_which_target_does_not_exist(void **state)
+{
+	struct ap_profiler_options o = {.target = AP_TARGET_PIDS};
+	_cleanup_(ap_cleanup_profiler) struct ap_profiler *p = open_profiler(&o);
+	struct ap_profiler_options cgroup = {.target = AP_TARGET_CGROUP, .cgroup = "/no/such"};
+	struct ap_profiler *none = NULL;
+	struct ap_error err = {0};
+
+	assert_int_equal(ap_profiler_add_target(p, 0x3fffffff, &err), -ESRCH);
+	assert_int_equal(ap_profiler_open(&cgroup, &err, &none), -ENOENT);
+	assert_non_null(strstr(err.msg, "/no/such"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(refuses_bad_options),
+		cmocka_unit_test(says_which_target_does_not_exist),
+		cmocka_unit_test(samples_reach_main_and_add_up_to_cpu_time),
+		cmocka_unit_test(ledger_agrees_with_a_counter_of_our_own),
+		cmocka_unit_test(processes_of_5_ms_are_named_and_mapped),
+		cmocka_unit_test(children_of_a_target_are_profiled),
+		cmocka_unit_test(exact_times_keep_each_sample),
+	};
+
+	spin_path = getenv("AP_SPIN");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
