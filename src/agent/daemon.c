@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/daemon.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/utsname.h>
+
+#include "agent/daemon_internal.h"
+#include "base/clock.h"
+#include "base/io.h"
+
+#define DEFAULT_FLUSH_NS (10 * AP_NSEC_PER_SEC)
+#define FIRST_FLUSH_NS	 AP_NSEC_PER_SEC
+
+/* Resident memory of this process, from /proc/self/statm; 0 where it cannot be read. */
+static uint64_t resident_bytes(void)
+{
+	_cleanup_buf_ struct ap_buf text = {0};
+	struct ap_str rest, pages;
+	uint64_t n;
+
+	if (ap_read_file(AT_FDCWD, "/proc/self/statm", 256, &text) < 0)
+		return 0;
+	rest = ap_buf_view(&text);
+	ap_str_cut(&rest, ' ');
+	pages = ap_str_cut(&rest, ' ');
+	return ap_parse_u64(pages, &n) < 0 ? 0 : n * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* What every batch of this run says. */
+static void describe(struct ap_daemon *d, uint32_t frequency_hz)
+{
+	struct ap_batch_meta *m = &d->meta;
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	struct utsname u;
+
+	memcpy(m->agent_id, d->identity.id, sizeof(m->agent_id));
+	m->epoch = d->identity.epoch;
+	gethostname(m->host, sizeof(m->host) - 1);
+	snprintf(m->version, sizeof(m->version), "%s", APERTURE_VERSION);
+	if (uname(&u) == 0) {
+		snprintf(m->kernel, sizeof(m->kernel), "%.127s", u.release);
+		snprintf(m->arch, sizeof(m->arch), "%.31s", u.machine);
+	}
+	m->cpus = cpus > 0 ? (uint32_t)cpus : 1;
+	m->end_ns = ap_clock_unix_ns();
+	m->status.start_ns = m->end_ns;
+	m->status.frequency_hz = frequency_hz;
+	m->status.n_modes = 1;
+	snprintf(m->status.modes[0], sizeof(m->status.modes[0]), "cpu");
+	m->period_ns = AP_NSEC_PER_SEC / frequency_hz;
+}
+
+static int open_parts(struct ap_daemon *d, const struct ap_daemon_config *config,
+		      struct ap_error *err)
+{
+	struct ap_profiler_options profiler = {.frequency_hz = d->meta.status.frequency_hz};
+	struct ap_batcher_opts batcher = {
+		.host = ap_str_of(d->meta.host),
+		.service = ap_str_of(config->service),
+		.labels = config->labels,
+		.n_labels = config->n_labels,
+	};
+	struct ap_pusher_config pusher = {.server = config->server,
+					  .max_queue_bytes = config->queue_bytes};
+	int r = ap_profiler_open(&profiler, err, &d->profiler);
+
+	if (r < 0)
+		return r;
+	batcher.ledger = pusher.ledger = d->ledger = ap_profiler_ledger(d->profiler);
+	batcher.symbolizer = d->symbolizer = ap_symbolizer_new(NULL);
+	batcher.kube = d->kube = ap_kube_names_new(NULL);
+	if (!d->symbolizer || !d->kube)
+		return ap_error_set(err, -ENOMEM, "out of memory");
+	d->batcher = ap_batcher_new(&batcher);
+	if (!d->batcher)
+		return ap_error_set(err, -ENOMEM, "out of memory");
+	ap_symbolizer_kernel_status(d->symbolizer, &d->kernel_symbols);
+	r = ap_pusher_start(&pusher, &d->pusher, err);
+	return r < 0 ? r : ap_profiler_start(d->profiler, err);
+}
+
+static void release(struct ap_daemon *d)
+{
+	ap_batcher_free(d->batcher);
+	ap_kube_names_free(d->kube);
+	ap_symbolizer_free(d->symbolizer);
+	ap_profiler_free(d->profiler);
+	ap_identity_close(&d->identity);
+	pthread_mutex_destroy(&d->lock);
+	free(d);
+}
+
+int ap_daemon_start(const struct ap_daemon_config *config, struct ap_daemon **ret,
+		    struct ap_error *err)
+{
+	struct ap_daemon *d = calloc(1, sizeof(*d));
+	int r;
+
+	if (!d)
+		return ap_error_set(err, -ENOMEM, "out of memory");
+	pthread_mutex_init(&d->lock, NULL);
+	d->identity.lock_fd = -1;
+	d->flush_interval_ns =
+		config->flush_interval_ns ? config->flush_interval_ns : DEFAULT_FLUSH_NS;
+	r = ap_identity_open(config->state_dir, &d->identity, err);
+	if (r == 0) {
+		describe(d, config->frequency_hz ? config->frequency_hz : AP_FREQUENCY_DEFAULT);
+		r = open_parts(d, config, err);
+	}
+	if (r < 0) {
+		if (d->pusher)
+			ap_pusher_stop(d->pusher, 0);
+		release(d);
+		return r;
+	}
+	d->flushed_ns = ap_clock_mono_ns();
+	d->due_ns = d->flushed_ns + AP_MIN(FIRST_FLUSH_NS, d->flush_interval_ns);
+	*ret = d;
+	return 0;
+}
+
+uint64_t ap_daemon_due(const struct ap_daemon *d)
+{
+	return d->due_ns;
+}
+
+/* The agent's own figures for the batch. */
+static void measure(struct ap_daemon *d)
+{
+	struct ap_agent_status *s = &d->meta.status;
+	struct ap_profiler_cost cost;
+	struct ap_pusher_stats push;
+
+	ap_profiler_cost(d->profiler, &cost);
+	ap_pusher_get_stats(d->pusher, &push);
+	s->cpu_user_ns = cost.cpu_ns;
+	s->cpu_bpf_ns = cost.bpf_ns;
+	s->map_bytes = cost.map_bytes;
+	s->rss_bytes = resident_bytes();
+	s->queued_batches = push.queued;
+	pthread_mutex_lock(&d->lock);
+	d->status = *s;
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* Sets the batch's range: from the end of the last one to now. If the wall clock was set back
+ * meanwhile, the monotonic clock tells how long that was. */
+static void set_range(struct ap_daemon *d)
+{
+	uint64_t mono = ap_clock_mono_ns();
+	int64_t now = ap_clock_unix_ns();
+
+	d->meta.start_ns = d->meta.end_ns;
+	if (d->meta.start_ns >= now)
+		d->meta.start_ns = now - (int64_t)AP_MAX(mono - d->flushed_ns, 1);
+	d->meta.end_ns = now;
+	d->flushed_ns = mono;
+}
+
+/* The ledger's deltas since the last batch that was made, with those of batches that were lost. */
+static void take_deltas(struct ap_daemon *d, struct ap_ledger *ret_now)
+{
+	struct ap_ledger *deltas = &d->meta.ledger;
+	const uint64_t *reasons = ap_batcher_reasons(d->batcher);
+
+	memset(deltas, 0, sizeof(*deltas));
+	ap_pusher_reclaim(d->pusher, deltas);
+	for (uint32_t i = 0; i < AP_LEDGER_MAX; i++) {
+		ret_now->count[i] = ap_ledger_get(d->ledger, (enum ap_ledger_id)i);
+		deltas->count[i] += ret_now->count[i] - d->sent.count[i];
+	}
+	memcpy(deltas->stacks, reasons, sizeof(deltas->stacks));
+}
+
+/* Puts reclaimed deltas back where the next batch finds them: the batch they were in is not made. */
+static void untake_deltas(struct ap_daemon *d, const struct ap_ledger *now)
+{
+	for (uint32_t i = 0; i < AP_LEDGER_MAX; i++)
+		d->sent.count[i] = now->count[i] - d->meta.ledger.count[i];
+}
+
+/* Encodes the profile with everything around it and queues the bytes. */
+static int send(struct ap_daemon *d, const struct ap_profile *profile, struct ap_error *err)
+{
+	_cleanup_buf_ struct ap_buf bytes = {0};
+	uint64_t periods = ap_batch_periods(profile, AP_EVENT_CPU);
+	struct ap_ledger now;
+	int r;
+
+	d->meta.sequence++;
+	measure(d);
+	take_deltas(d, &now);
+	r = ap_batch_encode(profile, &d->meta, &bytes);
+	if (r < 0) {
+		untake_deltas(d, &now);
+		d->meta.sequence--;
+		/* The batcher has counted them as out. */
+		ap_ledger_add(d->ledger, AP_LEDGER_BATCH_OUT, -periods);
+		ap_ledger_add(d->ledger, AP_LEDGER_BATCH_ENCODE, periods);
+		return ap_error_set(err, r, "cannot encode a batch: %s", ap_strerror(r));
+	}
+	d->sent = now;
+	r = ap_pusher_add(d->pusher, &bytes, periods, &d->meta.ledger);
+	return r < 0 ? ap_error_set(err, r, "cannot queue a batch: %s", ap_strerror(r)) : 0;
+}
+
+int ap_daemon_flush(struct ap_daemon *d, struct ap_error *err)
+{
+	_cleanup_(ap_cleanup_profile) struct ap_profile *profile = NULL;
+	struct ap_rows *rows = NULL;
+	int r;
+
+	/* A late flush does not make the next ones follow in a rush. */
+	d->due_ns = AP_MAX(d->due_ns + d->flush_interval_ns, ap_clock_mono_ns());
+	set_range(d);
+	r = ap_profiler_collect(d->profiler, &rows);
+	if (r < 0)
+		return ap_error_set(err, r, "cannot collect samples: %s", ap_strerror(r));
+	r = ap_batcher_build(d->batcher, rows, &profile, err);
+	ap_rows_free(rows);
+	if (r < 0)
+		return r;
+	r = send(d, profile, err);
+	pthread_mutex_lock(&d->lock);
+	d->batches += r == 0;
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+void ap_daemon_get_info(const struct ap_daemon *d, struct ap_daemon_info *ret)
+{
+	*ret = (struct ap_daemon_info){
+		.agent_id = d->identity.id,
+		.epoch = d->identity.epoch,
+		.cpus = d->meta.cpus,
+		.frequency_hz = d->meta.status.frequency_hz,
+		.kernel_symbols = d->kernel_symbols.msg[0] ? d->kernel_symbols.msg : NULL,
+	};
+}
+
+void ap_daemon_push_stats(struct ap_daemon *d, struct ap_pusher_stats *ret)
+{
+	ap_pusher_get_stats(d->pusher, ret);
+}
+
+uint32_t ap_daemon_stop(struct ap_daemon *d, uint64_t timeout_ns)
+{
+	struct ap_error err = {0};
+	uint32_t left;
+
+	ap_profiler_stop(d->profiler);
+	d->meta.status.stopping = true;
+	ap_daemon_flush(d, &err);
+	left = ap_pusher_stop(d->pusher, timeout_ns);
+	release(d);
+	return left;
+}

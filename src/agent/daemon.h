@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The agent as a daemon: every flush interval what the profiler gathered becomes a batch and goes
+ * to the pusher, with the ledger's and the agent's own figures in it.
+ *
+ *	profiler ─rows▶ batcher ─profile▶ encoder ─bytes▶ pusher ─gRPC▶ aggregator
+ *
+ * One thread calls everything but ap_daemon_metrics(). */
+#ifndef AP_AGENT_DAEMON_H
+#define AP_AGENT_DAEMON_H
+
+#include "agent/labels.h"
+#include "agent/push.h"
+#include "base/buf.h"
+#include "base/error.h"
+
+struct ap_daemon;
+
+struct ap_daemon_config {
+	const char *server; /* "host:port" */
+	const char *state_dir;
+	const char *service; /* NULL: found per process */
+	const struct ap_user_label *labels;
+	size_t n_labels;
+	uint32_t frequency_hz;	    /* 0 = 99 */
+	uint64_t flush_interval_ns; /* 0 = 10 s */
+	size_t queue_bytes;	    /* 0 = 32 MiB */
+};
+
+/* Begins to profile and to push. Errors of ap_identity_open(), ap_profiler_open() (-EPERM: no
+ * permission) and ap_pusher_start(), with `err`. */
+int ap_daemon_start(const struct ap_daemon_config *config, struct ap_daemon **ret,
+		    struct ap_error *err);
+
+/* When the next batch is due, CLOCK_MONOTONIC nanoseconds. The first is due after a second, so that
+ * a new machine shows at once. */
+uint64_t ap_daemon_due(const struct ap_daemon *d);
+/* Makes a batch of what was gathered since the last one and queues it. What cannot be made is
+ * counted in the ledger; -ENOMEM or -EIO with `err` say that it happened. */
+int ap_daemon_flush(struct ap_daemon *d, struct ap_error *err);
+
+struct ap_daemon_info {
+	const char *agent_id;
+	uint64_t epoch;
+	uint32_t cpus, frequency_hz;
+	const char *kernel_symbols; /* why the kernel's functions cannot be named; NULL: they can */
+};
+void ap_daemon_get_info(const struct ap_daemon *d, struct ap_daemon_info *ret);
+void ap_daemon_push_stats(struct ap_daemon *d, struct ap_pusher_stats *ret);
+
+/* Appends the agent's metrics as Prometheus text. Any thread. 0, -EINVAL or -ENOMEM. */
+int ap_daemon_metrics(struct ap_daemon *d, struct ap_buf *out);
+
+/* Stops profiling, pushes the rest with the word that this agent leaves, waits at most
+ * `timeout_ns` for it, and frees. Returns the number of batches that did not get through. */
+uint32_t ap_daemon_stop(struct ap_daemon *d, uint64_t timeout_ns);
+
+#endif

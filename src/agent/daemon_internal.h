@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The daemon's own structure, shared by daemon.c and daemon_metrics.c. */
+#ifndef AP_AGENT_DAEMON_INTERNAL_H
+#define AP_AGENT_DAEMON_INTERNAL_H
+
+#include <pthread.h>
+
+#include "agent/batch.h"
+#include "agent/daemon.h"
+#include "agent/identity.h"
+#include "agent/kube.h"
+#include "agent/profiler.h"
+#include "wire/batch.h"
+
+struct ap_daemon {
+	struct ap_identity identity;
+	struct ap_profiler *profiler;
+	struct ap_symbolizer *symbolizer;
+	struct ap_kube_names *kube;
+	struct ap_batcher *batcher;
+	struct ap_pusher *pusher;
+	struct ap_ledger *ledger; /* the profiler's: all stages count there */
+	struct ap_ledger sent;	  /* its state when the last batch was made */
+	uint64_t flush_interval_ns;
+	uint64_t due_ns;     /* CLOCK_MONOTONIC */
+	uint64_t flushed_ns; /* the same: when the last batch was made */
+	struct ap_error kernel_symbols;
+	struct ap_batch_meta meta;     /* of the next batch: what stays the same is filled in */
+	pthread_mutex_t lock;	       /* guards the two below */
+	struct ap_agent_status status; /* as of the last batch */
+	uint64_t batches;
+};
+
+#endif

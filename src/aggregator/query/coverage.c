@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an answer rests on: who reported, what was lost, how complete the stacks are. */
+#include "aggregator/query/internal.h"
+#include "aggregator/store/schema.h"
+
+/* Losses of data that was asked for. Not among them: what is idle or filtered by wish, and what is
+ * kept and sent again. */
+static bool is_lost(const struct ap_ledger_entry *e)
+{
+	switch (e->id) {
+	case AP_LEDGER_SAMPLE_IDLE:
+	case AP_LEDGER_SAMPLE_FILTERED:
+	case AP_LEDGER_INGEST_DUPLICATE:
+	case AP_LEDGER_INGEST_BACKPRESSURE:
+	case AP_LEDGER_STORE_FAILED:
+		return false;
+	default:
+		return e->kind == AP_LEDGER_KIND_LOSS;
+	}
+}
+
+struct hosts {
+	struct ap_question *q;
+	struct ap_intern *names;
+	uint64_t lost;
+};
+
+static int add_host(struct hosts *h, struct ap_str host, uint64_t lost)
+{
+	_cleanup_buf_ struct ap_buf key = {0};
+	uint32_t id;
+
+	/* A leading byte, since the empty name counts as well. */
+	ap_buf_byte(&key, 'h');
+	ap_buf_str(&key, host);
+	h->lost += lost;
+	if (ap_buf_error(&key) || ap_intern_add(h->names, ap_buf_view(&key), &id, NULL) < 0)
+		return ap_question_no_memory(h->q);
+	return 0;
+}
+
+static int take_hosts(void *ctx, const struct ap_native_view *v)
+{
+	int r = 0;
+
+	if (v->n_columns != 2)
+		return -EBADMSG;
+	for (size_t row = 0; row < v->rows && r == 0; row++)
+		r = add_host(ctx, ap_native_str(&v->columns[0], row),
+			     ap_native_uint(&v->columns[1], row));
+	return r;
+}
+
+static int take_batch(void *ctx, const struct ap_batch_meta *m)
+{
+	uint64_t lost = 0;
+
+	for (uint32_t i = 0; i < ap_ledger_entry_count; i++)
+		if (is_lost(&ap_ledger_entries[i]))
+			lost += m->ledger.count[ap_ledger_entries[i].id];
+	return add_host(ctx, ap_str_of(m->host), lost);
+}
+
+int ap_coverage_hosts(struct ap_question *q, const struct ap_range *r, struct ap_coverage *c)
+{
+	_cleanup_(ap_cleanup_intern) struct ap_intern *names = ap_intern_new();
+	struct hosts h = {.q = q, .names = names};
+	_cleanup_buf_ struct ap_buf sql = {0};
+	const char *comma = "";
+	int m = 0;
+
+	*c = (struct ap_coverage){.complete_share = -1};
+	if (!names)
+		return ap_question_no_memory(q);
+	if (q->use_store) {
+		ap_buf_printf(&sql, "SELECT host, sumIf(count, kind = %d AND id IN (",
+			      AP_LEDGER_ROW_LOSS);
+		for (uint32_t i = 0; i < ap_ledger_entry_count; i++) {
+			if (!is_lost(&ap_ledger_entries[i]))
+				continue;
+			ap_buf_printf(&sql, "%s%d", comma, (int)ap_ledger_entries[i].id);
+			comma = ",";
+		}
+		ap_buf_puts(&sql, ")) FROM aperture.ledger");
+		ap_range_ledger_sql(q, r, &sql);
+		ap_buf_puts(&sql, " GROUP BY host");
+		m = ap_question_select(q, &sql, take_hosts, &h);
+	}
+	if (m == 0)
+		m = ap_range_batches(q, r, take_batch, &h);
+	c->hosts_reporting = c->hosts_expected = ap_intern_count(names) - 1;
+	c->lost = h.lost;
+	return m;
+}
+
+static void add_reason(struct ap_coverage *c, uint32_t reason, uint64_t count)
+{
+	c->samples += count;
+	c->reasons[AP_MIN(reason, (uint32_t)AP_REASONS_MAX - 1)] += count;
+}
+
+static void finish(struct ap_coverage *c)
+{
+	uint64_t complete = 0;
+
+	for (uint32_t i = 0; i < AP_REASONS_MAX; i++)
+		if (ap_reason_complete(i))
+			complete += c->reasons[i];
+	c->complete_share = c->samples ? (double)complete / (double)c->samples : -1;
+}
+
+void ap_coverage_sums(struct ap_question *q, const struct ap_sums *s, struct ap_coverage *c)
+{
+	struct ap_dictionary *d = q->dictionary;
+
+	pthread_rwlock_rdlock(&d->lock);
+	for (size_t i = 0; i < s->v.n; i++)
+		add_reason(c, ap_profile_get_stack(d->p, s->v.p[i].stack).reason, s->v.p[i].count);
+	pthread_rwlock_unlock(&d->lock);
+	finish(c);
+}
+
+static int take_reasons(void *ctx, const struct ap_native_view *v)
+{
+	if (v->n_columns != 2)
+		return -EBADMSG;
+	for (size_t row = 0; row < v->rows; row++)
+		add_reason(ctx, (uint32_t)ap_native_uint(&v->columns[0], row),
+			   ap_native_uint(&v->columns[1], row));
+	return 0;
+}
+
+static int take_row(void *ctx, size_t part, const struct ap_batch *b, const struct ap_sample *row)
+{
+	add_reason(ctx, ap_profile_get_stack(b->profile, row->stack).reason, row->count);
+	return 0;
+}
+
+int ap_coverage_reasons(struct ap_question *q, const struct ap_range *r, struct ap_coverage *c)
+{
+	_cleanup_buf_ struct ap_buf sql = {0};
+	int m = 0;
+
+	if (q->use_store) {
+		ap_buf_puts(&sql, "SELECT reason, sum(n) FROM (SELECT stack, sum(count) AS n FROM "
+				  "aperture.samples");
+		ap_range_sql(q, r, &sql);
+		ap_buf_printf(
+			&sql,
+			" GROUP BY stack) ANY LEFT JOIN (SELECT id AS stack, reason FROM "
+			"aperture.stacks WHERE day >= toDate(%u) AND day <= toDate(%u)) USING "
+			"stack GROUP BY reason",
+			r->from / 86400, r->to / 86400);
+		m = ap_question_select(q, &sql, take_reasons, c);
+	}
+	if (m == 0)
+		m = ap_range_rows(q, r, take_row, c);
+	finish(c);
+	return m;
+}

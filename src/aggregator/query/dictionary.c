@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aggregator/query/dictionary.h"
+
+#include "aggregator/store/schema.h"
+
+struct ap_dictionary *ap_dictionary_new(void)
+{
+	struct ap_dictionary *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return NULL;
+	d->refs = 1;
+	d->p = ap_profile_new();
+	if (!d->p || pthread_rwlock_init(&d->lock, NULL) != 0) {
+		ap_profile_free(d->p);
+		free(d);
+		return NULL;
+	}
+	return d;
+}
+
+struct ap_dictionary *ap_dictionary_ref(struct ap_dictionary *d)
+{
+	__atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED);
+	return d;
+}
+
+void ap_dictionary_unref(struct ap_dictionary *d)
+{
+	if (!d || __atomic_sub_fetch(&d->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	ap_profile_free(d->p);
+	ap_idmap_free(&d->stacks);
+	ap_idmap_free(&d->frames);
+	pthread_rwlock_destroy(&d->lock);
+	free(d);
+}
+
+size_t ap_dictionary_bytes(struct ap_dictionary *d)
+{
+	size_t n;
+
+	pthread_rwlock_rdlock(&d->lock);
+	n = ap_profile_bytes(d->p) + ap_idmap_bytes(&d->stacks) + ap_idmap_bytes(&d->frames);
+	pthread_rwlock_unlock(&d->lock);
+	return n;
+}
+
+/* What a frame says, as text; `frame` carries the numbers. */
+struct frame_text {
+	struct ap_str function, system_name, file, module, build_id;
+	uint32_t start_line;
+	struct ap_frame frame;
+};
+
+static int add_frame(struct ap_dictionary *d, uint64_t id, const struct frame_text *t)
+{
+	struct ap_profile *p = d->p;
+	struct ap_function fn = {.start_line = t->start_line};
+	struct ap_frame f = t->frame;
+	struct ap_mapping m = {0};
+	uint32_t local;
+	int r;
+
+	f.mapping = f.function = 0;
+	r = ap_profile_string(p, t->module, &m.path);
+	if (r == 0)
+		r = ap_profile_string(p, t->build_id, &m.build_id);
+	if (r == 0 && (m.path || m.build_id))
+		r = ap_profile_mapping(p, &m, &f.mapping);
+	if (r == 0 && t->function.n) {
+		r = ap_profile_string(p, t->function, &fn.name);
+		if (r == 0)
+			r = ap_profile_string(p, t->system_name, &fn.system_name);
+		if (r == 0)
+			r = ap_profile_string(p, t->file, &fn.file);
+		if (r == 0)
+			r = ap_profile_function(p, &fn, &f.function);
+	}
+	if (f.kind >= AP_FRAME_KIND_MAX)
+		f.kind = AP_FRAME_NATIVE;
+	if (r == 0)
+		r = ap_profile_frame(p, &f, &local);
+	if (r == 0)
+		r = ap_idmap_add(&d->frames, id, local);
+	return r < 0 ? r : 0;
+}
+
+static int add_profile_frame(struct ap_dictionary *d, const struct ap_profile *from, uint64_t id,
+			     uint32_t frame)
+{
+	const struct ap_frame *f = ap_profile_get_frame(from, frame);
+	const struct ap_function *fn = ap_profile_get_function(from, f->function);
+	const struct ap_mapping *m = ap_profile_get_mapping(from, f->mapping);
+	struct frame_text t = {
+		.function = ap_profile_str(from, fn->name),
+		.system_name = ap_profile_str(from, fn->system_name),
+		.file = ap_profile_str(from, fn->file),
+		.start_line = fn->start_line,
+		.module = ap_profile_str(from, m->path),
+		.build_id = ap_profile_str(from, m->build_id),
+		.frame = *f,
+	};
+
+	return ap_idmap_find(&d->frames, id) ? 0 : add_frame(d, id, &t);
+}
+
+int ap_dictionary_add_ids(struct ap_dictionary *d, uint64_t id, const uint64_t *frames, uint32_t n,
+			  uint16_t reason)
+{
+	AP_VEC(uint32_t) path = {0};
+	uint32_t local;
+	int r;
+
+	if (ap_idmap_find(&d->stacks, id))
+		return 0;
+	r = ap_vec_reserve(&path, (size_t)n);
+	for (uint32_t i = 0; i < n && r == 0; i++) {
+		const uint32_t *known = ap_idmap_find(&d->frames, frames[i]);
+
+		path.p[i] = known ? *known : 0;
+	}
+	if (r == 0)
+		r = ap_profile_stack(d->p, path.p, n, reason, &local);
+	if (r == 0)
+		r = ap_idmap_add(&d->stacks, id, local);
+	ap_vec_free(&path);
+	return r < 0 ? r : 0;
+}
+
+int ap_dictionary_add_stack(struct ap_dictionary *d, const struct ap_profile *from,
+			    const struct ap_identity *id, uint32_t stack)
+{
+	struct ap_stack st = ap_profile_get_stack(from, stack);
+	AP_VEC(uint64_t) path = {0};
+	int r;
+
+	if (ap_idmap_find(&d->stacks, id->stacks[stack]))
+		return 0;
+	r = ap_vec_reserve(&path, (size_t)st.n);
+	for (uint32_t i = 0; i < st.n && r == 0; i++) {
+		path.p[i] = id->frames[st.frames[i]];
+		r = add_profile_frame(d, from, path.p[i], st.frames[i]);
+	}
+	if (r == 0)
+		r = ap_dictionary_add_ids(d, id->stacks[stack], path.p, st.n, st.reason);
+	ap_vec_free(&path);
+	return r;
+}
+
+/* Positions in the answer, which begins at the column id. */
+static const struct ap_native_column *column(const struct ap_native_view *v,
+					     enum ap_frames_column c)
+{
+	return &v->columns[c - AP_FRAMES_ID];
+}
+
+int ap_dictionary_add_frames(struct ap_dictionary *d, const struct ap_native_view *v)
+{
+	if (v->n_columns != AP_FRAMES_COLUMNS - AP_FRAMES_ID)
+		return -EBADMSG;
+	for (size_t row = 0; row < v->rows; row++) {
+		uint64_t id = ap_native_uint(column(v, AP_FRAMES_ID), row);
+		struct frame_text t = {
+			.function = ap_native_str(column(v, AP_FRAMES_FUNCTION), row),
+			.system_name = ap_native_str(column(v, AP_FRAMES_SYSTEM_NAME), row),
+			.file = ap_native_str(column(v, AP_FRAMES_FILE), row),
+			.start_line =
+				(uint32_t)ap_native_uint(column(v, AP_FRAMES_START_LINE), row),
+			.module = ap_native_str(column(v, AP_FRAMES_MODULE), row),
+			.build_id = ap_native_str(column(v, AP_FRAMES_BUILD_ID), row),
+			.frame =
+				{
+					.offset = ap_native_uint(column(v, AP_FRAMES_OFFSET), row),
+					.line = (uint32_t)ap_native_uint(column(v, AP_FRAMES_LINE),
+									 row),
+					.inline_index = (uint16_t)ap_native_uint(
+						column(v, AP_FRAMES_INLINE_INDEX), row),
+					.kind = (uint8_t)ap_native_uint(column(v, AP_FRAMES_KIND),
+									row),
+				},
+		};
+		int r = ap_idmap_find(&d->frames, id) ? 0 : add_frame(d, id, &t);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

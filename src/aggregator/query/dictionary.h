@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stacks and frames that questions have met, kept in memory so that a tree is built without asking
+ * the store for names again: one profile of dictionaries only, with content ids beside it.
+ * Reference-counted; readers and writers lock. It only grows: the engine starts a new one when it
+ * has grown past its bound, while questions that run keep the one they began with. */
+#ifndef AP_AGGREGATOR_QUERY_DICTIONARY_H
+#define AP_AGGREGATOR_QUERY_DICTIONARY_H
+
+#include <pthread.h>
+
+#include "aggregator/store/identity.h"
+#include "aggregator/store/native.h"
+#include "base/idmap.h"
+
+struct ap_dictionary {
+	uint32_t refs; /* atomic */
+	pthread_rwlock_t lock;
+	struct ap_profile *p;
+	struct ap_idmap stacks, frames; /* content id to the profile's */
+};
+
+struct ap_dictionary *ap_dictionary_new(void); /* one reference; NULL = out of memory */
+struct ap_dictionary *ap_dictionary_ref(struct ap_dictionary *d);
+void ap_dictionary_unref(struct ap_dictionary *d); /* NULL is fine */
+size_t ap_dictionary_bytes(struct ap_dictionary *d);
+
+/* The following need the lock held for writing. 0, -ENOMEM. */
+int ap_dictionary_add_stack(struct ap_dictionary *d, const struct ap_profile *from,
+			    const struct ap_identity *id, uint32_t stack);
+/* Rows of the table `frames`, columns from id on in the schema's order. */
+int ap_dictionary_add_frames(struct ap_dictionary *d, const struct ap_native_view *rows);
+/* A stack by its frames' content ids; frames that are not there are shown as unknown. */
+int ap_dictionary_add_ids(struct ap_dictionary *d, uint64_t id, const uint64_t *frames, uint32_t n,
+			  uint16_t reason);
+
+#endif

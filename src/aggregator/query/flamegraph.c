@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answers that are made of stacks: flame graph, comparison, top functions, export. */
+#include "aggregator/query/internal.h"
+#include "base/clock.h"
+#include "profile/merge.h"
+
+/* Adds a range's stacks to one side of a tree, and tells what they rest on. */
+static int add_side(struct ap_question *q, const struct ap_query *query, struct ap_tree_builder *b,
+		    unsigned int side, struct ap_coverage *c)
+{
+	struct ap_range range = ap_range_of(query);
+	_cleanup_sums_ struct ap_sums sums = {0};
+	_cleanup_free_ struct ap_sample *rows = NULL;
+	struct ap_profile view;
+	uint64_t missing;
+	int r;
+
+	r = ap_coverage_hosts(q, &range, c);
+	if (r == 0)
+		r = ap_sums_collect(q, &range, NULL, 0, &sums);
+	if (r == 0)
+		r = ap_sums_resolve(q, &range, &sums, &missing);
+	if (r < 0)
+		return r;
+	ap_coverage_sums(q, &sums, c);
+	if (missing) {
+		c->truncated = "stacks";
+		c->cut = missing;
+	}
+	rows = ap_sums_rows(&sums, &range);
+	if (!rows)
+		return ap_question_no_memory(q);
+	pthread_rwlock_rdlock(&q->dictionary->lock);
+	view = *q->dictionary->p;
+	view.samples.p = rows;
+	view.samples.n = view.samples.cap = sums.v.n;
+	r = ap_tree_add_profile(b, &view, query->type, side);
+	pthread_rwlock_unlock(&q->dictionary->lock);
+	return r < 0 ? ap_question_no_memory(q) : 0;
+}
+
+static int finish_tree(struct ap_question *q, const struct ap_tree_builder *b, uint32_t max_nodes,
+		       bool diff, struct ap_tree **ret)
+{
+	return ap_tree_finish(b, max_nodes, diff, ret) < 0 ? ap_question_no_memory(q) : 0;
+}
+
+int ap_query_flamegraph(struct ap_query_engine *e, const struct ap_query *q,
+			struct ap_tree **ret_tree, struct ap_coverage *ret_cov,
+			struct ap_error *err)
+{
+	_cleanup_(ap_cleanup_tree_builder) struct ap_tree_builder *b = ap_tree_builder_new();
+	_cleanup_question_ struct ap_question question = {0};
+	int r = ap_question_begin(&question, e, q, err);
+
+	if (r == 0 && !b)
+		r = ap_question_no_memory(&question);
+	if (r == 0)
+		r = add_side(&question, q, b, 0, ret_cov);
+	if (r == 0)
+		r = finish_tree(&question, b, q->max_nodes, false, ret_tree);
+	return r;
+}
+
+int ap_query_diff(struct ap_query_engine *e, const struct ap_query *a, const struct ap_query *b,
+		  uint32_t limit, struct ap_tree **ret_tree, struct ap_top **ret_top,
+		  struct ap_coverage ret_cov[2], struct ap_error *err)
+{
+	_cleanup_(ap_cleanup_tree_builder) struct ap_tree_builder *builder = ap_tree_builder_new();
+	_cleanup_question_ struct ap_question question = {0};
+	_cleanup_(ap_cleanup_tree) struct ap_tree *tree = NULL;
+	int r;
+
+	if (strcmp(a->type->unit, b->type->unit) != 0)
+		return ap_error_set(err, -EINVAL,
+				    "%s and %s are of different units: compare like with like",
+				    a->type->name, b->type->name);
+	r = ap_question_begin(&question, e, a, err);
+	if (r == 0 && !builder)
+		r = ap_question_no_memory(&question);
+	if (r == 0)
+		r = add_side(&question, a, builder, 0, &ret_cov[0]);
+	if (r == 0)
+		r = add_side(&question, b, builder, 1, &ret_cov[1]);
+	if (r == 0)
+		r = finish_tree(&question, builder, AP_MAX(a->max_nodes, b->max_nodes), true,
+				&tree);
+	if (r == 0 && ret_top && ap_top_build(builder, AP_TOP_CHANGE, limit, ret_top) < 0)
+		r = ap_question_no_memory(&question);
+	if (r == 0)
+		*ret_tree = AP_TAKE_PTR(tree);
+	return r;
+}
+
+int ap_query_top(struct ap_query_engine *e, const struct ap_query *q, enum ap_top_sort sort,
+		 uint32_t limit, struct ap_top **ret_top, struct ap_coverage *ret_cov,
+		 struct ap_error *err)
+{
+	_cleanup_(ap_cleanup_tree_builder) struct ap_tree_builder *b = ap_tree_builder_new();
+	_cleanup_question_ struct ap_question question = {0};
+	int r = ap_question_begin(&question, e, q, err);
+
+	if (r == 0 && !b)
+		r = ap_question_no_memory(&question);
+	if (r == 0)
+		r = add_side(&question, q, b, 0, ret_cov);
+	if (r == 0 && ap_top_build(b, sort, limit, ret_top) < 0)
+		r = ap_question_no_memory(&question);
+	if (r == 0 && (*ret_top)->n < (*ret_top)->n_functions) {
+		ret_cov->truncated = "functions";
+		ret_cov->cut = (*ret_top)->n_functions - (*ret_top)->n;
+	}
+	return r;
+}
+
+static int by_count(const void *a, const void *b)
+{
+	const struct ap_stack_sum *x = a, *y = b;
+
+	if (x->count != y->count)
+		return x->count < y->count ? 1 : -1;
+	if (x->id != y->id)
+		return x->id < y->id ? -1 : 1;
+	return (x->group > y->group) - (x->group < y->group);
+}
+
+static const char *const export_labels[] = {"service", "host", "comm"};
+
+static int set_labels(struct ap_profile *p, struct ap_sample *row, const struct ap_sums *s,
+		      uint32_t group)
+{
+	struct ap_label labels[AP_ARRAY_SIZE(export_labels)];
+	uint32_t n = 0;
+	int r = 0;
+
+	for (uint32_t i = 0; i < AP_ARRAY_SIZE(export_labels) && r == 0; i++) {
+		struct ap_str value = ap_sums_label(s, group, i);
+
+		if (value.n == 0)
+			continue;
+		r = ap_profile_string(p, ap_str_of(export_labels[i]), &labels[n].key);
+		if (r == 0)
+			r = ap_profile_string(p, value, &labels[n++].value);
+	}
+	return r ?: ap_profile_labels(p, labels, n, &row->labels);
+}
+
+static int build_profile(struct ap_question *q, const struct ap_range *range,
+			 const struct ap_sums *sums, struct ap_profile **ret)
+{
+	_cleanup_(ap_cleanup_profile) struct ap_profile *p = ap_profile_new();
+	_cleanup_free_ struct ap_sample *rows = ap_sums_rows(sums, range);
+	struct ap_profile view;
+	int r;
+
+	if (!p || !rows)
+		return -ENOMEM;
+	pthread_rwlock_rdlock(&q->dictionary->lock);
+	view = *q->dictionary->p;
+	view.samples.p = rows;
+	view.samples.n = view.samples.cap = sums->v.n;
+	r = ap_profile_merge(p, &view);
+	pthread_rwlock_unlock(&q->dictionary->lock);
+	if (r == 0 && p->samples.n != sums->v.n)
+		r = -EINVAL;
+	for (size_t i = 0; i < sums->v.n && r == 0; i++)
+		r = set_labels(p, &p->samples.p[i], sums, sums->v.p[i].group);
+	p->start_ns = (int64_t)range->from * (int64_t)AP_NSEC_PER_SEC;
+	p->end_ns = (int64_t)range->to * (int64_t)AP_NSEC_PER_SEC;
+	if (r == 0)
+		*ret = AP_TAKE_PTR(p);
+	return r;
+}
+
+int ap_query_profile(struct ap_query_engine *e, const struct ap_query *q, uint32_t max_rows,
+		     struct ap_profile **ret, struct ap_coverage *ret_cov, struct ap_error *err)
+{
+	_cleanup_question_ struct ap_question question = {0};
+	struct ap_range range = ap_range_of(q);
+	_cleanup_sums_ struct ap_sums sums = {0};
+	uint64_t missing;
+	int r;
+
+	max_rows = max_rows ?: 1000000;
+	r = ap_question_begin(&question, e, q, err);
+	if (r == 0)
+		r = ap_coverage_hosts(&question, &range, ret_cov);
+	if (r == 0)
+		r = ap_sums_collect(&question, &range, export_labels, AP_ARRAY_SIZE(export_labels),
+				    &sums);
+	if (r == 0)
+		r = ap_sums_resolve(&question, &range, &sums, &missing);
+	if (r < 0)
+		return r;
+	ap_coverage_sums(&question, &sums, ret_cov);
+	if (sums.v.n)
+		qsort(sums.v.p, sums.v.n, sizeof(*sums.v.p), by_count);
+	if (sums.v.n > max_rows) {
+		ret_cov->truncated = "rows";
+		ret_cov->cut = sums.v.n - max_rows;
+		sums.v.n = max_rows;
+	}
+	r = build_profile(&question, &range, &sums, ret);
+	return r < 0 ? ap_question_no_memory(&question) : 0;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the questions share. A question holds a permit, a snapshot of the buffer and the dictionary
+ * for as long as it runs; it may ask about several ranges, all of the same snapshot. */
+#ifndef AP_AGGREGATOR_QUERY_INTERNAL_H
+#define AP_AGGREGATOR_QUERY_INTERNAL_H
+
+#include <pthread.h>
+
+#include "aggregator/ingest/buffer.h"
+#include "aggregator/query/dictionary.h"
+#include "aggregator/query/query.h"
+#include "aggregator/store/store.h"
+#include "base/idmap.h"
+
+#define AP_QUERY_ROWS_MAX 5000000ull /* of one statement's answer */
+
+struct ap_query_engine {
+	struct ap_query_engine_options o;
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t permit;
+	uint32_t running;
+	struct ap_dictionary *dictionary; /* the current one; questions hold on to theirs */
+};
+
+struct ap_question {
+	struct ap_query_engine *e;
+	const atomic_bool *cancel;
+	struct ap_error *err;
+	uint64_t deadline;
+	bool use_store;
+	bool has_watermark;
+	uint64_t watermark;
+	struct ap_batch_list parts;	 /* of the buffer; empty where it is not asked */
+	struct ap_identity **identities; /* of parts, made when needed */
+	struct ap_dictionary *dictionary;
+};
+
+/* -EBUSY, -ENOMEM. End it whatever begin returned. */
+int ap_question_begin(struct ap_question *q, struct ap_query_engine *e, const struct ap_query *of,
+		      struct ap_error *err);
+void ap_question_end(struct ap_question *q);
+#define _cleanup_question_ _cleanup_(ap_question_end)
+
+/* A SELECT on the store within the question's bounds: `sql` is ended with NUL by the callee. */
+int ap_question_select(struct ap_question *q, struct ap_buf *sql, ap_store_block_fn fn, void *ctx);
+int ap_question_no_memory(struct ap_question *q); /* -ENOMEM, said in the error */
+/* -ETIMEDOUT or -ECANCELED once it is time to stop. */
+int ap_question_check(struct ap_question *q);
+/* Content ids of a part's profile: NULL = out of memory. */
+const struct ap_identity *ap_question_identity(struct ap_question *q, size_t part);
+
+/* Rows [from, to) in seconds, of one event (AP_EVENT_NONE: all), that the filter selects. */
+struct ap_range {
+	uint32_t from, to;
+	enum ap_event event;
+	const struct ap_filter *filter;
+	bool is_value; /* the number asked for: values, else counts */
+};
+struct ap_range ap_range_of(const struct ap_query *q);
+/* Appends " WHERE …" for `samples`. */
+void ap_range_sql(const struct ap_question *q, const struct ap_range *r, struct ap_buf *sql);
+/* The same for `ledger`: batches that overlap the range, of the hosts that the filter allows. */
+void ap_range_ledger_sql(const struct ap_question *q, const struct ap_range *r, struct ap_buf *sql);
+/* "count" or "value" */
+const char *ap_range_column(const struct ap_range *r);
+
+static inline uint64_t ap_range_number(const struct ap_range *r, uint64_t count, uint64_t value)
+{
+	return r->is_value ? value : count;
+}
+
+/* Calls `fn` for each buffered row of the range; a negative result ends it. */
+typedef int (*ap_row_fn)(void *ctx, size_t part, const struct ap_batch *b,
+			 const struct ap_sample *row);
+int ap_range_rows(struct ap_question *q, const struct ap_range *r, ap_row_fn fn, void *ctx);
+/* Calls `fn` for each buffered batch (its part 0) that overlaps the range and whose host the filter
+ * allows. */
+int ap_range_batches(struct ap_question *q, const struct ap_range *r,
+		     int (*fn)(void *ctx, const struct ap_batch_meta *m), void *ctx);
+
+/* Sums by group and stack; what a group is, the caller decides (0 where there are none). */
+struct ap_stack_sum {
+	uint64_t id; /* content id */
+	uint64_t count, value;
+	uint32_t group;
+	uint32_t stack; /* in the dictionary, after ap_sums_resolve() */
+};
+struct ap_sums {
+	AP_VEC(struct ap_stack_sum) v;
+	struct ap_idmap index;
+	struct ap_intern *groups; /* NULL: one group */
+};
+void ap_sums_free(struct ap_sums *s);
+#define _cleanup_sums_ _cleanup_(ap_sums_free)
+
+/* Sums of a range, by the labels given (at most 3; their values, each with its length before it,
+ * are a group's key). 0 or an error of the question. */
+int ap_sums_collect(struct ap_question *q, const struct ap_range *r, const char *const *labels,
+		    uint32_t n_labels, struct ap_sums *ret);
+/* The value of the i-th label in a group's key. */
+struct ap_str ap_sums_label(const struct ap_sums *s, uint32_t group, uint32_t i);
+/* Brings all stacks into the dictionary. `ret_missing`: how many the store does not have. */
+int ap_sums_resolve(struct ap_question *q, const struct ap_range *r, struct ap_sums *s,
+		    uint64_t *ret_missing);
+/* Rows over the dictionary's profile, in the order of the sums; free() them. */
+struct ap_sample *ap_sums_rows(const struct ap_sums *s, const struct ap_range *r);
+
+/* Coverage: hosts and losses, from the ledger; then samples by reason, from sums (resolved) or, in
+ * questions that need no stacks, by asking for reasons alone. */
+int ap_coverage_hosts(struct ap_question *q, const struct ap_range *r, struct ap_coverage *c);
+void ap_coverage_sums(struct ap_question *q, const struct ap_sums *s, struct ap_coverage *c);
+int ap_coverage_reasons(struct ap_question *q, const struct ap_range *r, struct ap_coverage *c);
+/* A stack that is walked to its end, as far as there is one to walk. */
+static inline bool ap_reason_complete(uint32_t reason)
+{
+	return reason == AP_REASON_OK || reason == AP_REASON_KERNEL_ONLY;
+}
+
+#endif

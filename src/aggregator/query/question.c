@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The engine, its permits, and what every question needs: bounds, snapshot, ranges. */
+#include "aggregator/query/internal.h"
+#include "base/clock.h"
+
+#define PERMIT_WAIT	   AP_NSEC_PER_SEC
+#define TIMEOUT_DEFAULT	   (30 * AP_NSEC_PER_SEC)
+#define MEMORY_DEFAULT	   (512ull << 20)
+#define DICTIONARY_DEFAULT (256ull << 20)
+enum { CONCURRENT_DEFAULT = 4, BATCH_SECONDS_MAX = 3600 };
+
+int ap_query_engine_new(const struct ap_query_engine_options *o, struct ap_query_engine **ret)
+{
+	struct ap_query_engine *e = calloc(1, sizeof(*e));
+	pthread_condattr_t attr;
+
+	if (!e)
+		return -ENOMEM;
+	e->o = *o;
+	e->o.max_concurrent = o->max_concurrent ?: CONCURRENT_DEFAULT;
+	e->o.timeout_ns = o->timeout_ns ?: TIMEOUT_DEFAULT;
+	e->o.max_memory = o->max_memory ?: MEMORY_DEFAULT;
+	e->o.max_dictionary = o->max_dictionary ?: DICTIONARY_DEFAULT;
+	e->dictionary = ap_dictionary_new();
+	if (!e->dictionary) {
+		free(e);
+		return -ENOMEM;
+	}
+	pthread_mutex_init(&e->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&e->permit, &attr);
+	pthread_condattr_destroy(&attr);
+	*ret = e;
+	return 0;
+}
+
+void ap_query_engine_free(struct ap_query_engine *e)
+{
+	if (!e)
+		return;
+	ap_dictionary_unref(e->dictionary);
+	pthread_mutex_destroy(&e->lock);
+	pthread_cond_destroy(&e->permit);
+	free(e);
+}
+
+/* Takes a permit, and the dictionary: a new one where it has grown too large. */
+static int enter(struct ap_query_engine *e, struct ap_dictionary **ret, struct ap_error *err)
+{
+	uint64_t until = ap_clock_mono_ns() + PERMIT_WAIT;
+	struct timespec ts = {(time_t)(until / AP_NSEC_PER_SEC), (long)(until % AP_NSEC_PER_SEC)};
+	struct ap_dictionary *fresh;
+	int r = 0;
+
+	pthread_mutex_lock(&e->lock);
+	while (e->running >= e->o.max_concurrent && r == 0)
+		r = pthread_cond_timedwait(&e->permit, &e->lock, &ts);
+	if (e->running >= e->o.max_concurrent) {
+		pthread_mutex_unlock(&e->lock);
+		return ap_error_set(err, -EBUSY,
+				    "%u queries are running already: try again in a moment",
+				    e->o.max_concurrent);
+	}
+	e->running++;
+	if (ap_dictionary_bytes(e->dictionary) > e->o.max_dictionary) {
+		fresh = ap_dictionary_new();
+		if (fresh) {
+			ap_dictionary_unref(e->dictionary);
+			e->dictionary = fresh;
+		}
+	}
+	*ret = ap_dictionary_ref(e->dictionary);
+	pthread_mutex_unlock(&e->lock);
+	return 0;
+}
+
+int ap_question_begin(struct ap_question *q, struct ap_query_engine *e, const struct ap_query *of,
+		      struct ap_error *err)
+{
+	struct ap_buffer *buffer = e->o.buffer;
+	int r;
+
+	*q = (struct ap_question){.err = err, .cancel = of->cancel};
+	r = enter(e, &q->dictionary, err);
+	if (r < 0)
+		return r;
+	q->e = e;
+	q->deadline = ap_clock_mono_ns() + e->o.timeout_ns;
+	q->use_store = e->o.store && of->source != AP_QUERY_BUFFER;
+	q->has_watermark = buffer != NULL;
+	if (buffer && of->source == AP_QUERY_BUFFER)
+		r = ap_buffer_recent(buffer, NULL, &q->parts);
+	else if (buffer)
+		r = ap_buffer_snapshot(buffer, &q->watermark, &q->parts);
+	if (of->source == AP_QUERY_STORE)
+		ap_batch_list_free(&q->parts);
+	if (r == 0) {
+		q->identities = calloc(q->parts.n + 1, sizeof(struct ap_identity *));
+		r = q->identities ? 0 : -ENOMEM;
+	}
+	return r < 0 ? ap_question_no_memory(q) : 0;
+}
+
+void ap_question_end(struct ap_question *q)
+{
+	for (size_t i = 0; q->identities && i < q->parts.n; i++) {
+		/* Parts of one batch share theirs: the first owns it. */
+		if (!q->identities[i] || (i && q->identities[i] == q->identities[i - 1]))
+			continue;
+		ap_identity_free(q->identities[i]);
+		free(q->identities[i]);
+	}
+	free(q->identities);
+	ap_batch_list_free(&q->parts);
+	ap_dictionary_unref(q->dictionary);
+	if (q->e) {
+		pthread_mutex_lock(&q->e->lock);
+		q->e->running--;
+		pthread_cond_signal(&q->e->permit);
+		pthread_mutex_unlock(&q->e->lock);
+	}
+	*q = (struct ap_question){0};
+}
+
+int ap_question_no_memory(struct ap_question *q)
+{
+	return ap_error_set(
+		q->err, -ENOMEM,
+		"the query needs more memory than it may take: narrow the time range or "
+		"the filter");
+}
+
+int ap_question_check(struct ap_question *q)
+{
+	if (q->cancel && atomic_load(q->cancel))
+		return ap_error_set(q->err, -ECANCELED, "the query was cancelled");
+	if (ap_clock_mono_ns() >= q->deadline)
+		return ap_error_set(q->err, -ETIMEDOUT,
+				    "the query took too long: narrow the time range or the filter");
+	return 0;
+}
+
+int ap_question_select(struct ap_question *q, struct ap_buf *sql, ap_store_block_fn fn, void *ctx)
+{
+	struct ap_store_limits limits = {
+		.max_memory = q->e->o.max_memory,
+		.max_rows = AP_QUERY_ROWS_MAX,
+		.cancel = q->cancel,
+	};
+	int r = ap_question_check(q);
+
+	if (r < 0)
+		return r;
+	if (ap_buf_error(sql))
+		return ap_question_no_memory(q);
+	limits.timeout_ns = AP_MAX(q->deadline, ap_clock_mono_ns() + 1) - ap_clock_mono_ns();
+	if (limits.timeout_ns > q->e->o.timeout_ns)
+		limits.timeout_ns = AP_NSEC_PER_MSEC;
+	return ap_store_query(q->e->o.store, ap_buf_view(sql), &limits, fn, ctx, q->err);
+}
+
+const struct ap_identity *ap_question_identity(struct ap_question *q, size_t part)
+{
+	struct ap_identity *id;
+
+	if (q->identities[part])
+		return q->identities[part];
+	if (part && q->parts.p[part]->profile == q->parts.p[part - 1]->profile &&
+	    q->identities[part - 1]) {
+		q->identities[part] = q->identities[part - 1];
+		return q->identities[part];
+	}
+	id = calloc(1, sizeof(*id));
+	if (!id || ap_identity_of(q->parts.p[part]->profile, id) < 0) {
+		free(id);
+		return NULL;
+	}
+	q->identities[part] = id;
+	return id;
+}
+
+static uint32_t second_from_ms(int64_t ms)
+{
+	/* Rounded up: a second belongs to the range that its beginning lies in. */
+	if (ms <= 0)
+		return 0;
+	if (ms > (int64_t)UINT32_MAX * 1000)
+		return UINT32_MAX;
+	return (uint32_t)((ms + 999) / 1000);
+}
+
+struct ap_range ap_range_of(const struct ap_query *q)
+{
+	return (struct ap_range){
+		.from = second_from_ms(q->from_ms),
+		.to = second_from_ms(q->to_ms),
+		.event = q->type ? q->type->event : AP_EVENT_NONE,
+		.is_value = q->type && q->type->is_value,
+		.filter = q->filter,
+	};
+}
+
+const char *ap_range_column(const struct ap_range *r)
+{
+	return r->is_value ? "value" : "count";
+}
+
+void ap_range_sql(const struct ap_question *q, const struct ap_range *r, struct ap_buf *sql)
+{
+	ap_buf_printf(sql, " WHERE time >= %u AND time < %u", r->from, r->to);
+	if (r->event != AP_EVENT_NONE)
+		ap_buf_printf(sql, " AND event = %u", (unsigned int)r->event);
+	if (q->has_watermark)
+		ap_buf_printf(sql, " AND segment <= %llu", (unsigned long long)q->watermark);
+	ap_filter_sql(r->filter, sql);
+}
+
+void ap_range_ledger_sql(const struct ap_question *q, const struct ap_range *r, struct ap_buf *sql)
+{
+	uint32_t reach = r->from > BATCH_SECONDS_MAX ? r->from - BATCH_SECONDS_MAX : 0;
+
+	ap_buf_printf(sql, " WHERE time >= %u AND time < %u AND until > %u", reach, r->to, r->from);
+	if (q->has_watermark)
+		ap_buf_printf(sql, " AND segment <= %llu", (unsigned long long)q->watermark);
+	ap_filter_sql_hosts(r->filter, sql);
+}
+
+struct label_source {
+	const struct ap_batch *b;
+	uint32_t set;
+};
+
+static struct ap_str label_of(void *ctx, struct ap_str key)
+{
+	const struct label_source *s = ctx;
+
+	return ap_batch_label(s->b, s->set, key);
+}
+
+/* Whether a label set is selected: 0 or 1, remembered in `known` as 1 + that. */
+static int set_selected(struct ap_question *q, const struct ap_range *r, const struct ap_batch *b,
+			uint32_t set, uint8_t *known)
+{
+	struct label_source source = {b, set};
+	int m;
+
+	if (!known[set]) {
+		m = ap_filter_match(r->filter, label_of, &source);
+		if (m == -E2BIG)
+			return ap_error_set(
+				q->err, m,
+				"the filter's regular expression takes too long: make it "
+				"simpler");
+		if (m < 0)
+			return ap_question_no_memory(q);
+		known[set] = (uint8_t)(1 + m);
+	}
+	return known[set] - 1;
+}
+
+static int part_rows(struct ap_question *q, const struct ap_range *r, size_t part, ap_row_fn fn,
+		     void *ctx)
+{
+	const struct ap_batch *b = q->parts.p[part];
+	const struct ap_sample *row = b->profile->samples.p + b->first_row;
+	_cleanup_free_ uint8_t *known = calloc(ap_intern_count(b->profile->label_sets), 1);
+	int m;
+
+	if (!known)
+		return ap_question_no_memory(q);
+	for (const struct ap_sample *end = row + b->n_rows; row < end; row++) {
+		uint32_t second = ap_store_second(row->time_ns);
+
+		if (second < r->from || second >= r->to)
+			continue;
+		if (r->event != AP_EVENT_NONE && row->event != (uint32_t)r->event)
+			continue;
+		m = set_selected(q, r, b, row->labels, known);
+		if (m > 0)
+			m = fn(ctx, part, b, row);
+		if (m < 0)
+			return m;
+	}
+	return 0;
+}
+
+int ap_range_rows(struct ap_question *q, const struct ap_range *r, ap_row_fn fn, void *ctx)
+{
+	for (size_t i = 0; i < q->parts.n; i++) {
+		const struct ap_batch *b = q->parts.p[i];
+		int m = ap_question_check(q);
+
+		if (m == 0 && b->n_rows && ap_store_second(b->max_time_ns) >= r->from &&
+		    ap_store_second(b->min_time_ns) < r->to)
+			m = part_rows(q, r, i, fn, ctx);
+		if (m < 0)
+			return m;
+	}
+	return 0;
+}
+
+int ap_range_batches(struct ap_question *q, const struct ap_range *r,
+		     int (*fn)(void *ctx, const struct ap_batch_meta *m), void *ctx)
+{
+	for (size_t i = 0; i < q->parts.n; i++) {
+		const struct ap_batch_meta *m = q->parts.p[i]->meta;
+		int s;
+
+		if (q->parts.p[i]->part != 0 || ap_store_second(m->start_ns) >= r->to ||
+		    m->end_ns <= (int64_t)r->from * (int64_t)AP_NSEC_PER_SEC)
+			continue;
+		s = ap_filter_match_hosts(r->filter, ap_str_of(m->host), ap_str_of(m->agent_id));
+		if (s > 0)
+			s = fn(ctx, m);
+		if (s < 0)
+			return s;
+	}
+	return 0;
+}
