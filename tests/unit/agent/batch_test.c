@@ -67,9 +67,6 @@ static void make(struct maker *m)
 	m->rows->start_ns = 5000000000;
 	m->rows->end_ns = 6000000000;
 	m->rows->period_ns = 10101010;
-	m->rows->files.n = 0;
-	m->rows->processes.n = 0;
-	put_file(m, "", "", -1, 0);
 	put_file(m, "/srv/inlined", "00c0ffee0123456789abcdef", open(path, O_RDONLY), 77);
 	put_file(m, "/srv/gone.so", "aa11", -1, 78);
 	p.comm = text(m, "inlined");
@@ -83,7 +80,14 @@ static void make(struct maker *m)
 	assert_int_equal(ap_vec_push(&m->rows->processes, p), 0);
 }
 
-static struct ap_profile *build(struct maker *m, struct ap_symbolizer *s, const uint64_t **reasons)
+static void end(struct maker *m)
+{
+	if (m->rows->files.p[1].fd >= 0)
+		close(m->rows->files.p[1].fd);
+	ap_rows_free(m->rows);
+}
+
+static struct ap_profile *build(struct maker *m, struct ap_symbolizer *s, uint64_t *reasons)
 {
 	static const struct ap_user_label team = {AP_STR("team"), AP_STR("cart")};
 	struct ap_batcher_opts opts = {.host = AP_STR("web-1"),
@@ -91,20 +95,14 @@ static struct ap_profile *build(struct maker *m, struct ap_symbolizer *s, const 
 				       .n_labels = 1,
 				       .symbolizer = s,
 				       .ledger = &m->ledger};
-	static struct ap_batcher *b;
+	_cleanup_(ap_cleanup_batcher) struct ap_batcher *b = ap_batcher_new(&opts);
 	struct ap_profile *p = NULL;
 	struct ap_error err;
 
-	if (b)
-		ap_batcher_free(b);
-	b = NULL;
-	if (!m->rows)
-		return NULL;
-	b = ap_batcher_new(&opts);
 	assert_non_null(b);
 	assert_int_equal(ap_batcher_build(b, m->rows, &p, &err), 0);
 	if (reasons)
-		*reasons = ap_batcher_reasons(b);
+		memcpy(reasons, ap_batcher_reasons(b), AP_REASONS_MAX * sizeof(*reasons));
 	return p;
 }
 
@@ -176,7 +174,7 @@ static void names_expands_and_orders_frames(void **state)
 	p = build(&m, s, NULL);
 	check_stack(p, 0, "gone.so+0x1234;main;holder;middle;innermost");
 	ap_profile_free(p);
-	ap_rows_free(m.rows);
+	end(&m);
 }
 
 static void labels_say_who_it_was(void **state)
@@ -203,7 +201,7 @@ static void labels_say_who_it_was(void **state)
 	check_label(p, 2, "thread", "stray");
 	check_label(p, 2, "service", "");
 	ap_profile_free(p);
-	ap_rows_free(m.rows);
+	end(&m);
 }
 
 static void reasons_are_counted_and_kept(void **state)
@@ -216,7 +214,7 @@ static void reasons_are_counted_and_kept(void **state)
 				   .process = AP_ROWS_NONE};
 	struct ap_raw_stack no_fp = {
 		.reason = AP_REASON_NO_FRAME_POINTER, .n_user = 1, .process = AP_ROWS_NONE};
-	const uint64_t *reasons;
+	uint64_t reasons[AP_REASONS_MAX];
 	struct ap_profile *p;
 	struct maker m;
 
@@ -224,7 +222,7 @@ static void reasons_are_counted_and_kept(void **state)
 	put_row(&m, 0, "a", put_stack(&m, cut, kernel, user), 5);
 	put_row(&m, 0, "a", put_stack(&m, no_fp, NULL, user), 2);
 	put_row(&m, 0, "b", 2, 2);
-	p = build(&m, NULL, &reasons);
+	p = build(&m, NULL, reasons);
 	check_stack(p, 0, "gone.so+0x99;[kernel]+0xffffffff81000020;[kernel]+0xffffffff81000010");
 	assert_int_equal(ap_profile_get_stack(p, p->samples.p[0].stack).reason,
 			 AP_REASON_TRUNCATED);
@@ -232,7 +230,7 @@ static void reasons_are_counted_and_kept(void **state)
 	assert_int_equal(reasons[AP_REASON_NO_FRAME_POINTER], 4);
 	assert_int_equal(reasons[AP_REASON_OK], 0);
 	ap_profile_free(p);
-	ap_rows_free(m.rows);
+	end(&m);
 }
 
 static void names_jit_code_of_living_processes(void **state)
@@ -256,15 +254,7 @@ static void names_jit_code_of_living_processes(void **state)
 	unlink(path);
 	check_stack(p, 0, "[anon]+0x7f0000009000;JS:*sort app.js:7");
 	ap_profile_free(p);
-	ap_rows_free(m.rows);
-}
-
-static int end(void **state)
-{
-	struct maker none = {0};
-
-	build(&none, NULL, NULL);
-	return 0;
+	end(&m);
 }
 
 int main(void)
@@ -276,5 +266,5 @@ int main(void)
 		cmocka_unit_test(names_jit_code_of_living_processes),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, end);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
