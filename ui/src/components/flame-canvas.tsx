@@ -60,7 +60,6 @@ export function FlameCanvas(props: FlameCanvasProps): ReactNode {
     else view.current?.setTree(tree, colors, zoomed, cursor);
     shown.current = tree;
     // A new tree takes its colours and cursor along; later changes of those are separate.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [tree, zoomed]);
   useEffect(() => view.current?.setColors(colors, theme), [colors, theme]);
   useEffect(() => view.current?.setSearch(search), [search]);

@@ -111,9 +111,9 @@ export function FlameToolbar(props: {
       <Segments label="View" value={narrow && state.view === "both" ? "graph" : state.view} options={views} onChange={(view) => set({ view }, { replace: true })} />
       {props.compared ? null : (
         <select className="input" aria-label="Colours by" value={state.color} onChange={(e) => set({ color: e.target.value as FlameState["color"] }, { replace: true })}>
-          <option value="module">Colour: module</option>
-          <option value="package">Colour: package</option>
-          <option value="kind">Colour: kind</option>
+          <option value="module">By module</option>
+          <option value="package">By package</option>
+          <option value="kind">By kind</option>
         </select>
       )}
       <button

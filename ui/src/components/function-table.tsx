@@ -32,7 +32,7 @@ function plainColumns(measure: Measure, totals: FunctionTotals, rows: readonly F
   return [
     { id: "function", header: "Function", track: "minmax(120px, 1fr)", sort: (r) => r.function, cell: (row) => <NameCell row={row} /> },
     { id: "self", header: `Self, ${measure.unit}`, hint: "In the function itself; percent of the total shown", track: "116px", numeric: true, sort: (r) => r.self, cell: (r) => figure(r.self, "self") },
-    { id: "total", header: `Total, ${measure.unit}`, hint: "With everything it calls; percent of the total shown", track: "116px", numeric: true, wide: true, sort: (r) => r.total, cell: (r) => figure(r.total, "total") },
+    { id: "total", header: `Total, ${measure.unit}`, hint: "With everything it calls; percent of the total shown", track: "128px", numeric: true, wide: true, sort: (r) => r.total, cell: (r) => figure(r.total, "total") },
   ];
 }
 

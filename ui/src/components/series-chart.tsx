@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Stacked series over time. Dragging over the chart narrows the time range. */
-import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import { useEffect, useMemo, useRef, useState, type ReactNode, type RefObject } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { clock, dateTime, significant } from "@/lib/format";
@@ -52,24 +52,28 @@ interface ChartProps {
   onRange(from: number, to: number): void;
 }
 
-function makeOptions(props: ChartProps, width: number, onHover: (h: Hover | null) => void, onRange: (from: number, to: number) => void): uPlot.Options {
+function makeOptions(latest: RefObject<ChartProps>, width: number, onHover: (h: Hover | null) => void): uPlot.Options {
   const { text, grid, surface } = axisColors();
   const axis = { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
+  const time = (ticks: number[]): string[] => {
+    const length = latest.current.to - latest.current.from;
+    return ticks.map((t) => (length > 90_000_000 ? dateTime(t).slice(5) : clock(t).slice(0, length > 600_000 ? 5 : 8)));
+  };
   return {
     width,
-    height: props.height,
+    height: latest.current.height,
     ms: 1,
-    padding: [8, 0, 0, 0],
+    padding: [8, 18, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { show: false } },
-    scales: { x: { time: true, range: [props.from, props.to] }, y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.08 : 1] } },
+    scales: { x: { time: true, range: () => [latest.current.from, latest.current.to] }, y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.08 : 1] } },
     axes: [
-      { ...axis, grid: { show: false }, size: 28, space: 90, values: (_u, ticks) => ticks.map((t) => (props.to - props.from > 90_000_000 ? dateTime(t).slice(5) : clock(t).slice(0, props.to - props.from > 600_000 ? 5 : 8))) },
+      { ...axis, grid: { show: false }, size: 28, space: 90, values: (_u, ticks) => time(ticks) },
       { ...axis, size: 48, space: 36, values: (_u, ticks) => ticks.map((t) => significant(t).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "")) },
     ],
     series: [
       {},
-      ...props.series.map((s) => ({ label: s.label, stroke: surface, width: 1, fill: s.color, points: { show: false }, spanGaps: false })),
+      ...latest.current.series.map((s) => ({ label: s.label, stroke: surface, width: 1, fill: s.color, points: { show: false }, spanGaps: false })),
     ],
     hooks: {
       setCursor: [
@@ -84,7 +88,7 @@ function makeOptions(props: ChartProps, width: number, onHover: (h: Hover | null
           const from = u.posToVal(u.select.left, "x");
           const to = u.posToVal(u.select.left + u.select.width, "x");
           u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-          onRange(Math.round(from), Math.round(to));
+          latest.current.onRange(Math.round(from), Math.round(to));
         },
       ],
     },
@@ -121,13 +125,13 @@ export function SeriesChart(props: ChartProps): ReactNode {
   const [width, setWidth] = useState(0);
   const [hover, setHover] = useState<Hover | null>(null);
   const theme = useTheme();
-  const onRange = useRef(props.onRange);
-  onRange.current = props.onRange;
+  const latest = useRef(props);
+  latest.current = props;
   const data = useMemo(
     () => [[...props.times], ...stackSeries(props.series, props.times.length)] as uPlot.AlignedData,
     [props.times, props.series],
   );
-  const shape = `${props.series.map((s) => s.label + s.color).join("|")}·${props.from}·${props.to}`;
+  const shape = props.series.map((s) => s.label + s.color).join("|");
 
   useEffect(() => {
     const observer = new ResizeObserver(([entry]) => setWidth(Math.floor(entry!.contentRect.width)));
@@ -137,20 +141,17 @@ export function SeriesChart(props: ChartProps): ReactNode {
 
   useEffect(() => {
     if (width === 0) return;
-    const options = makeOptions(props, width, setHover, (from, to) => onRange.current(from, to));
-    chart.current = new uPlot(options, data, host.current!);
+    chart.current = new uPlot(makeOptions(latest, width, setHover), data, host.current!);
     return () => {
       chart.current?.destroy();
       chart.current = null;
     };
     // Data alone is set below; everything that shapes the chart is in `shape`.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [width, theme, shape, props.height]);
 
   useEffect(() => {
-    chart.current?.setData(data, false);
-    chart.current?.redraw();
-  }, [data]);
+    chart.current?.setData(data);
+  }, [data, props.from, props.to]);
 
   return (
     <div className="chart" style={{ minHeight: props.height }} onPointerLeave={() => setHover(null)}>

@@ -67,7 +67,7 @@ const FIRST_HASHED = 2;
 
 function palette(theme: Theme, hues: readonly (readonly [number, number])[]): Omit<FrameColors, "index"> {
   const base = theme === "light" ? 0.83 : 0.7;
-  const chroma = theme === "light" ? 0.078 : 0.085;
+  const chroma = theme === "light" ? 0.072 : 0.08;
   const fill = [theme === "light" ? "#c9ced6" : "#5a6270", oklch(base - 0.02, 0.075, 245)];
   for (const [hue, lift] of hues) fill.push(oklch(base + lift, chroma, hue));
   const text = fill.map(() => DARK_TEXT);

@@ -40,16 +40,14 @@ function Side(props: {
   return (
     <section className={`side side-${props.name.toLowerCase()}`} aria-label={`Side ${props.name}`}>
       <div className="side-head">
-        <span className="letter">{props.name}</span>
+        <span className="letter" title={props.hint}>{props.name}</span>
         <b>{props.figure}</b>
-        <span className="muted truncate only-wide">{props.hint}</span>
         <span className="spacer" />
+        <FilterChips selection={props.selection} onChange={props.onFilter} />
         <TimeRangePicker label={`Time range of ${props.name}`} range={props.selection} onChange={props.onRange} />
       </div>
       <div className="side-body">
         {props.answer ? <CoverageLine coverage={props.answer.coverage} /> : null}
-        <span className="spacer" />
-        <FilterChips selection={props.selection} onChange={props.onFilter} />
       </div>
     </section>
   );
@@ -98,10 +96,10 @@ export function ComparePage(): ReactNode {
   return (
     <Page title="Compare" fill ownSelection>
       <div className="sides">
-        <Side name="A" hint={custom || state.a_filter !== "=" ? "baseline" : "baseline: the time right before"} selection={sideA} answer={answer?.a} figure={figure(measureA, answer?.a)}
+        <Side name="A" hint="What B is compared with; at first the time right before B" selection={sideA} answer={answer?.a} figure={figure(measureA, answer?.a)}
           onRange={(r) => set({ a_from: r.from, a_to: r.to })} onFilter={(filter) => set({ a_filter: filter === selection.filter ? "=" : filter })} />
         <div className="versus">{answer && answer.a.total > 0 ? <span title="B's rate against A's"><Change now={rate(answer.b)} before={rate(answer.a)} /></span> : null}</div>
-        <Side name="B" hint="compared with A" selection={selection} answer={answer?.b} figure={figure(measure, answer?.b)}
+        <Side name="B" hint="What is compared with A" selection={selection} answer={answer?.b} figure={figure(measure, answer?.b)}
           onRange={(r) => setSelection({ ...r, live: false })} onFilter={(filter) => setSelection({ filter })} />
       </div>
       {body}
