@@ -115,4 +115,5 @@ void ap_output_close(struct ap_output *o)
 	free(o->temp);
 	free(o->path);
 	o->temp = o->path = NULL;
+	o->bytes = 0;
 }
