@@ -25,6 +25,7 @@ static int bad_release(void)
 
 DEMO_FUNCTION void load_cart(struct cart *c, uint64_t *random)
 {
+	demo_frame();
 	for (size_t i = 0; i < ITEMS; i++) {
 		c->price[i] = demo_random(random) % 10000;
 		c->quantity[i] = 1 + demo_random(random) % 5;
@@ -34,6 +35,7 @@ DEMO_FUNCTION void load_cart(struct cart *c, uint64_t *random)
 
 DEMO_FUNCTION uint64_t discount_of_pair(const struct cart *c, size_t i, size_t k)
 {
+	demo_frame();
 	return (c->price[i] * c->quantity[k] + c->price[k] * c->quantity[i]) / 100 % 7;
 }
 
@@ -49,6 +51,7 @@ DEMO_FUNCTION void apply_discounts(struct cart *c)
 
 DEMO_FUNCTION void compute_tax(struct cart *c)
 {
+	demo_frame();
 	for (unsigned int round = 0; round < 40; round++) {
 		for (size_t i = 0; i < ITEMS; i++)
 			c->tax += c->price[i] * c->quantity[i] * (1900 + round) / 10000;
@@ -65,6 +68,7 @@ DEMO_FUNCTION void price_cart(struct cart *c)
 
 DEMO_FUNCTION uint64_t hash_card_number(uint64_t h)
 {
+	demo_frame();
 	for (unsigned int i = 0; i < 4000; i++)
 		h = (h ^ (h >> 29)) * 0xbf58476d1ce4e5b9u + i;
 	return h;

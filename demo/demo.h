@@ -29,6 +29,9 @@ static inline uint64_t demo_random(uint64_t *state)
 	return *state;
 }
 
+/* Gives a function that calls no other a frame: without one, frame pointers miss its caller. */
+#define demo_frame() demo_keep(__builtin_frame_address(0))
+
 /* Makes the compiler believe that a value is used. */
 #define demo_keep(value) __asm__ volatile("" : : "g"(value) : "memory")
 

@@ -25,6 +25,7 @@ DEMO_FUNCTION void read_postings(uint32_t *list, uint64_t *random)
 {
 	uint32_t document = 0;
 
+	demo_frame();
 	for (size_t i = 0; i < POSTINGS; i++) {
 		document += 1 + (uint32_t)(demo_random(random) & 1);
 		list[i] = document;
@@ -35,6 +36,7 @@ DEMO_FUNCTION size_t intersect_postings(const uint32_t *a, const uint32_t *b, ui
 {
 	size_t i = 0, k = 0, n = 0;
 
+	demo_frame();
 	while (i < POSTINGS && k < POSTINGS) {
 		if (a[i] == b[k]) {
 			ret[n++] = a[i];
@@ -53,6 +55,7 @@ DEMO_FUNCTION uint32_t score_document(uint32_t document)
 {
 	uint64_t h = document;
 
+	demo_frame();
 	for (unsigned int i = 0; i < 200; i++)
 		h = h * 6364136223846793005u + 1442695040888963407u;
 	return (uint32_t)(h >> 40);

@@ -18,6 +18,7 @@ DEMO_FUNCTION void inverse_dct(const float in[8], uint8_t *out, unsigned int x)
 {
 	static const float basis[8] = {1.f, .98f, .92f, .83f, .71f, .56f, .38f, .2f};
 
+	demo_frame();
 	for (unsigned int i = 0; i < 8; i++) {
 		float sum = 128;
 
@@ -41,6 +42,7 @@ DEMO_FUNCTION void resize_picture(struct picture *p)
 {
 	const unsigned int step = SIDE / SMALL;
 
+	demo_frame();
 	for (unsigned int y = 0; y < SMALL; y++) {
 		for (unsigned int x = 0; x < SMALL; x++) {
 			unsigned int sum = 0;
@@ -57,6 +59,7 @@ DEMO_FUNCTION void entropy_encode(struct picture *p)
 	uint32_t state = 1;
 	size_t n = 0;
 
+	demo_frame();
 	for (unsigned int y = 0; y < SMALL; y++) {
 		for (unsigned int x = 0; x < SMALL; x++) {
 			for (unsigned int bit = 0; bit < 8; bit++)

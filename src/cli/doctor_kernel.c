@@ -191,10 +191,13 @@ static void check_arena(struct ap_doctor *d)
 	}
 }
 
-/* `supported`: 1, 0 or -errno of libbpf's probes. */
+/* `supported`: the answer of one of libbpf's probes. */
 static void add_probe(struct ap_doctor *d, const char *name, int supported, const char *without)
 {
-	if (supported == -EPERM)
+	/* The probes cannot tell "refused" from "unknown to the kernel". */
+	bool permitted = effective_capabilities() & (1ull << 39 | 1ull << 21);
+
+	if (!permitted)
 		ap_doctor_add(d, name, AP_FINDING_WARN, NULL, "unknown: not permitted to try");
 	else if (supported > 0)
 		ap_doctor_add(d, name, AP_FINDING_OK, NULL, "yes");

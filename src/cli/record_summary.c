@@ -88,7 +88,7 @@ static void losses(const struct ap_ledger *l, struct ap_buf *out)
 		ap_buf_puts(out, "lost: none\n");
 		return;
 	}
-	ap_buf_printf(out, "lost: %" PRIu64 " samples", lost);
+	ap_buf_printf(out, "lost: %" PRIu64 " sample%s", lost, lost == 1 ? "" : "s");
 	for (uint32_t i = 0; i < ap_ledger_entry_count; i++) {
 		const struct ap_ledger_entry *e = &ap_ledger_entries[i];
 		uint64_t n = ap_ledger_get(l, e->id);
