@@ -147,8 +147,8 @@ int ap_coverage_reasons(struct ap_question *q, const struct ap_range *r, struct 
 		ap_range_sql(q, r, &sql);
 		ap_buf_printf(
 			&sql,
-			" GROUP BY stack) ANY LEFT JOIN (SELECT id AS stack, reason FROM "
-			"aperture.stacks WHERE day >= toDate(%u) AND day <= toDate(%u)) USING "
+			" GROUP BY stack) AS s ANY LEFT JOIN (SELECT id AS stack, reason FROM "
+			"aperture.stacks WHERE day >= toDate(%u) AND day <= toDate(%u)) AS d USING "
 			"stack GROUP BY reason",
 			r->from / 86400, r->to / 86400);
 		m = ap_question_select(q, &sql, take_reasons, c);

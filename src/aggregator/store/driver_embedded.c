@@ -352,7 +352,8 @@ static int take_blocks(struct answer *a, struct ap_error *err)
 		if (r < 0)
 			return r;
 	}
-	memmove(a->pending.p, a->pending.p + at, a->pending.n - at);
+	if (at > 0)
+		memmove(a->pending.p, a->pending.p + at, a->pending.n - at);
 	a->pending.n -= at;
 	return 0;
 }
