@@ -14,7 +14,7 @@ enum { LINES_MAX = 1024 };
 
 int ap_pprof_bad(struct ap_pprof_reader *r, const char *what)
 {
-	return ap_error_set(r->err, -EINVAL, "not a valid pprof profile: %s", what);
+	return ap_error_set(r->err, -EINVAL, "no valid pprof profile: %s", what);
 }
 
 int ap_pprof_text(struct ap_pprof_reader *r, uint64_t index, struct ap_str *ret)

@@ -62,17 +62,20 @@ int ap_profile_read(struct ap_str bytes, size_t max_bytes, struct ap_profile **r
 		    struct ap_error *err)
 {
 	_cleanup_buf_ struct ap_buf raw = {0};
-	struct ap_str head;
+	struct ap_str head, whole = bytes;
 	int r = ap_read_gunzip(bytes, max_bytes, &raw, err);
 
 	if (r < 0)
 		return r;
-	if (is_gzip(bytes))
+	if (is_gzip(whole))
 		bytes = ap_buf_view(&raw);
 	head = ap_str_trim((struct ap_str){bytes.p, AP_MIN(bytes.n, (size_t)4096)});
 	if (bytes.n == 0)
 		return ap_error_set(err, -EINVAL, "the file is empty");
 	if (head.n && head.p[0] == '{')
 		return ap_json_read(bytes, max_bytes, ret, err);
-	return ap_pprof_read(bytes, max_bytes, ret, err);
+	r = ap_pprof_read(bytes, max_bytes, ret, err);
+	if (r == -EINVAL && err)
+		ap_error_prefix(err, "neither Aperture's JSON nor pprof");
+	return r;
 }

@@ -58,6 +58,11 @@ int ap_tree_symbol(struct ap_tree_builder *b, const struct ap_tree_symbol *s, ui
 int ap_tree_add(struct ap_tree_builder *b, const uint32_t *syms, uint32_t n, uint64_t value,
 		unsigned int side);
 
+/* The symbol of each frame of a profile, by frame id, for callers that add its stacks themselves: an array of ap_intern_count(p->frames) for the
+ * caller to free. */
+int ap_tree_profile_symbols(struct ap_tree_builder *b, const struct ap_profile *p,
+			    uint32_t **ret_syms);
+
 /* Adds every row of a profile that belongs to `type` (its count or its value). */
 int ap_tree_add_profile(struct ap_tree_builder *b, const struct ap_profile *p,
 			const struct ap_profile_type *type, unsigned int side);
