@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The process table fed with events of processes that do not exist: pids above the kernel's limit,
+ * so that nothing is found in /proc. */
+#include "../test.h"
+#include "agent/process.h"
+
+#define SHELL 0x3ffffff0
+#define CHILD 0x3ffffff1
+
+static const uint8_t ids[2][20] = {{1}, {2}};
+
+static void apply(struct ap_process_table *t, struct ap_sideband_event e)
+{
+	assert_int_equal(ap_process_table_apply(t, &e), 0);
+}
+
+static void exec(struct ap_process_table *t, int32_t pid, uint64_t time, const char *comm)
+{
+	apply(t, (struct ap_sideband_event){.kind = AP_SIDEBAND_EXEC,
+					    .pid = pid,
+					    .tid = pid,
+					    .time = time,
+					    .text = ap_str_of(comm)});
+}
+
+static void map(struct ap_process_table *t, int32_t pid, uint64_t start, uint64_t end,
+		const char *path, int id)
+{
+	struct ap_sideband_event e = {.kind = AP_SIDEBAND_MMAP,
+				      .pid = pid,
+				      .tid = pid,
+				      .start = start,
+				      .end = end,
+				      .pgoff = 0x1000,
+				      .build_id_bytes = 20,
+				      .text = ap_str_of(path)};
+
+	memcpy(e.build_id, ids[id], 20);
+	apply(t, e);
+}
+
+static void fork_child(struct ap_process_table *t, int32_t parent, int32_t pid, uint64_t time)
+{
+	apply(t, (struct ap_sideband_event){.kind = AP_SIDEBAND_FORK,
+					    .pid = pid,
+					    .tid = pid,
+					    .ppid = parent,
+					    .time = time});
+}
+
+static void end(struct ap_process_table *t, int32_t pid, uint64_t time)
+{
+	apply(t, (struct ap_sideband_event){
+			 .kind = AP_SIDEBAND_EXIT, .pid = pid, .tid = pid, .time = time});
+}
+
+static struct ap_process *sampled(struct ap_process_table *t, int32_t pid, uint64_t start_time)
+{
+	struct ap_process_sample s = {.pid = pid,
+				      .tid = pid,
+				      .start_time = start_time,
+				      .time = 1000,
+				      .comm = "thread\0\0\0\0\0\0\0\0\0"};
+
+	return ap_process_table_sampled(t, &s);
+}
+
+static const char *file_at(const struct ap_process *p, uint64_t address)
+{
+	const struct ap_map_range *r = ap_maps_find(&p->maps, address);
+
+	return r ? r->file ? r->file->path : "(anonymous)" : "(none)";
+}
+
+static struct ap_process_table *make(void)
+{
+	struct ap_process_table *t = ap_process_table_new(100, 16);
+
+	assert_non_null(t);
+	exec(t, SHELL, 1, "sh");
+	map(t, SHELL, 0x1000, 0x3000, "/no/such/sh", 0);
+	map(t, SHELL, 0x7000, 0x9000, "/no/such/libc.so", 1);
+	map(t, SHELL, 0xa000, 0xb000, "//anon", 1);
+	return t;
+}
+
+static void a_program_is_named_by_its_first_mapping(void **state)
+{
+	_cleanup_(ap_cleanup_process_table) struct ap_process_table *t = make();
+	struct ap_process *p = sampled(t, SHELL, 5);
+
+	assert_string_equal(p->exe, "/no/such/sh");
+	assert_string_equal(p->comm, "sh");
+	assert_string_equal(p->exe_file->path, "/no/such/sh");
+	assert_int_equal(p->exe_file->map.build_id[0], 1);
+	assert_string_equal(file_at(p, 0x1000), "/no/such/sh");
+	assert_string_equal(file_at(p, 0x2fff), "/no/such/sh");
+	assert_string_equal(file_at(p, 0x3000), "(none)");
+	assert_string_equal(file_at(p, 0xa800), "(anonymous)");
+}
+
+static void a_child_is_complete_before_and_after_exec(void **state)
+{
+	_cleanup_(ap_cleanup_process_table) struct ap_process_table *t = make();
+	struct ap_process *p;
+
+	fork_child(t, SHELL, CHILD, 2);
+	p = ap_process_table_find(t, CHILD);
+	assert_string_equal(p->exe, "/no/such/sh");
+	assert_string_equal(p->comm, "sh");
+	assert_string_equal(file_at(p, 0x7000), "/no/such/libc.so");
+	exec(t, CHILD, 3, "true");
+	map(t, CHILD, 0x5000, 0x6000, "/no/such/true", 1);
+	end(t, CHILD, 4);
+	p = sampled(t, CHILD, 5);
+	assert_string_equal(p->exe, "/no/such/true");
+	assert_string_equal(p->comm, "true");
+	assert_string_equal(file_at(p, 0x7000), "(none)");
+	assert_string_equal(file_at(p, 0x5000), "/no/such/true");
+	/* The parent is as it was. */
+	assert_string_equal(file_at(sampled(t, SHELL, 5), 0x7000), "/no/such/libc.so");
+}
+
+static void new_mappings_replace_what_they_overlap(void **state)
+{
+	_cleanup_(ap_cleanup_process_table) struct ap_process_table *t = make();
+	const struct ap_process *p = ap_process_table_find(t, SHELL);
+
+	map(t, SHELL, 0x7800, 0x8000, "/no/such/plugin.so", 0);
+	assert_string_equal(file_at(p, 0x7000), "/no/such/libc.so");
+	assert_string_equal(file_at(p, 0x7800), "/no/such/plugin.so");
+	assert_string_equal(file_at(p, 0x8000), "/no/such/libc.so");
+	/* What is left behind the hole keeps its place in the file. */
+	assert_int_equal(ap_maps_find(&p->maps, 0x8000)->pgoff, 0x2000);
+	map(t, SHELL, 0x2000, 0xb000, "/no/such/all.so", 0);
+	assert_string_equal(file_at(p, 0x1fff), "/no/such/sh");
+	assert_string_equal(file_at(p, 0x2000), "/no/such/all.so");
+	assert_int_equal(p->maps.ranges.n, 2);
+}
+
+static void a_reused_pid_is_another_process(void **state)
+{
+	_cleanup_(ap_cleanup_process_table) struct ap_process_table *t = make();
+	uint64_t first = sampled(t, SHELL, 1000000000)->serial;
+	struct ap_process *p;
+
+	assert_int_equal(sampled(t, SHELL, 1000000000)->serial, first);
+	p = sampled(t, SHELL, 9000000000);
+	assert_int_not_equal(p->serial, first);
+	assert_string_equal(file_at(p, 0x1000), "(none)");
+	assert_string_equal(p->comm, "thread");
+	first = p->serial;
+	fork_child(t, CHILD, SHELL, 20);
+	assert_int_not_equal(ap_process_table_find(t, SHELL)->serial, first);
+}
+
+static void the_ended_stay_for_a_while(void **state)
+{
+	_cleanup_(ap_cleanup_process_table) struct ap_process_table *t = make();
+
+	end(t, SHELL, 100);
+	ap_process_table_expire(t, 100 + AP_PROCESS_GRACE_NS);
+	assert_non_null(ap_process_table_find(t, SHELL));
+	ap_process_table_expire(t, 101 + AP_PROCESS_GRACE_NS);
+	assert_null(ap_process_table_find(t, SHELL));
+}
+
+static void the_table_is_bounded_and_counts_what_it_forgets(void **state)
+{
+	_cleanup_(ap_cleanup_process_table) struct ap_process_table *t = make();
+	struct ap_process_counts counts;
+
+	for (int32_t i = 0; i < 150; i++)
+		exec(t, CHILD + i, 10 + (uint64_t)i, "x");
+	ap_process_table_counts(t, &counts);
+	assert_int_equal(counts.processes, 100);
+	assert_int_equal(counts.evicted, 51);
+	assert_null(ap_process_table_find(t, SHELL));
+	assert_non_null(ap_process_table_find(t, CHILD + 149));
+}
+
+static void threads_and_foreign_namespaces_change_nothing(void **state)
+{
+	_cleanup_(ap_cleanup_process_table) struct ap_process_table *t = make();
+	struct ap_sideband_event thread = {
+		.kind = AP_SIDEBAND_FORK, .pid = SHELL, .ppid = SHELL, .tid = SHELL + 7};
+	uint64_t serial = ap_process_table_find(t, SHELL)->serial;
+	struct ap_process_counts counts;
+
+	apply(t, thread);
+	thread.kind = AP_SIDEBAND_EXIT;
+	apply(t, thread);
+	assert_int_equal(ap_process_table_find(t, SHELL)->serial, serial);
+	assert_false(ap_process_table_find(t, SHELL)->exited);
+	exec(t, 0, 5, "x");
+	exec(t, -1, 5, "x");
+	ap_process_table_counts(t, &counts);
+	assert_int_equal(counts.processes, 1);
+}
+
+/* Ourselves, through /proc. */
+static void a_live_process_is_read_when_sampled(void **state)
+{
+	_cleanup_(ap_cleanup_process_table) struct ap_process_table *t =
+		ap_process_table_new(100, 16);
+	struct ap_process *p = sampled(t, getpid(), 0);
+	uint64_t code = (uint64_t)(uintptr_t)a_live_process_is_read_when_sampled;
+	const struct ap_map_range *r = ap_maps_find(&p->maps, code);
+
+	assert_non_null(r);
+	assert_non_null(r->file);
+	assert_string_equal(r->file->path, p->exe);
+	assert_ptr_equal(r->file, p->exe_file);
+	assert_true(r->file->fd >= 0 && r->file->elf && r->file->map.n_loads > 0);
+	assert_true(p->cgroup && strlen(p->cgroup) > 0);
+	assert_true(p->start_time > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_program_is_named_by_its_first_mapping),
+		cmocka_unit_test(a_child_is_complete_before_and_after_exec),
+		cmocka_unit_test(new_mappings_replace_what_they_overlap),
+		cmocka_unit_test(a_reused_pid_is_another_process),
+		cmocka_unit_test(the_ended_stay_for_a_while),
+		cmocka_unit_test(the_table_is_bounded_and_counts_what_it_forgets),
+		cmocka_unit_test(threads_and_foreign_namespaces_change_nothing),
+		cmocka_unit_test(a_live_process_is_read_when_sampled),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
