@@ -15,7 +15,7 @@
 #include "symbol/source.h"
 
 #define CACHE_BYTES	  (16u << 20)
-#define OPEN_SOURCES_MAX  16u
+#define OPEN_SOURCES_MAX  64u
 #define SOURCE_BYTES_MAX  (48u << 20)
 #define SOURCE_IDLE_NS	  (60 * AP_NSEC_PER_SEC)
 #define SOURCE_LARGE	  (4u << 20) /* its memory goes back to the system at once */
