@@ -352,7 +352,7 @@ int ap_symbolizer_kernel_status(struct ap_symbolizer *s, struct ap_error *err)
 	if (s->kallsyms_err == -EACCES)
 		return ap_error_set(err, -EACCES,
 				    "kernel functions cannot be named: %s hides the addresses; "
-				    "grant CAP_SYSLOG or set sysctl kernel.kptr_restrict=1 or 0",
+				    "run with CAP_SYSLOG and sysctl kernel.kptr_restrict at 0 or 1",
 				    s->kallsyms_path);
 	if (s->kallsyms_err < 0)
 		return ap_error_set(err, s->kallsyms_err,
