@@ -7,11 +7,11 @@ _aperture_options() {
     local name short type metavar choices help
     while IFS=$'\x1f' read -r name short type metavar choices help; do
         names+=("--$name")
-        [[ $type == bool ]] || takes["--$name"]=${metavar:-VALUE}
+        [[ $type == bool ]] || takes["--$name"]=$metavar
         values["--$name"]=$choices
         if [[ $short != - ]]; then
             names+=("-$short")
-            [[ $type == bool ]] || takes["-$short"]=${metavar:-VALUE}
+            [[ $type == bool ]] || takes["-$short"]=$metavar
             values["-$short"]=$choices
         fi
     done < <("$@" --print-options 2>/dev/null | tr '\t' '\037')

@@ -67,14 +67,19 @@ static void wrap(struct ap_buf *out, struct ap_str text, size_t col, size_t inde
 	}
 }
 
+static const char *metavar(const struct ap_option *o)
+{
+	return o->metavar ? o->metavar : o->type == AP_OPT_BOOL ? "" : "VALUE";
+}
+
 static void option_flags(const struct ap_option *o, struct ap_buf *out)
 {
 	if (o->short_name)
 		ap_buf_printf(out, "  -%c, --%s", o->short_name, o->name);
 	else
 		ap_buf_printf(out, "      --%s", o->name);
-	if (o->metavar)
-		ap_buf_printf(out, " %s", o->metavar);
+	if (o->type != AP_OPT_BOOL)
+		ap_buf_printf(out, " %s", metavar(o));
 }
 
 static void option_text(const struct ap_option *o, struct ap_buf *out)
@@ -190,8 +195,7 @@ static void print_options(const struct ap_option *o, size_t n, struct ap_buf *ou
 
 	for (; n--; o++) {
 		ap_buf_printf(out, "%s\t%.1s\t%s\t%s\t", o->name,
-			      o->short_name ? &o->short_name : "-", types[o->type],
-			      o->metavar ? o->metavar : "");
+			      o->short_name ? &o->short_name : "-", types[o->type], metavar(o));
 		for (size_t i = 0; o->type == AP_OPT_ENUM && o->choices[i]; i++)
 			ap_buf_printf(out, "%s%s", i ? "," : "", o->choices[i]);
 		ap_buf_printf(out, "\t%s\n", o->help);

@@ -14,6 +14,7 @@ static int cmd_help(int argc, char **argv);
 
 static const struct ap_command commands[] = {
 	{"record", "profile the whole machine, processes, a cgroup or a command", ap_cmd_record},
+	{"report", "show a recorded profile in the terminal", ap_cmd_report},
 	{"doctor", "check what this machine permits, and say how to permit the rest",
 	 ap_cmd_doctor},
 	{"version", "show the version", cmd_version},
