@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A sortable table that renders only the rows on screen. Its order is a string kept by the page. */
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useMemo, useRef, type ReactNode } from "react";
+import { useMemo, useRef, type KeyboardEvent, type ReactNode } from "react";
 import { useNarrow } from "./basics";
 import { Icon } from "./icons";
 
@@ -59,6 +59,17 @@ function HeaderCell<Row>({ column, order, onOrder }: { column: Column<Row>; orde
   );
 }
 
+/** Enter opens a row, arrows go to its neighbours. */
+function rowKey(event: KeyboardEvent<HTMLElement>, open: () => void): void {
+  const row = event.currentTarget;
+  if (event.target !== row) return;
+  if (event.key === "Enter") open();
+  else if (event.key === "ArrowDown") (row.nextElementSibling as HTMLElement | null)?.focus();
+  else if (event.key === "ArrowUp") (row.previousElementSibling as HTMLElement | null)?.focus();
+  else return;
+  event.preventDefault();
+}
+
 export function DataTable<Row>(props: {
   label: string;
   rows: readonly Row[];
@@ -107,7 +118,9 @@ export function DataTable<Row>(props: {
               aria-selected={props.selected?.(row)}
               className={props.onRow ? "row link" : "row"}
               style={{ gridTemplateColumns: tracks, height: rowHeight, transform: `translateY(${start}px)` }}
+              tabIndex={props.onRow ? 0 : undefined}
               onClick={props.onRow ? () => props.onRow!(row) : undefined}
+              onKeyDown={props.onRow ? (event) => rowKey(event, () => props.onRow!(row)) : undefined}
             >
               {columns.map((column) => (
                 <div key={column.id} role="cell" className={column.numeric ? "cell numeric" : "cell"}>

@@ -176,6 +176,7 @@ export function FlameExplorer(props: ExplorerProps): ReactNode {
     if (event.key === "/") input.current?.focus();
     else if (event.key === "n") stepHit(1);
     else if (event.key === "N") stepHit(-1);
+    else if (event.key === "Escape" && state.search !== "") set({ search: "" }, { replace: true });
     else return;
     event.preventDefault();
   };

@@ -4,6 +4,7 @@ import { useEffect, useMemo, useRef, useState, type ReactNode, type RefObject } 
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { clock, dateTime, significant } from "@/lib/format";
+import { stackSeries } from "@/lib/stack";
 import { useTheme } from "@/state/theme";
 
 export interface ChartSeries {
@@ -15,20 +16,6 @@ export interface ChartSeries {
 /** Colours that stay apart with any colour vision; the last is for the rest. */
 export const SERIES_COLORS = ["#4c86c6", "#e69f4c", "#3fa796", "#c878a8", "#d8bd4a", "#7c6fc4", "#7fb8de", "#b5714d"] as const;
 export const REST_COLOR = "#8d96a5";
-
-/** Running sums from the last series up; null only where no series has data. */
-export function stackSeries(series: readonly ChartSeries[], length: number): (number | null)[][] {
-  const sums: (number | null)[][] = series.map(() => new Array<number | null>(length).fill(null));
-  for (let i = 0; i < length; i++) {
-    if (series.every((s) => s.values[i] == null)) continue;
-    let sum = 0;
-    for (let k = series.length - 1; k >= 0; k--) {
-      sum += series[k]!.values[i] ?? 0;
-      sums[k]![i] = sum;
-    }
-  }
-  return sums;
-}
 
 interface Hover {
   index: number;
@@ -128,7 +115,7 @@ export function SeriesChart(props: ChartProps): ReactNode {
   const latest = useRef(props);
   latest.current = props;
   const data = useMemo(
-    () => [[...props.times], ...stackSeries(props.series, props.times.length)] as uPlot.AlignedData,
+    () => [[...props.times], ...stackSeries(props.series.map((s) => s.values), props.times.length)] as uPlot.AlignedData,
     [props.times, props.series],
   );
   const shape = props.series.map((s) => s.label + s.color).join("|");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The frame around every page: navigation that keeps the selection, and the bar that changes it. */
-import type { ReactNode } from "react";
+import { useIsFetching } from "@tanstack/react-query";
+import { useEffect, type ReactNode } from "react";
 import { Link, useLocation, useSearch } from "wouter";
 import { useHealth } from "@/api/queries";
 import { selectionLink, useSelection } from "@/state/selection";
@@ -53,11 +54,16 @@ export function Shell({ children }: { children: ReactNode }): ReactNode {
   );
 }
 
-/** A page's bar and body. `bare` leaves out what does not apply (a page about agents has no filter). */
-export function Page(props: { title: string; fill?: boolean; bare?: boolean; ownSelection?: boolean; children: ReactNode }): ReactNode {
+/** A page's bar and body. `stale` is why what is shown could not be refreshed. `bare` leaves out what does not apply (a page about agents has no filter). */
+export function Page(props: { title: string; fill?: boolean; bare?: boolean; ownSelection?: boolean; stale?: Error | null; children: ReactNode }): ReactNode {
   const [selection, set] = useSelection();
+  const loading = useIsFetching({ predicate: (query) => query.state.data === undefined }) > 0;
+  useEffect(() => {
+    document.title = `${props.title} · Aperture`;
+  }, [props.title]);
   return (
     <>
+      {loading ? <div className="loading" role="progressbar" aria-label="Loading" /> : null}
       <header className="topbar">
         <h1>{props.title}</h1>
         <div className="filters">
@@ -68,7 +74,10 @@ export function Page(props: { title: string; fill?: boolean; bare?: boolean; own
         <span className="only-narrow"><ThemeToggle /></span>
       </header>
       <main className="content">
-        <div className={props.fill ? "page fill" : "page"}>{props.children}</div>
+        <div className={props.fill ? "page fill" : "page"}>
+          {props.stale ? <div className="notice" role="alert"><Icon name="warn" />This is not up to date: {props.stale.message}</div> : null}
+          {props.children}
+        </div>
       </main>
     </>
   );

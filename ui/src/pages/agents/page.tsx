@@ -77,7 +77,7 @@ export function AgentsPage(): ReactNode {
   const chosen = useMemo(() => agents.data?.agents.find((a) => a.id === state.agent), [agents.data, state.agent]);
 
   let body: ReactNode;
-  if (agents.isError) body = <section className="panel"><ErrorState error={agents.error} retry={() => void agents.refetch()} /></section>;
+  if (agents.isError && !agents.data) body = <section className="panel"><ErrorState error={agents.error} retry={() => void agents.refetch()} /></section>;
   else if (!agents.data) body = <section className="panel pad"><Skeleton height={260} /></section>;
   else if (agents.data.agents.length === 0) {
     body = (
@@ -110,5 +110,5 @@ export function AgentsPage(): ReactNode {
       </>
     );
   }
-  return <Page title="Agents" bare>{body}</Page>;
+  return <Page title="Agents" bare stale={agents.data ? agents.error : null}>{body}</Page>;
 }

@@ -73,7 +73,7 @@ export function ComparePage(): ReactNode {
   const rate = (side: DiffSide): number => side.total / (side.to - side.from);
 
   let body: ReactNode;
-  if (diff.isError) body = <section className="panel"><ErrorState error={diff.error} retry={() => void diff.refetch()} /></section>;
+  if (diff.isError && !diff.data) body = <section className="panel"><ErrorState error={diff.error} retry={() => void diff.refetch()} /></section>;
   else if (!diff.data || !answer) body = <section className="panel pad grow"><Skeleton height="100%" /></section>;
   else if (answer.a.total === 0 && answer.b.total === 0) body = <section className="panel"><NoData /></section>;
   else {
@@ -94,7 +94,7 @@ export function ComparePage(): ReactNode {
     );
   }
   return (
-    <Page title="Compare" fill ownSelection>
+    <Page title="Compare" fill ownSelection stale={diff.data ? diff.error : null}>
       <div className="sides">
         <Side name="A" hint="What B is compared with; at first the time right before B" selection={sideA} answer={answer?.a} figure={figure(measureA, answer?.a)}
           onRange={(r) => set({ a_from: r.from, a_to: r.to })} onFilter={(filter) => set({ a_filter: filter === selection.filter ? "=" : filter })} />

@@ -72,7 +72,7 @@ export function FlamegraphPage(): ReactNode {
     [navigate, search],
   );
   let body: ReactNode;
-  if (flame.isError) body = <section className="panel"><ErrorState error={flame.error} retry={() => void flame.refetch()} /></section>;
+  if (flame.isError && !flame.data) body = <section className="panel"><ErrorState error={flame.error} retry={() => void flame.refetch()} /></section>;
   else if (!flame.data) body = <section className="panel pad grow"><Skeleton height={36} /><Skeleton height="100%" /></section>;
   else if (flame.data.meta.total === 0) body = <section className="panel"><NoData /></section>;
   else {
@@ -83,5 +83,5 @@ export function FlamegraphPage(): ReactNode {
       </>
     );
   }
-  return <Page title="Flame graph" fill>{body}</Page>;
+  return <Page title="Flame graph" fill stale={flame.data ? flame.error : null}>{body}</Page>;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { useMemo, type ReactNode } from "react";
-import { useLocation, useSearch } from "wouter";
+import { useCallback, useMemo, type ReactNode } from "react";
+import { useSearch } from "wouter";
 import type { SeriesAnswer } from "@/api/model";
 import { useAgents, useSeries, useServices } from "@/api/queries";
 import { ErrorState, Skeleton } from "@/components/basics";
@@ -10,6 +10,7 @@ import { NoData } from "@/components/no-data";
 import { REST_COLOR, SERIES_COLORS, SeriesChart, type ChartSeries } from "@/components/series-chart";
 import { Page } from "@/components/shell";
 import { cores, span } from "@/lib/format";
+import { addSeries, coveredSteps } from "@/lib/stack";
 import { measureOf } from "@/lib/measure";
 import { selectionLink, useSelection, type Selection } from "@/state/selection";
 import { withLabel } from "@/state/filter";
@@ -31,20 +32,15 @@ function chartSeries(answer: SeriesAnswer): ChartSeries[] {
   if (answer.other) hidden.push(answer.other.values);
   const number = Math.max(0, answer.series.length - STACKED) + (answer.other?.count ?? 0);
   if (number === 0) return shown;
-  const rest = answer.times.map((_, i) => {
-    const known = hidden.map((v) => v[i]).filter((v): v is number => v != null);
-    return known.length === 0 ? null : known.reduce((sum, v) => sum + v, 0);
-  });
+  const rest = addSeries(hidden, answer.times.length);
   return [...shown, { label: `${number} more`, color: REST_COLOR, values: rates(answer, rest) }];
 }
 
 /** Where data begins, if it covers clearly less than the range. */
 function partialFrom(answer: SeriesAnswer): { from: number; covered: number } | null {
-  const has = answer.times.map((_, i) => answer.series.some((s) => s.values[i] != null));
-  const first = has.indexOf(true);
-  const covered = has.filter(Boolean).length;
-  if (first < 0 || covered >= answer.times.length * 0.9) return null;
-  return { from: answer.times[first]!, covered: covered * answer.step_ms };
+  const covered = coveredSteps(answer.series.map((s) => s.values), answer.times.length);
+  if (!covered || covered.steps >= answer.times.length * 0.9) return null;
+  return { from: answer.times[covered.first]!, covered: covered.steps * answer.step_ms };
 }
 
 function PartialNotice({ answer, onZoom }: { answer: SeriesAnswer; onZoom(from: number): void }): ReactNode {
@@ -88,7 +84,6 @@ function Chart({ selection, onRange }: { selection: Selection; onRange(from: num
 
 export function OverviewPage(): ReactNode {
   const [selection, set] = useSelection();
-  const [, navigate] = useLocation();
   const search = useSearch();
   const services = useServices(selection);
   const series = useSeries(selection, "service", 50);
@@ -99,11 +94,13 @@ export function OverviewPage(): ReactNode {
     () => measureOf(selection.type, services.data?.unit ?? "", rangeMs),
     [selection.type, services.data?.unit, rangeMs],
   );
-  const open = (service: string): void =>
-    navigate(selectionLink("/flamegraph", search, { filter: withLabel(selection.filter, "service", service) }));
+  const href = useCallback(
+    (service: string) => selectionLink("/flamegraph", search, { filter: withLabel(selection.filter, "service", service) }),
+    [search, selection.filter],
+  );
 
   let body: ReactNode;
-  if (services.isError) body = <section className="panel"><ErrorState error={services.error} retry={() => void services.refetch()} /></section>;
+  if (services.isError && !services.data) body = <section className="panel"><ErrorState error={services.error} retry={() => void services.refetch()} /></section>;
   else if (!services.data) body = <section className="panel pad"><Skeleton height={300} /></section>;
   else if (services.data.services.length === 0) body = <section className="panel"><NoData /></section>;
   else {
@@ -113,9 +110,9 @@ export function OverviewPage(): ReactNode {
         <Tiles services={services.data} agents={agents.data} cpu={selection.type === "cpu:nanoseconds" ? cores(services.data.total_value, rangeMs) : null} measure={measure} />
         <Chart selection={selection} onRange={narrow} />
         {services.data.coverage.truncated ? <CutNotice cut={services.data.coverage.truncated.cut} what={`more ${services.data.coverage.truncated.what} are not shown.`} /> : null}
-        <ServiceTable answer={services.data} series={series.data} measure={measure} onOpen={open} />
+        <ServiceTable answer={services.data} series={series.data} measure={measure} href={href} />
       </>
     );
   }
-  return <Page title="Overview">{body}</Page>;
+  return <Page title="Overview" stale={services.data ? services.error : null}>{body}</Page>;
 }

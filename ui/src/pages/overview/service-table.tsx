@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { useMemo, type ReactNode } from "react";
+import { Link, useLocation } from "wouter";
 import type { SeriesAnswer, Service, ServicesAnswer } from "@/api/model";
 import { Change } from "@/components/basics";
 import { BarCell, DataTable, maximum, type Column } from "@/components/data-table";
@@ -34,14 +35,14 @@ function Riser({ service, measure }: { service: Service; measure: Measure }): Re
   );
 }
 
-function makeColumns(answer: ServicesAnswer, series: SeriesAnswer | undefined, measure: Measure, onOpen: (service: string) => void): Column<Service>[] {
+function makeColumns(answer: ServicesAnswer, series: SeriesAnswer | undefined, measure: Measure, href: (service: string) => string): Column<Service>[] {
   const lines = new Map(series?.series.map((s) => [s.value, s.values]));
   const largest = maximum(answer.services, (s) => s.value);
   const length = span(answer.to - answer.from);
   return [
     {
       id: "service", header: "Service", track: "minmax(120px, 1.1fr)", sort: (s) => s.service,
-      cell: (s) => <a className="service" href="#flamegraph" onClick={(e) => { e.preventDefault(); e.stopPropagation(); onOpen(s.service); }}>{s.service || "(none)"}</a>,
+      cell: (s) => <Link className="service" href={href(s.service)} onClick={(e) => e.stopPropagation()}>{s.service || "(none)"}</Link>,
     },
     {
       id: "value", header: measure.unit === "cores" ? "Cores" : `Total, ${measure.unit}`, hint: "Average over the range; percent of all services", track: "148px", numeric: true, sort: (s) => s.value,
@@ -66,17 +67,18 @@ function makeColumns(answer: ServicesAnswer, series: SeriesAnswer | undefined, m
   ];
 }
 
-export function ServiceTable(props: { answer: ServicesAnswer; series: SeriesAnswer | undefined; measure: Measure; onOpen(service: string): void }): ReactNode {
-  const { answer, series, measure, onOpen } = props;
+export function ServiceTable(props: { answer: ServicesAnswer; series: SeriesAnswer | undefined; measure: Measure; href(service: string): string }): ReactNode {
+  const { answer, series, measure, href } = props;
+  const [, navigate] = useLocation();
   const [state, set] = useUrlState(ORDER);
-  const columns = useMemo(() => makeColumns(answer, series, measure, onOpen), [answer, series, measure, onOpen]);
+  const columns = useMemo(() => makeColumns(answer, series, measure, href), [answer, series, measure, href]);
   return (
     <section className="panel clip">
       <header>
         <h2>Services</h2>
         <span className="muted">{count(answer.services.length)}</span>
       </header>
-      <DataTable label="Services" rows={answer.services} columns={columns} order={state.sort} onOrder={(sort) => set({ sort }, { replace: true })} rowKey={(s) => s.service} onRow={(s) => onOpen(s.service)} rowHeight={46} />
+      <DataTable label="Services" rows={answer.services} columns={columns} order={state.sort} onOrder={(sort) => set({ sort }, { replace: true })} rowKey={(s) => s.service} onRow={(s) => navigate(href(s.service))} rowHeight={46} />
     </section>
   );
 }

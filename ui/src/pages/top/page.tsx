@@ -62,7 +62,7 @@ export function TopPage(): ReactNode {
   const open = (f: TopFunction): void => navigate(selectionLink("/flamegraph", search, {}, { search: f.function }));
 
   let body: ReactNode;
-  if (top.isError) body = <section className="panel"><ErrorState error={top.error} retry={() => void top.refetch()} /></section>;
+  if (top.isError && !top.data) body = <section className="panel"><ErrorState error={top.error} retry={() => void top.refetch()} /></section>;
   else if (!answer) body = <section className="panel pad grow"><Skeleton height="100%" /></section>;
   else if (answer.total === 0) body = <section className="panel"><NoData /></section>;
   else {
@@ -88,5 +88,5 @@ export function TopPage(): ReactNode {
       </>
     );
   }
-  return <Page title="Top functions" fill>{body}</Page>;
+  return <Page title="Top functions" fill stale={top.data ? top.error : null}>{body}</Page>;
 }

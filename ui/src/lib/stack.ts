@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Sums for stacked series. A time at which no series has data stays a gap. */
+
+export type Values = readonly (number | null)[];
+
+/** Running sums from the last series up to each, so that the first is the outline of all. */
+export function stackSeries(series: readonly Values[], length: number): (number | null)[][] {
+  const sums: (number | null)[][] = series.map(() => new Array<number | null>(length).fill(null));
+  for (let i = 0; i < length; i++) {
+    if (series.every((values) => values[i] == null)) continue;
+    let sum = 0;
+    for (let k = series.length - 1; k >= 0; k--) {
+      sum += series[k]![i] ?? 0;
+      sums[k]![i] = sum;
+    }
+  }
+  return sums;
+}
+
+/** Several series as one. */
+export function addSeries(series: readonly Values[], length: number): (number | null)[] {
+  return stackSeries(series, length)[0] ?? new Array<number | null>(length).fill(null);
+}
+
+/** The first time with data and the steps that have any; null without data. */
+export function coveredSteps(series: readonly Values[], length: number): { first: number; steps: number } | null {
+  let first = -1;
+  let steps = 0;
+  for (let i = 0; i < length; i++) {
+    if (series.every((values) => values[i] == null)) continue;
+    if (first < 0) first = i;
+    steps++;
+  }
+  return first < 0 ? null : { first, steps };
+}
