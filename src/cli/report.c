@@ -157,73 +157,12 @@ static int apply_where(struct report *r)
 	return 0;
 }
 
-/* The symbol of each label set by which the tree divides; UINT32_MAX where it does not have the
- * label. */
-static int group_symbols(const struct report *r, struct ap_tree_builder *b, const char *by,
-			 uint32_t *groups)
-{
-	for (uint32_t id = 0; id < ap_intern_count(r->p->label_sets); id++) {
-		struct ap_tree_symbol s = {.name = ap_profile_label_value(r->p, id, ap_str_of(by))};
-		int rc;
-
-		groups[id] = UINT32_MAX;
-		if (!s.name.n)
-			continue;
-		rc = ap_tree_symbol(b, &s, &groups[id]);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
-}
-
-/* Adds the rows that are wanted, below their group where `groups` is given. */
-static int add_rows(const struct report *r, struct ap_tree_builder *b, const uint32_t *syms,
-		    const uint32_t *groups)
-{
-	AP_VEC(uint32_t) path = {0};
-	int rc = 0;
-
-	AP_VEC_FOREACH(&r->p->samples, row) {
-		struct ap_stack s = ap_profile_get_stack(r->p, row->stack);
-
-		if (row->event != (uint32_t)r->type->event || !r->wanted[row->labels])
-			continue;
-		path.n = 0;
-		rc = ap_vec_reserve(&path, (size_t)s.n + 1);
-		if (rc < 0)
-			break;
-		if (groups && groups[row->labels] != UINT32_MAX)
-			path.p[path.n++] = groups[row->labels];
-		for (uint32_t i = 0; i < s.n; i++)
-			path.p[path.n++] = syms[s.frames[i]];
-		rc = ap_tree_add(b, path.p, (uint32_t)path.n,
-				 r->type->is_value ? row->value : row->count, 0);
-		if (rc < 0)
-			break;
-	}
-	ap_vec_free(&path);
-	return rc;
-}
-
 static int build(const struct report *r, const char *by, struct ap_tree_builder **ret)
 {
 	_cleanup_(ap_cleanup_tree_builder) struct ap_tree_builder *b = ap_tree_builder_new();
-	_cleanup_free_ uint32_t *syms = NULL, *groups = NULL;
-	int rc;
+	struct ap_tree_rows rows = {.type = r->type, .by = by, .wanted = r->wanted};
+	int rc = b ? ap_tree_add_rows(b, r->p, &rows, 0) : -ENOMEM;
 
-	if (!b)
-		return -ENOMEM;
-	if (by) {
-		groups = calloc(ap_intern_count(r->p->label_sets), sizeof(*groups));
-		if (!groups)
-			return -ENOMEM;
-		rc = group_symbols(r, b, by, groups);
-		if (rc < 0)
-			return rc;
-	}
-	rc = ap_tree_profile_symbols(b, r->p, &syms);
-	if (rc == 0)
-		rc = add_rows(r, b, syms, groups);
 	if (rc == 0)
 		*ret = AP_TAKE_PTR(b);
 	return rc;

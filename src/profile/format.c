@@ -155,6 +155,38 @@ void ap_write_title(const struct ap_write_job *job, struct ap_buf *out)
 		ap_buf_printf(out, "Aperture: %s", job->o.type->text);
 }
 
+static bool has_several(const struct ap_write_job *job, struct ap_str key)
+{
+	const struct ap_profile *p = job->p;
+	struct ap_str first = {0};
+
+	AP_VEC_FOREACH(&p->samples, s) {
+		struct ap_str v = ap_profile_label_value(p, s->labels, key);
+
+		if (s->event != (uint32_t)job->o.type->event || !v.n)
+			continue;
+		if (first.n && !ap_str_eq(first, v))
+			return true;
+		first = v;
+	}
+	return false;
+}
+
+int ap_write_tree(const struct ap_write_job *job, struct ap_tree **ret, bool *ret_grouped)
+{
+	struct ap_tree_rows rows = {.type = job->o.type, .by = job->o.by};
+	int r;
+
+	if (!rows.by && has_several(job, AP_STR("comm")))
+		rows.by = "comm";
+	if (rows.by && !*rows.by)
+		rows.by = NULL;
+	r = ap_tree_from_rows(job->p, &rows, job->o.max_nodes, ret);
+	if (r == 0 && ret_grouped)
+		*ret_grouped = rows.by != NULL;
+	return r;
+}
+
 int ap_format_write(enum ap_format f, const struct ap_profile *p, const struct ap_format_options *o,
 		    struct ap_sink sink, struct ap_error *err)
 {

@@ -34,8 +34,10 @@ struct ap_format_options {
 	/* What is shown; NULL: the default of the first event in the profile (CPU: nanoseconds for
 	 * pictures, samples for collapsed). JSON and pprof always hold everything. */
 	const struct ap_profile_type *type;
-	const char *title;  /* of pictures and speedscope; NULL = "Aperture: " and the type */
-	uint32_t max_nodes; /* of pictures; 0 = AP_TREE_NODES_DEFAULT */
+	const char *title; /* of pictures and speedscope; NULL = "Aperture: " and the type */
+	/* The label that divides pictures first. NULL: comm, if there are several; "": none. */
+	const char *by;
+	uint32_t max_nodes;	   /* of pictures; 0 = AP_TREE_NODES_DEFAULT */
 	const char *html_template; /* path of the dashboard's standalone.html; HTML needs it */
 };
 

@@ -79,7 +79,7 @@ int ap_write_html(struct ap_write_job *job)
 				    "%s has no place for a profile: it belongs to another version "
 				    "of the dashboard",
 				    job->o.html_template);
-	r = ap_tree_from_profile(job->p, job->o.type, job->o.max_nodes, &tree);
+	r = ap_write_tree(job, &tree, NULL);
 	if (r < 0)
 		return r;
 	put_meta(job, &meta);

@@ -333,13 +333,19 @@ static void put_functions(struct pprof *w)
 	}
 }
 
-static void put_mappings(struct pprof *w)
+static bool is_program(struct ap_str path)
+{
+	return path.n && path.p[0] != '[' && !memmem(path.p, path.n, ".so", 3);
+}
+
+/* Tools take the first mapping for the program, and show its name: `programs` go first. */
+static void put_mappings(struct pprof *w, bool programs)
 {
 	for (uint32_t id = 1; id < ap_intern_count(w->p->mappings) && w->err == 0; id++) {
 		const struct ap_mapping *m = ap_profile_get_mapping(w->p, id);
 		const struct mapping_facts *facts = &w->mappings[id];
 
-		if (!facts->used)
+		if (!facts->used || is_program(ap_profile_str(w->p, m->path)) != programs)
 			continue;
 		ap_pb_put(&w->msg, PPROF_MAPPING_ID, id);
 		ap_pb_put(&w->msg, PPROF_MAPPING_LIMIT, facts->limit);
@@ -402,7 +408,8 @@ int ap_write_pprof(struct ap_write_job *job)
 		put_samples(&w);
 		put_locations(&w);
 		put_functions(&w);
-		put_mappings(&w);
+		put_mappings(&w, true);
+		put_mappings(&w, false);
 		put_strings(&w);
 		deflate_bytes(&w, NULL, 0, Z_FINISH);
 		deflateEnd(&w.z);

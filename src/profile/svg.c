@@ -40,6 +40,7 @@ struct svg {
 	uint64_t *next; /* by depth: where the next node of that depth begins */
 	uint32_t rows;
 	uint32_t narrow; /* nodes not drawn */
+	bool grouped;	 /* the first level is no functions */
 	bool seen[AP_FRAME_KIND_MAX];
 };
 
@@ -121,6 +122,16 @@ static void put_tooltip(struct svg *s, uint32_t i)
 	ap_buf_puts(out, "</title>");
 }
 
+/* What is no function: the root, a label's value, what was folded. */
+static bool is_plain(const struct svg *s, uint32_t i)
+{
+	const struct ap_tree *t = s->t;
+
+	if (i == 0 || (s->grouped && t->depth[i] == 1 && !t->module[i]))
+		return true;
+	return !t->module[i] && ap_str_is(t->strings[t->name[i]], "(other)");
+}
+
 static void put_frame(struct svg *s, uint32_t i, double x)
 {
 	const struct ap_tree *t = s->t;
@@ -135,7 +146,7 @@ static void put_frame(struct svg *s, uint32_t i, double x)
 	put_tooltip(s, i);
 	ap_buf_printf(out, "<rect x=\"%.1f\" y=\"%u\" width=\"%.1f\" height=\"%d\" class=\"", x, y,
 		      AP_MAX(width, NARROWEST), ROW_HEIGHT - 1);
-	if (i == 0 || (!t->module[i] && ap_str_is(name, "(other)")))
+	if (is_plain(s, i))
 		ap_buf_puts(out, "o\"/>");
 	else
 		ap_buf_printf(out, "k%u%u\"/>", t->kind[i], shade(name));
@@ -162,7 +173,7 @@ static int measure(struct svg *s)
 			continue;
 		}
 		s->rows = AP_MAX(s->rows, s->t->depth[i] + 1);
-		if (i)
+		if (!is_plain(s, i))
 			s->seen[s->t->kind[i]] = true;
 	}
 	s->next = calloc((size_t)depth + 2, sizeof(*s->next));
@@ -271,7 +282,7 @@ int ap_write_svg(struct ap_write_job *job)
 {
 	_cleanup_(ap_cleanup_tree) struct ap_tree *tree = NULL;
 	struct svg s = {.job = job};
-	int r = ap_tree_from_profile(job->p, job->o.type, job->o.max_nodes, &tree);
+	int r = ap_write_tree(job, &tree, &s.grouped);
 
 	if (r < 0)
 		return r;

@@ -58,12 +58,17 @@ int ap_tree_symbol(struct ap_tree_builder *b, const struct ap_tree_symbol *s, ui
 int ap_tree_add(struct ap_tree_builder *b, const uint32_t *syms, uint32_t n, uint64_t value,
 		unsigned int side);
 
-/* The symbol of each frame of a profile, by frame id, for callers that add its stacks themselves: an array of ap_intern_count(p->frames) for the
- * caller to free. */
-int ap_tree_profile_symbols(struct ap_tree_builder *b, const struct ap_profile *p,
-			    uint32_t **ret_syms);
+/* Which rows of a profile, and how. */
+struct ap_tree_rows {
+	const struct ap_profile_type *type; /* rows of its event, by their count or value */
+	const char *by; /* the first level is this label's value, where a row has one; NULL: none */
+	const bool *wanted; /* by label set id: whose rows; NULL: all */
+};
 
-/* Adds every row of a profile that belongs to `type` (its count or its value). */
+/* Adds rows of a profile. -ENOMEM. */
+int ap_tree_add_rows(struct ap_tree_builder *b, const struct ap_profile *p,
+		     const struct ap_tree_rows *rows, unsigned int side);
+/* Every row that belongs to `type`, by no label. */
 int ap_tree_add_profile(struct ap_tree_builder *b, const struct ap_profile *p,
 			const struct ap_profile_type *type, unsigned int side);
 
@@ -76,6 +81,8 @@ void ap_tree_free(struct ap_tree *t);
 AP_DEFINE_CLEANUP(tree, struct ap_tree, ap_tree_free)
 
 /* Builder, add and finish in one. */
+int ap_tree_from_rows(const struct ap_profile *p, const struct ap_tree_rows *rows,
+		      uint32_t max_nodes, struct ap_tree **ret);
 int ap_tree_from_profile(const struct ap_profile *p, const struct ap_profile_type *type,
 			 uint32_t max_nodes, struct ap_tree **ret);
 

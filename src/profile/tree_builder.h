@@ -45,6 +45,11 @@ static inline uint64_t ap_sum_saturating(uint64_t a, uint64_t b)
 	return __builtin_add_overflow(a, b, &r) ? UINT64_MAX : r;
 }
 
+/* The symbol of each frame of a profile, by frame id: an array of ap_intern_count(p->frames) for the
+ * caller to free. */
+int ap_tree_profile_symbols(struct ap_tree_builder *b, const struct ap_profile *p,
+			    uint32_t **ret_syms);
+
 /* Per node, its own value and all below it: `total` has room for every node. */
 void ap_tree_totals(const struct ap_tree_builder *b, unsigned int side, uint64_t *total);
 

@@ -34,6 +34,8 @@ int ap_write_html(struct ap_write_job *job);
 
 /* The title that was given, or "Aperture: CPU time". */
 void ap_write_title(const struct ap_write_job *job, struct ap_buf *out);
+/* The tree that a picture shows. `ret_grouped`: its first level is a label's values. */
+int ap_write_tree(const struct ap_write_job *job, struct ap_tree **ret, bool *ret_grouped);
 /* Whether the rows carry the time of each sample, not the second they were aggregated into. */
 bool ap_profile_has_exact_times(const struct ap_profile *p);
 
