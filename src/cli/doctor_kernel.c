@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "cli/doctor.h"
+#include "symbol/symbolizer.h"
 
 #define BPF_MAP_TYPE_ARENA_NUMBER 33 /* since Linux 6.9; libbpf 1.1 has no name for it */
 
@@ -87,26 +88,25 @@ static void check_capabilities(struct ap_doctor *d)
 				      : "");
 }
 
+/* Whether kernel functions have names is tried; the setting tells how to get them. */
 static void check_kptr(struct ap_doctor *d)
 {
-	bool syslog = effective_capabilities() & (1ull << 34);
-	int64_t v;
-	int r = read_number("/proc/sys/kernel/kptr_restrict", &v);
+	_cleanup_(ap_cleanup_symbolizer) struct ap_symbolizer *symbolizer = ap_symbolizer_new(NULL);
+	struct ap_error err = {0};
+	int64_t v = 0;
 
-	if (r < 0)
-		ap_doctor_add(d, "kptr_restrict", AP_FINDING_WARN, NULL, "cannot be read: %s",
-			      ap_strerror(r));
-	else if (v >= 2)
-		ap_doctor_add(d, "kptr_restrict", AP_FINDING_WARN,
-			      "sudo sysctl kernel.kptr_restrict=1",
-			      "%" PRId64 ": kernel functions will have no names", v);
-	else if (v == 1 && !syslog)
-		ap_doctor_add(d, "kptr_restrict", AP_FINDING_WARN,
-			      "sudo sysctl kernel.kptr_restrict=0, or grant cap_syslog (above)",
-			      "1: kernel functions have names only with cap_syslog");
-	else
+	if (!symbolizer)
+		return;
+	if (read_number("/proc/sys/kernel/kptr_restrict", &v) < 0)
+		v = 0;
+	if (ap_symbolizer_kernel_status(symbolizer, &err) == 0)
 		ap_doctor_add(d, "kptr_restrict", AP_FINDING_OK, NULL,
-			      "%" PRId64 ": kernel functions will have names", v);
+			      "%" PRId64 ": kernel functions have names", v);
+	else
+		ap_doctor_add(d, "kptr_restrict", AP_FINDING_WARN,
+			      v >= 2 ? "sudo sysctl kernel.kptr_restrict=1"
+				     : "grant cap_syslog (above)",
+			      "%" PRId64 ": %s", v, err.msg);
 }
 
 static void check_paranoid(struct ap_doctor *d)

@@ -142,6 +142,6 @@ void ap_record_summary(const struct ap_recording *r, struct ap_buf *out)
 	}
 	losses(l, out);
 	if (r->kernel_names.code)
-		ap_buf_printf(out, "kernel functions are not named: %s\n", r->kernel_names.msg);
+		ap_buf_printf(out, "note: %s\n", r->kernel_names.msg);
 	next_step(r, out);
 }

@@ -75,6 +75,22 @@ def test_every_option_is_completed(page):
         assert not short or f"-{short}" in offered
 
 
+@pytest.mark.parametrize("page", PROGRAMS)
+def test_every_option_is_completed_in_zsh(page):
+    """The specifications that _arguments gets; the function itself needs an interactive shell."""
+    script = """
+        source <(grep -v '^_aperture "' "$1"); shift
+        _aperture_specs "$@"
+        print -l -- $specs
+    """
+    r = run("zsh", "-f", "-c", script, "zsh", ROOT / "deploy/completions/_aperture",
+            *PROGRAMS[page])
+    assert r.returncode == 0 and r.stderr == ""
+    for name, short in options(PROGRAMS[page]):
+        assert re.search(rf"^\*?--{name}=?\[", r.stdout, re.MULTILINE), f"--{name}"
+        assert not short or re.search(rf"^\*?-{short}\+?\[", r.stdout, re.MULTILINE), f"-{short}"
+
+
 def test_subcommands_and_values_are_completed():
     assert {"record", "report", "doctor"} <= set(complete([""]))
     assert complete(["record", "--format", "sp"]) == ["speedscope"]
@@ -84,8 +100,8 @@ def test_subcommands_and_values_are_completed():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_manual_pages_are_well_formed(page):
-    r = run("man", "--warnings", "-l", "-Tutf8", page, env=dict(os.environ, LC_ALL="C.UTF-8"))
-    assert r.returncode == 0 and r.stderr == ""
+    r = run("mandoc", "-Tlint", "-W", "warning", page)
+    assert r.returncode == 0, r.stdout + r.stderr
     for name, section in re.findall(r"^\.Xr (aperture[\w.-]*) (\d)", page.read_text(), re.MULTILINE):
         assert (page.parent / f"{name}.{section}").exists(), f"{name}({section})"
 
