@@ -82,7 +82,11 @@ static int open_store(struct ap_aggregator *a, struct ap_error *err)
 		.library = a->set->chdb_library,
 	};
 
-	return ap_store_open(&o, &a->store, err);
+	int r = ap_store_open(&o, &a->store, err);
+
+	if (r == -ENOENT && o.library)
+		ap_error_prefix(err, "--chdb-library");
+	return r;
 }
 
 static int restore_agent(void *ctx, const struct ap_agent_history *h)
@@ -152,14 +156,17 @@ static int start_grpc(struct ap_aggregator *a, const struct ap_address *address,
 	const struct ap_grpc_config config = {
 		.listen = a->set->grpc_listen,
 		.ingest = a->ingest,
+		.agents = a->agents,
 		.query = a->query,
 	};
 	char self[256] = "localhost";
 	const char *host = address->host;
 	int r = ap_grpc_start(&config, &a->grpc, err);
 
-	if (r < 0)
+	if (r < 0) {
+		ap_error_prefix(err, "--grpc-listen");
 		return r;
+	}
 	if (!host[0] || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0) {
 		gethostname(self, sizeof(self) - 1);
 		host = self;
