@@ -43,7 +43,7 @@ class Program:
         self.args = [str(a) for a in args]
         self.log = log
         kwargs.setdefault("env", environment())
-        with open(log, "ab") as out:
+        with open(log, "wb") as out:
             self.process = subprocess.Popen(self.args, stdin=subprocess.DEVNULL, stdout=out, stderr=out, **kwargs)
 
     def text(self):

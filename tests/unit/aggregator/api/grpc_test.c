@@ -60,9 +60,9 @@ static enum ap_rpc_code call(struct fixture *f, const char *method, struct ap_st
 {
 	struct ap_rpc_status status;
 
-	assert_int_equal(ap_client_call(f->client, method, request, 30 * AP_NSEC_PER_SEC, reply,
-					&status),
-			 0);
+	assert_int_equal(
+		ap_client_call(f->client, method, request, 30 * AP_NSEC_PER_SEC, reply, &status),
+		0);
 	memcpy(text, status.text, sizeof(status.text));
 	return status.code;
 }

@@ -1,0 +1,235 @@
+"""aperture-agent with a real aggregator, on this machine's real programs."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from conftest import AGENT, Program, environment, wait_for
+
+CAPABILITIES = "cap_bpf,cap_perfmon,cap_sys_ptrace,cap_syslog,cap_dac_read_search,cap_checkpoint_restore"
+NOBODY = 65534
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not Path("/sys/kernel/btf/vmlinux").exists(),
+                                reason="profiling needs root and a kernel with BTF")
+
+
+class Agent(Program):
+    def __init__(self, folder, server, *args, prefix=(), **kwargs):
+        folder.mkdir(parents=True, exist_ok=True)
+        super().__init__(
+            [*prefix, AGENT, "--server", server, "--state-dir", folder / "state", "--metrics-listen", "off",
+             "--flush-interval", "500ms", *args], folder / "agent.log", **kwargs)
+
+    def running(self):
+        wait_for(lambda: "profiling" in self.text() or not self.alive(), "the agent to run")
+        assert self.alive(), self.text()
+        return self
+
+    @property
+    def id(self):
+        return re.search(r"agent ([0-9a-f-]{36})", self.text()).group(1)
+
+
+@pytest.fixture
+def start_agent(tmp_path):
+    started = []
+
+    def start(server, *args, name="agent", **kwargs):
+        started.append(Agent(tmp_path / name, server, *args, **kwargs))
+        return started[-1]
+
+    yield start
+    for a in started:
+        if a.alive():
+            a.stop()
+
+
+@pytest.fixture
+def busy():
+    """A process that keeps a CPU busy."""
+    p = subprocess.Popen(["sh", "-c", "while :; do :; done"])
+    yield p
+    p.kill()
+    p.wait()
+
+
+def agents(aggregator):
+    return {a["id"]: a for a in aggregator.get("/api/v1/agents")["agents"]}
+
+
+def samples_of(aggregator, agent):
+    return agents(aggregator).get(agent.id, {}).get("samples", 0)
+
+
+def test_a_machine_shows_within_seconds_and_leaves_in_order(aggregator, start_agent, busy):
+    agent = start_agent(aggregator.grpc, "--label", "team=blue").running()
+    wait_for(lambda: samples_of(aggregator, agent) > 50, "samples of this machine")
+    me = agents(aggregator)[agent.id]
+    assert me["state"] == "ok"
+    assert me["host"] == os.uname().nodename
+    assert me["modes"] == ["cpu"]
+    assert me["cost"]["cpu_user_ns"] > 0 and me["cost"]["rss_bytes"] > 0 and me["cost"]["map_bytes"] > 0
+    assert agent.stop() == 0
+    me = agents(aggregator)[agent.id]
+    assert me["state"] == "left"
+    tree = aggregator.get("/api/v1/flamegraph?type=cpu:samples&from=now-10m&to=now&filter=%7Bteam%3D%22blue%22%7D")
+    assert tree["total"] == me["samples"]
+
+
+def test_the_ledger_closes_at_every_hop(aggregator, start_agent, busy):
+    agent = start_agent(aggregator.grpc).running()
+    wait_for(lambda: samples_of(aggregator, agent) > 100, "samples")
+    assert agent.stop() == 0
+    stages = {s["stage"]: s for s in aggregator.get(f"/api/v1/ledger?agent={agent.id}")["stages"]}
+    for name in ("sample", "reader", "batch"):
+        s = stages[name]
+        assert s["in"]["count"] == s["out"]["count"] + sum(loss["count"] for loss in s["losses"]), s
+    assert stages["reader"]["in"]["count"] == stages["sample"]["out"]["count"] > 0
+    assert stages["batch"]["out"]["count"] == agents(aggregator)[agent.id]["samples"]
+
+
+def test_nothing_is_lost_or_doubled_while_the_aggregator_is_away(start_aggregator, start_agent, busy):
+    first = start_aggregator()
+    port = first.ports["grpc"]
+    agent = start_agent(first.grpc).running()
+    wait_for(lambda: samples_of(first, agent) > 50, "samples")
+    assert first.stop() == 0
+    wait_for(lambda: "cannot push" in agent.text(), "the agent to notice")
+    second = start_aggregator("aggregator", "--grpc-listen", f"127.0.0.1:{port}")
+    wait_for(lambda: "pushing again" in agent.text(), "the agent to push again")
+    assert agent.stop() == 0
+    count = second.get("/api/v1/flamegraph?type=cpu:samples&from=now-10m&to=now")["total"]
+    stages = {s["stage"]: s for s in second.get(f"/api/v1/ledger?agent={agent.id}")["stages"]}
+    assert count == stages["batch"]["out"]["count"]
+
+
+def test_it_runs_without_root_with_six_capabilities(aggregator, start_agent, busy, tmp_path):
+    """The program is copied to where anybody may run it; its state folder belongs to nobody."""
+    if not shutil.which("setpriv"):
+        pytest.skip("setpriv (util-linux) is not installed")
+    with_open_path = Path("/tmp") / f"aperture-agent-test-{os.getpid()}"
+    with_open_path.mkdir(mode=0o755)
+    try:
+        program = shutil.copy(AGENT, with_open_path)
+        state = with_open_path / "state"
+        state.mkdir()
+        os.chown(state, NOBODY, NOBODY)
+        caps = ",".join("+" + c.removeprefix("cap_") for c in CAPABILITIES.split(","))
+        agent = Program(
+            ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", f"--bounding-set=-all,{caps}",
+             f"--inh-caps=-all,{caps}", f"--ambient-caps=-all,{caps}", program, "--server", aggregator.grpc,
+             "--state-dir", state, "--metrics-listen", "off", "--flush-interval", "500ms"],
+            tmp_path / "unprivileged.log", cwd="/")
+        try:
+            wait_for(lambda: "profiling" in agent.text() or not agent.alive(), "the agent to run")
+            assert agent.alive(), agent.text()
+            status = Path(f"/proc/{agent.process.pid}/status").read_text()
+            assert re.search(r"^Uid:\s+65534\s+65534\s+65534\s+65534$", status, re.M)
+            # CAP_DAC_READ_SEARCH 2, SYS_PTRACE 19, SYSLOG 34, PERFMON 38, BPF 39, CHECKPOINT_RESTORE 40.
+            expected = sum(1 << c for c in (2, 19, 34, 38, 39, 40))
+            assert int(re.search(r"^CapEff:\s+(\w+)$", status, re.M).group(1), 16) == expected
+            assert int(re.search(r"^CapBnd:\s+(\w+)$", status, re.M).group(1), 16) == expected
+            wait_for(lambda: any(a["samples"] > 50 for a in agents(aggregator).values()), "samples")
+            names = aggregator.get("/api/v1/top?type=cpu:samples&from=now-10m&to=now&limit=1000")["functions"]
+            assert any(f["kind"] == 1 and "+0x" not in f["function"] for f in names), "no kernel function is named"
+        finally:
+            assert agent.stop() == 0
+    finally:
+        shutil.rmtree(with_open_path)
+
+
+def test_without_permission_it_says_what_to_grant(tmp_path):
+    if not shutil.which("setpriv"):
+        pytest.skip("setpriv (util-linux) is not installed")
+    place = Path("/tmp") / f"aperture-agent-test-{os.getpid()}-plain"
+    place.mkdir(mode=0o755)
+    try:
+        program = shutil.copy(AGENT, place)
+        state = place / "state"
+        state.mkdir()
+        os.chown(state, NOBODY, NOBODY)
+        r = subprocess.run(
+            ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--bounding-set=-all",
+             "--inh-caps=-all", program, "--state-dir", state, "--metrics-listen", "off"],
+            capture_output=True, text=True, timeout=60, cwd="/", env=environment())
+    finally:
+        shutil.rmtree(place)
+    assert r.returncode == 4
+    assert len(r.stderr.strip().splitlines()) == 1
+    assert re.search("root|CAP_BPF|cap_bpf", r.stderr)
+
+
+def test_kill_leaves_nothing_in_the_kernel(start_agent, aggregator):
+    def loaded():
+        r = subprocess.run(["/usr/sbin/bpftool", "--json", "prog", "show"], capture_output=True, text=True, check=True)
+        return {p["id"] for p in json.loads(r.stdout)}
+
+    def held_by(pid):
+        """Ids of the programs that a process has open."""
+        texts = (f.read_text() for f in Path(f"/proc/{pid}/fdinfo").iterdir())
+        return {int(i) for text in texts for i in re.findall(r"^prog_id:\s+(\d+)$", text, re.M)}
+
+    def settings():
+        names = ("perf_event_paranoid", "perf_event_max_sample_rate", "perf_event_mlock_kb")
+        return [Path("/proc/sys/kernel", n).read_text() for n in names if Path("/proc/sys/kernel", n).exists()]
+
+    before = settings()
+    agent = start_agent(aggregator.grpc).running()
+    mine = held_by(agent.process.pid)
+    assert mine and mine <= loaded()
+    agent.stop(signal.SIGKILL)
+    wait_for(lambda: not mine & loaded(), "the kernel to free the programs")
+    assert settings() == before
+    # The next start is the next epoch of the same agent.
+    name = agent.id
+    again = start_agent(aggregator.grpc).running()
+    assert again.id == name
+    assert "epoch 2" in again.text()
+
+
+def test_two_agents_do_not_share_a_state_folder(start_agent, aggregator, tmp_path):
+    start_agent(aggregator.grpc).running()
+    r = subprocess.run([AGENT, "--state-dir", tmp_path / "agent/state", "--metrics-listen", "off"],
+                       capture_output=True, text=True, timeout=60, env=environment())
+    assert r.returncode == 1
+    assert "another aperture-agent uses the state folder" in r.stderr
+
+
+def test_its_own_metrics_are_prometheus_text(aggregator, start_agent, busy):
+    import socket
+
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    agent = start_agent(aggregator.grpc, "--metrics-listen", f"127.0.0.1:{port}").running()
+    wait_for(lambda: samples_of(aggregator, agent) > 0, "samples")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        text = answer.read().decode()
+    metrics = dict(line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
+    assert int(metrics['aperture_lost_total{stage="push",reason="queue_full"}']) == 0
+    assert int(metrics['aperture_periods_total{stage="push",name="acknowledged"}']) > 0
+    assert int(metrics['aperture_push_total{status="ok"}']) > 0
+    assert float(metrics["aperture_bpf_seconds_total"]) > 0
+    assert int(metrics["aperture_connected"]) == 1
+    assert 'aperture_stacks_total{reason="ok"}' in metrics
+
+
+@pytest.mark.parametrize("args, text", [
+    (["--frequency", "0"], "frequency"),
+    (["--label", "9=x"], "label"),
+    (["--flush-interval", "soon"], "flush-interval"),
+    (["--nonsense"], "nonsense"),
+])
+def test_wrong_usage_is_named(args, text):
+    r = subprocess.run([AGENT, *args], capture_output=True, text=True, timeout=60, env=environment())
+    assert r.returncode == 2
+    assert text in r.stderr
+    assert len(r.stderr.strip().splitlines()) == 1
