@@ -167,7 +167,7 @@ static void put_branch(struct drawer *d, struct level *parent)
 /* Columns that are left for a name. 0: it is not cut. */
 static size_t room(const struct drawer *d)
 {
-	size_t used = NUMBERS_WIDTH + 3;
+	size_t used = NUMBERS_WIDTH;
 
 	if (!d->style->width)
 		return 0;
@@ -279,7 +279,7 @@ void ap_report_top(struct ap_buf *out, const struct ap_top *t, const struct ap_r
 
 	if (style->width)
 		left = style->width > NUMBERS_WIDTH + FUNCTION_WIDTH_MIN
-			       ? style->width - NUMBERS_WIDTH - 6
+			       ? style->width - NUMBERS_WIDTH
 			       : FUNCTION_WIDTH_MIN;
 	ap_report_colour(out, style, AP_REPORT_BOLD);
 	ap_buf_printf(out, "%8s%10s%8s    %s\n", "SELF", "", "TOTAL", "FUNCTION");
