@@ -9,13 +9,13 @@
 /* One writer each: the BPF program on that CPU. Counts of runs; a run is one sampling period. */
 struct ap_cpu_stats {
 	uint64_t delivered;
-	uint64_t idle;
 	uint64_t filtered;
 	uint64_t ringbuf_full;
 	uint64_t no_scratch;
 	uint64_t runs;	     /* begun: the sum of the above, and one more while one is under way */
 	uint64_t timed_runs; /* 1 run in AP_CPU_TIMED_EVERY is timed */
 	uint64_t timed_ns;
+	uint64_t pad;
 };
 
 #define AP_CPU_TIMED_EVERY 64 /* a power of two */

@@ -11,21 +11,24 @@
 #include <sys/syscall.h>
 
 #include "abi/cpu.h"
+#include "agent/cpus.h"
 #include "base/clock.h"
 #include "bpf/cpu.skel.h"
 
 #define RINGBUF_BYTES	  (4u << 20)
 #define RINGBUF_BYTES_MIN (256u << 10)
-#define CPUS_MAX	  8192
 
-/* Two events count on each CPU. The one that samples stands still while the kernel throttles it,
- * which it does when kernel.perf_event_max_sample_rate / HZ samples come without a timer tick: on a
- * CPU that has long been idle (4 s at 99 Hz and 40 ms at 10 kHz with HZ=250), until its next tick.
- * The other one only counts and is never stopped: their difference is that time. */
+/* Two events on each CPU. One samples. It leaves out idle time, not only for its cost: the kernel
+ * throttles an event that fires kernel.perf_event_max_sample_rate / HZ times without a timer tick,
+ * which an idle CPU does not have (after 4 s at 99 Hz, 40 ms at 10 kHz, with HZ=250, measured), and
+ * wakes it at the next tick only, which short work may not live to see. The other event only counts
+ * and says what has elapsed, throttled or not. */
 struct cpu {
-	int fd;			     /* the sampling event; -1: not sampling */
-	int wall_fd;		     /* the other one */
-	uint64_t periods, throttled; /* periods counted by events that were closed */
+	int fd;		    /* the sampling event; -1: not sampling */
+	int wall_fd;	    /* the counting event */
+	uint64_t periods;   /* counted by events that were closed */
+	uint64_t idle_ns;   /* idle time while those were open */
+	uint64_t idle_from; /* ap_capture.idle_now when the event was opened */
 };
 
 struct ap_capture {
@@ -34,7 +37,8 @@ struct ap_capture {
 	struct ap_cpu_stats *stats; /* by CPU: shared with the BPF program */
 	size_t stats_bytes;
 	struct cpu *cpus;
-	uint32_t n_cpus; /* possible ones */
+	uint64_t *idle_now; /* by CPU: ap_cpu_idle_read()'s last answer */
+	uint32_t n_cpus;    /* possible ones */
 	int prog_fd;
 	uint64_t period_ns;
 	size_t ringbuf_bytes;
@@ -235,11 +239,12 @@ static int prepare(struct ap_capture *c, const struct ap_profiler_options *o, st
 		return ap_error_set(err, -ENOENT,
 				    "this kernel has no BTF (/sys/kernel/btf/vmlinux): Linux 5.15 "
 				    "or newer with CONFIG_DEBUG_INFO_BTF=y is needed");
-	if (cpus <= 0 || cpus > CPUS_MAX)
+	if (cpus <= 0 || cpus > AP_CPUS_MAX)
 		return ap_error_set(err, -EINVAL, "cannot tell how many CPUs there are");
 	c->n_cpus = (uint32_t)cpus;
 	c->cpus = calloc(c->n_cpus, sizeof(*c->cpus));
-	if (!c->cpus)
+	c->idle_now = calloc(c->n_cpus, sizeof(*c->idle_now));
+	if (!c->cpus || !c->idle_now)
 		return ap_error_set(err, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < c->n_cpus; i++)
 		c->cpus[i].fd = c->cpus[i].wall_fd = -1;
@@ -295,6 +300,7 @@ void ap_capture_free(struct ap_capture *c)
 		munmap(c->stats, c->stats_bytes);
 	ap_cpu_bpf__destroy(c->bpf);
 	free(c->cpus);
+	free(c->idle_now);
 	free(c);
 }
 
@@ -316,6 +322,7 @@ static int open_clock(uint32_t cpu, uint64_t period_ns)
 		.config = PERF_COUNT_SW_CPU_CLOCK,
 		.sample_period = period_ns,
 		.disabled = period_ns != 0,
+		.exclude_idle = period_ns != 0,
 	};
 	int fd = (int)syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 
@@ -339,25 +346,28 @@ int ap_capture_start_cpu(struct ap_capture *c, uint32_t cpu)
 		return -errno;
 	c->cpus[cpu].fd = AP_TAKE_FD(fd);
 	c->cpus[cpu].wall_fd = AP_TAKE_FD(wall_fd);
+	ap_cpu_idle_read(c->idle_now, c->n_cpus);
+	c->cpus[cpu].idle_from = c->idle_now[cpu];
 	return 0;
 }
 
-static uint64_t counter_ns(int fd)
+/* Whole periods by the counting event, which counts nanoseconds. */
+static uint64_t periods(const struct ap_capture *c, uint32_t cpu)
 {
 	uint64_t ns;
+	int fd = c->cpus[cpu].wall_fd;
 
-	return fd >= 0 && read(fd, &ns, sizeof(ns)) == sizeof(ns) ? ns : 0;
+	if (fd < 0 || read(fd, &ns, sizeof(ns)) != sizeof(ns))
+		ns = 0;
+	return c->cpus[cpu].periods + ns / c->period_ns;
 }
 
-/* Whole periods that the sampling event counted, and those for which it was throttled. */
-static void periods(const struct ap_capture *c, uint32_t cpu, uint64_t *ret_counted,
-		    uint64_t *ret_throttled)
+static uint64_t idle_ns(const struct ap_capture *c, uint32_t cpu)
 {
 	const struct cpu *u = &c->cpus[cpu];
-	uint64_t own = counter_ns(u->fd), wall = counter_ns(u->wall_fd);
+	uint64_t now = c->idle_now[cpu];
 
-	*ret_counted = u->periods + own / c->period_ns;
-	*ret_throttled = u->throttled + (wall > own ? (wall - own) / c->period_ns : 0);
+	return u->idle_ns + (u->fd >= 0 && now > u->idle_from ? now - u->idle_from : 0);
 }
 
 void ap_capture_stop_cpu(struct ap_capture *c, uint32_t cpu)
@@ -369,7 +379,9 @@ void ap_capture_stop_cpu(struct ap_capture *c, uint32_t cpu)
 	u = &c->cpus[cpu];
 	ioctl(u->fd, PERF_EVENT_IOC_DISABLE, 0);
 	ioctl(u->wall_fd, PERF_EVENT_IOC_DISABLE, 0);
-	periods(c, cpu, &u->periods, &u->throttled);
+	ap_cpu_idle_read(c->idle_now, c->n_cpus);
+	u->periods = periods(c, cpu);
+	u->idle_ns = idle_ns(c, cpu);
 	close(AP_TAKE_FD(u->fd));
 	close(AP_TAKE_FD(u->wall_fd));
 }
@@ -407,32 +419,33 @@ int ap_capture_drain(struct ap_capture *c)
 
 void ap_capture_ledger(struct ap_capture *c, struct ap_ledger *l)
 {
-	uint64_t elapsed = 0, not_run = 0, throttled = 0;
+	/* What the kernel's account of idle time may be behind, in periods. */
+	uint64_t tick = AP_NSEC_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK) / c->period_ns + 1;
+	uint64_t elapsed = 0, idle = 0, not_run = 0;
 	struct ap_cpu_stats sum = {0};
 
+	ap_cpu_idle_read(c->idle_now, c->n_cpus);
 	for (uint32_t i = 0; i < c->n_cpus; i++) {
 		struct ap_cpu_stats s;
-		uint64_t ran, counted, paused;
+		uint64_t ran, counted, idled;
 
 		/* The runs first: a period that ends meanwhile is elapsed, and not run yet. */
 		memcpy(&s, &c->stats[i], sizeof(s));
-		ran = s.delivered + s.idle + s.filtered + s.ringbuf_full + s.no_scratch;
-		periods(c, i, &counted, &paused);
-		counted = AP_MAX(counted, ran);
-		elapsed += counted + paused;
-		throttled += paused;
-		not_run += counted - ran;
+		ran = s.delivered + s.filtered + s.ringbuf_full + s.no_scratch;
+		counted = AP_MAX(periods(c, i), ran);
+		idled = AP_MIN(counted - ran, idle_ns(c, i) / c->period_ns + tick);
+		elapsed += counted;
+		idle += idled;
+		not_run += counted - ran - idled;
 		sum.delivered += s.delivered;
-		sum.idle += s.idle;
 		sum.filtered += s.filtered;
 		sum.ringbuf_full += s.ringbuf_full;
 		sum.no_scratch += s.no_scratch;
 	}
 	ap_ledger_set(l, AP_LEDGER_SAMPLE_ELAPSED, elapsed);
 	ap_ledger_set(l, AP_LEDGER_SAMPLE_NOT_RUN, not_run);
-	ap_ledger_set(l, AP_LEDGER_SAMPLE_THROTTLED, throttled);
+	ap_ledger_set(l, AP_LEDGER_SAMPLE_IDLE, idle);
 	ap_ledger_set(l, AP_LEDGER_SAMPLE_DELIVERED, sum.delivered);
-	ap_ledger_set(l, AP_LEDGER_SAMPLE_IDLE, sum.idle);
 	ap_ledger_set(l, AP_LEDGER_SAMPLE_FILTERED, sum.filtered);
 	ap_ledger_set(l, AP_LEDGER_SAMPLE_RINGBUF_FULL, sum.ringbuf_full);
 	ap_ledger_set(l, AP_LEDGER_SAMPLE_NO_SCRATCH, sum.no_scratch);
@@ -462,26 +475,4 @@ void ap_capture_cost(const struct ap_capture *c, struct ap_profiler_cost *ret)
 						  (double)s->runs);
 	}
 	bpf_object__for_each_map(m, c->bpf->obj) ret->map_bytes += map_bytes(m);
-}
-
-int ap_cpu_list_parse(struct ap_str list, int (*fn)(void *ctx, uint32_t cpu), void *ctx)
-{
-	list = ap_str_trim(list);
-	while (list.n) {
-		struct ap_str last = ap_str_cut(&list, ','), first = ap_str_cut(&last, '-');
-		uint64_t from, to;
-
-		if (ap_parse_u64(first, &from) < 0 || from >= CPUS_MAX)
-			return -EINVAL;
-		to = from;
-		if (last.p && (ap_parse_u64(last, &to) < 0 || to >= CPUS_MAX || to < from))
-			return -EINVAL;
-		for (uint64_t i = from; i <= to; i++) {
-			int r = fn(ctx, (uint32_t)i);
-
-			if (r < 0)
-				return r;
-		}
-	}
-	return 0;
 }

@@ -36,15 +36,12 @@ bool ap_capture_has_targets(const struct ap_capture *c);
 
 /* Calls `fn` for every record that the ring buffer holds. */
 int ap_capture_drain(struct ap_capture *c);
-/* Brings the stage "sample" up to date. elapsed comes from the counters' own values; where the
- * clocks of counter and timer drift apart and more runs were seen than periods counted, elapsed is
- * the runs. */
+/* Brings the stage "sample" up to date. elapsed comes from a counter's own value; where the clocks
+ * of counter and timer drift apart and more runs were seen than periods counted, it is the runs.
+ * Of the periods without a run those count as idle in which the CPU was, by the kernel's account,
+ * which is good to 10 ms per CPU; the others are not_run. Interrupts each CPU: not too often. */
 void ap_capture_ledger(struct ap_capture *c, struct ap_ledger *l);
 /* Fills the BPF part of it. */
 void ap_capture_cost(const struct ap_capture *c, struct ap_profiler_cost *ret);
-
-/* Calls `fn` for each number in a list such as "0-3,8": 0, -EINVAL, or what `fn` returns below 0.
- * Source: Documentation/admin-guide/cputopology.rst. */
-int ap_cpu_list_parse(struct ap_str list, int (*fn)(void *ctx, uint32_t cpu), void *ctx);
 
 #endif

@@ -13,13 +13,14 @@
 #include <sys/resource.h>
 
 #include "agent/capture.h"
+#include "agent/cpus.h"
 #include "agent/reader.h"
 #include "base/clock.h"
 #include "base/io.h"
 
-#define PASS_MS	      200 /* between two passes when nothing happens */
-#define QUIET_MS      10  /* at least, after one that side-band events caused */
-#define CPU_CHECK_NS  AP_NSEC_PER_SEC
+#define PASS_MS	      200	      /* between two passes when nothing happens */
+#define QUIET_MS      10	      /* at least, after one that side-band events caused */
+#define CHECK_NS      AP_NSEC_PER_SEC /* between two looks at CPUs and counters */
 #define PROCESSES_MAX 65536
 #define FDS_MAX	      512
 #define ROWS_MAX      1000000
@@ -37,7 +38,7 @@ struct ap_profiler {
 	struct ap_ledger ledger;
 	int epoll_fd, stop_fd;
 	char online[512]; /* the CPUs that are being watched, as the kernel lists them */
-	uint64_t cpus_checked;
+	uint64_t checked;
 	bool started, stopped, thread_runs;
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards all of the above but epoll_fd and stop_fd */
@@ -91,7 +92,7 @@ static int start_cpu(void *ctx, uint32_t cpu)
 }
 
 struct cpu_set {
-	bool on[8192];
+	bool on[AP_CPUS_MAX];
 };
 
 static int mark_cpu(void *ctx, uint32_t cpu)
@@ -140,14 +141,14 @@ static void pass(struct ap_profiler *p)
 {
 	uint64_t now = ap_clock_mono_ns();
 
-	if (p->started && !p->stopped && now - p->cpus_checked > CPU_CHECK_NS) {
-		p->cpus_checked = now;
-		update_cpus(p, false);
-		now = ap_clock_mono_ns();
-	}
 	ap_sideband_drain(p->sideband, &p->events);
 	ap_capture_drain(p->capture);
 	ap_reader_process(p->reader, &p->events, now, ap_clock_mono_to_unix());
+	if (!p->started || (!p->stopped && now - p->checked < CHECK_NS))
+		return;
+	p->checked = now;
+	if (!p->stopped)
+		update_cpus(p, false);
 	ap_capture_ledger(p->capture, &p->ledger);
 }
 
@@ -264,7 +265,7 @@ int ap_profiler_start(struct ap_profiler *p, struct ap_error *err)
 		return ap_error_set(err, -EALREADY, "the profiler was started before");
 	pthread_mutex_lock(&p->lock);
 	p->started = true;
-	p->cpus_checked = ap_clock_mono_ns();
+	p->checked = ap_clock_mono_ns();
 	r = update_cpus(p, true);
 	pthread_mutex_unlock(&p->lock);
 	if (r < 0) {

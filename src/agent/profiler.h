@@ -76,9 +76,8 @@ int ap_profiler_stop(struct ap_profiler *p);
  * blocks for samples: may be empty. From one thread at a time. 0 or -ENOMEM. */
 int ap_profiler_collect(struct ap_profiler *p, struct ap_rows **ret);
 
-/* The stages "sample" and "reader" and the stacks by reason, as of the last drain. In both stages
- * in = out + losses holds exactly after ap_profiler_stop(); while running, "sample" counts at most
- * one period per CPU as elapsed that is still under way. The later stages are the callers' to fill:
+/* The stages "sample" (brought up to date once a second) and "reader" and the stacks by reason. In
+ * both stages in = out + losses holds exactly after ap_profiler_stop(). The later stages are the callers' to fill:
  * the ledger is the one of the whole agent, writable through ap_ledger_add(). */
 struct ap_ledger *ap_profiler_ledger(struct ap_profiler *p);
 

@@ -2,7 +2,7 @@
 /* CPU sampling. A perf event with a fixed period fires on each CPU; the program writes one record
  * (abi/record.h) for the task that it finds there, or counts why not. Every run ends in exactly
  * one counter of struct ap_cpu_stats, so that what the perf counter says has elapsed can be
- * accounted for to the last period.
+ * accounted for to the last period. It does not run while the CPU is idle (src/agent/capture.c).
  *
  * Process ids are those that the agent's pid namespace uses: a process that is not in it cannot be
  * named by the agent and counts as filtered. */
@@ -205,10 +205,6 @@ AP_INLINE void sample(struct bpf_perf_event_data *ctx, struct ap_cpu_stats *stat
 	struct scratch *s;
 	uint64_t wakeup;
 
-	if (task->pid == 0) {
-		stats->idle++;
-		return;
-	}
 	tgid = task_tgid(task);
 	if (!is_target(tgid)) {
 		stats->filtered++;

@@ -106,15 +106,15 @@ static void assert_closed(struct ap_profiler *p)
 				 count(p, AP_LEDGER_SAMPLE_IDLE) +
 				 count(p, AP_LEDGER_SAMPLE_FILTERED) +
 				 count(p, AP_LEDGER_SAMPLE_RINGBUF_FULL) +
-				 count(p, AP_LEDGER_SAMPLE_NO_SCRATCH) +
-				 count(p, AP_LEDGER_SAMPLE_THROTTLED));
+				 count(p, AP_LEDGER_SAMPLE_NO_SCRATCH));
 	assert_int_equal(count(p, AP_LEDGER_READER_IN), count(p, AP_LEDGER_SAMPLE_DELIVERED));
 	assert_int_equal(count(p, AP_LEDGER_READER_IN), count(p, AP_LEDGER_READER_OUT));
 }
 
-static bool has_suffix(const struct ap_rows *rows, uint32_t string, const char *suffix)
+/* By its path, since other runs of this test may be going on. */
+static bool is_spin(const struct ap_rows *rows, uint32_t path)
 {
-	return ap_str_ends(ap_rows_str(rows, string), ap_str_of(suffix));
+	return ap_str_is(ap_rows_str(rows, path), spin_path);
 }
 
 /* Whether the stack passes through that address of the file called spin. */
@@ -125,7 +125,7 @@ static bool passes(const struct ap_rows *rows, uint32_t stack, uint64_t address)
 	for (uint32_t i = 0; i < v.n_user; i++) {
 		const struct ap_rows_file *f = &rows->files.p[v.user[i].file];
 
-		if (v.user[i].address == address && has_suffix(rows, f->path, "/spin"))
+		if (v.user[i].address == address && is_spin(rows, f->path))
 			return true;
 	}
 	return false;
@@ -138,7 +138,7 @@ static void count_spin(const struct ap_rows *rows, uint64_t address, uint64_t *a
 	AP_VEC_FOREACH(&rows->rows, row) {
 		const struct ap_rows_process *proc = &rows->processes.p[row->process];
 
-		if (!has_suffix(rows, proc->exe, "/spin") || !has_suffix(rows, row->comm, "spin"))
+		if (!is_spin(rows, proc->exe) || !ap_str_is(ap_rows_str(rows, row->comm), "spin"))
 			continue;
 		*all += row->count;
 		*passing += passes(rows, row->stack, address) ? row->count : 0;
@@ -229,8 +229,7 @@ static void ledger_agrees_with_a_counter_of_our_own(void **state)
 	assert_int_equal(ap_profiler_collect(p, &rows), 0);
 	assert_closed(p);
 	assert_true(at_least > 1000);
-	/* Two remainders of less than a period are cut on each CPU. */
-	assert_in_range(count(p, AP_LEDGER_SAMPLE_ELAPSED), at_least - 2 * (uint64_t)n, at_most);
+	assert_in_range(count(p, AP_LEDGER_SAMPLE_ELAPSED), at_least, at_most);
 	AP_VEC_FOREACH(&rows->rows, row)
 		rows_count += row->count;
 	assert_int_equal(rows_count, count(p, AP_LEDGER_READER_OUT));
@@ -258,16 +257,16 @@ static void processes_of_5_ms_are_named_and_mapped(void **state)
 	assert_closed(p);
 	count_spin(rows, main_call, &all, &passing);
 	AP_VEC_FOREACH(&rows->processes, proc)
-		processes += has_suffix(rows, proc->exe, "/spin") &&
-			     has_suffix(rows, proc->comm, "spin");
+		processes += is_spin(rows, proc->exe) &&
+			     ap_str_is(ap_rows_str(rows, proc->comm), "spin");
 	print_message("%u processes, %llu samples, %llu through main()\n", processes,
 		      (unsigned long long)all, (unsigned long long)passing);
 	/* About 5 samples each, some before main(); a process may be missed, but not half-known. */
 	assert_in_range(processes, 30, 40);
 	assert_true(passing >= 80);
 	AP_VEC_FOREACH(&rows->processes, proc)
-		if (has_suffix(rows, proc->comm, "spin"))
-			assert_true(has_suffix(rows, proc->exe, "/spin") && proc->exe_file > 0);
+		if (is_spin(rows, proc->exe))
+			assert_true(proc->exe_file > 0);
 }
 
 static void children_of_a_target_are_profiled(void **state)
