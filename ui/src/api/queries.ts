@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One hook per endpoint. In live mode answers are fetched again every few seconds and the last one stays on screen. */
 import { keepPreviousData, useQuery, type UseQueryResult } from "@tanstack/react-query";
+import { useMemo } from "react";
 import { buildTree, type DiffMode, type FlameTree } from "@/flamegraph/tree";
+import { coveredTime, type Covered } from "@/lib/stack";
 import type { Selection } from "@/state/selection";
 import { isRelative } from "@/state/time";
 import { apiUrl, getFlamegraph, getJson, type Params } from "./client";
@@ -37,6 +39,18 @@ export function useServices(s: Selection): UseQueryResult<ServicesAnswer> {
 
 export function useSeries(s: Selection, by?: string, top?: number): UseQueryResult<SeriesAnswer> {
   return useAnswer("/api/v1/series", { ...selectionParams(s), by, top }, s);
+}
+
+/**
+ * The time that averages are over: the range, less where no host reported. Null until it is known.
+ * `from` and `to` are those of the answer that is averaged.
+ */
+export function useCovered(s: Selection, range: { from: number; to: number } | undefined): Covered | null {
+  const series = useSeries(s);
+  return useMemo(
+    () => (series.data && range ? coveredTime(series.data, range.from, range.to) : null),
+    [series.data, range?.from, range?.to],
+  );
 }
 
 export function useTop(s: Selection, sort: "self" | "total", limit: number): UseQueryResult<TopAnswer> {

@@ -61,6 +61,7 @@ const KINDS: readonly (readonly [number, number])[] = [
   [330, -0.02],
 ];
 
+const KERNEL_KIND = 1;
 const KERNEL_SLOT = 1;
 const OTHER_SLOT = 0;
 const FIRST_HASHED = 2;
@@ -91,22 +92,40 @@ export function packageOf(name: string): string {
   return underscore > 1 ? bare.replace(/^_+/, "").slice(0, underscore) : bare;
 }
 
-/** Slot of each string, hashed over the palette. */
-function hashedSlots(strings: readonly string[], key: (text: string) => string): Uint8Array {
-  return Uint8Array.from(strings, (text) => FIRST_HASHED + (hash(key(text)) % HUES.length));
+/**
+ * Slot of each string by its group. A group's hash decides, so that it keeps its colour between
+ * trees; but the heaviest groups step aside from each other, so that no two of them look the same.
+ */
+function groupSlots(tree: FlameTree, column: Uint32Array, group: (text: string) => string): Uint8Array {
+  const groups = tree.strings.map(group);
+  const weight = new Map<string, number>();
+  for (let i = 1; i < tree.size; i++) {
+    if (tree.kind[i] === KERNEL_KIND) continue;
+    const name = groups[column[i]!]!;
+    weight.set(name, (weight.get(name) ?? 0) + tree.self[i]!);
+  }
+  const heaviest = [...weight].sort((x, y) => y[1] - x[1]).slice(0, HUES.length);
+  const chosen = new Map<string, number>();
+  const taken = new Set<number>();
+  for (const [name] of heaviest) {
+    let slot = hash(name) % HUES.length;
+    while (taken.has(slot)) slot = (slot + 1) % HUES.length;
+    taken.add(slot);
+    chosen.set(name, slot);
+  }
+  return Uint8Array.from(groups, (name) => FIRST_HASHED + (chosen.get(name) ?? hash(name) % HUES.length));
 }
 
 export function frameColors(tree: FlameTree, mode: ColorMode, theme: Theme): FrameColors {
   const { fill, text } = palette(theme, mode === "kind" ? KINDS : HUES);
   const index = new Uint8Array(tree.size);
-  const slots =
-    mode === "kind" ? null : hashedSlots(tree.strings, mode === "module" ? (s) => s : packageOf);
   const column = mode === "module" ? tree.module : tree.name;
+  const slots = mode === "kind" ? null : groupSlots(tree, column, mode === "module" ? (s) => s : packageOf);
   const other = tree.strings.indexOf(OTHER_NAME);
   for (let i = 0; i < tree.size; i++) {
     const kind = tree.kind[i]!;
     if (i === 0 || tree.name[i] === other) index[i] = OTHER_SLOT;
-    else if (kind === 1) index[i] = KERNEL_SLOT;
+    else if (kind === KERNEL_KIND) index[i] = KERNEL_SLOT;
     else if (slots) index[i] = slots[column[i]!]!;
     else index[i] = FIRST_HASHED + Math.min(kind, KINDS.length - 1);
   }
@@ -166,7 +185,7 @@ export function legendOf(tree: FlameTree, colors: FrameColors, mode: ColorMode, 
     const kind = tree.kind[i]!;
     let label = kinds[kind] ?? "unknown";
     if (tree.strings[tree.name[i]!] === OTHER_NAME) label = OTHER_NAME;
-    else if (mode !== "kind" && kind === 1) label = "kernel";
+    else if (mode !== "kind" && kind === KERNEL_KIND) label = "kernel";
     else if (mode === "module") label = tree.strings[tree.module[i]!]! || "no module";
     else if (mode === "package") label = packageOf(tree.strings[tree.name[i]!]!);
     const found = groups.get(label);

@@ -87,6 +87,12 @@ describe("colours", () => {
     expect(legend.map((entry) => entry.label)).toEqual(["kernel", "(other)", "libc.so"]);
   });
 
+  it("never gives two of the heaviest modules one colour", () => {
+    const of = Array.from({ length: 12 }, (_, k) => ({ f: "f", m: `module-${k}`, self: 10 + k }));
+    const { index } = frameColors(treeOf({ f: "all", of }), "module", "light");
+    expect(new Set(index).size).toBe(13);
+  });
+
   it.each([
     ["std::vector<int>::push_back(int)", "std"],
     ["net/http.(*Server).Serve", "net/http"],

@@ -12,6 +12,8 @@ describe("format", () => {
   it("gives CPU time over a range in cores", () => {
     expect(cores(90e9, 60_000)).toBe("1.50");
     expect(cores(0, 60_000)).toBe("0");
+    expect(cores(5e6, 60_000)).toBe("<0.0001");
+    expect(cores(30e6, 60_000)).toBe("0.0005");
   });
 
   it("never rounds something to nothing, nor a part to the whole", () => {
@@ -35,7 +37,7 @@ describe("format", () => {
     expect(bytes(3 * 2 ** 20)).toBe("3.00 MiB");
     expect(compact(12_345)).toBe("12.3k");
     expect(compact(9_999)).toBe("9,999");
-    expect(span(90_000)).toBe("1.50 min");
+    expect(span(90_000)).toBe("1.5 min");
     expect(ago(1000, 1500)).toBe("just now");
     expect(ago(0, 119_000)).toBe("1 min ago");
   });

@@ -64,8 +64,11 @@ export function points(difference: number): string {
   return `${sign}${Math.abs(difference * 100).toFixed(2)} pp`;
 }
 
-export function cores(valueNs: number, rangeMs: number): string {
-  return significant(valueNs / (rangeMs * 1e6));
+/** CPU time as an average over the time it was taken in. */
+export function cores(valueNs: number, overMs: number): string {
+  const n = valueNs / (overMs * 1e6);
+  if (n >= 0.001 || n === 0) return significant(n);
+  return n < 0.0001 ? "<0.0001" : n.toFixed(4);
 }
 
 /** A profile's value with its unit; CPU time over a range is given in cores. */
@@ -93,7 +96,7 @@ const SPANS = [["d", 86_400_000], ["h", 3_600_000], ["min", 60_000], ["s", 1000]
 
 export function span(ms: number): string {
   for (const [unit, size] of SPANS) {
-    if (ms >= size) return `${significant(Math.round((ms / size) * 10) / 10).replace(/\.0+$/, "")} ${unit}`;
+    if (ms >= size) return `${String(Math.round((ms / size) * 10) / 10)} ${unit}`;
   }
   return `${Math.max(0, Math.round(ms))} ms`;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from "vitest";
-import { addSeries, coveredSteps, stackSeries } from "./stack";
+import { addSeries, coveredTime, stackSeries } from "./stack";
 
 const a = [1, null, null, 0];
 const b = [2, 5, null, 0];
@@ -16,7 +16,14 @@ describe("stacked series", () => {
   });
 
   it("finds where data begins and how much there is", () => {
-    expect(coveredSteps([[null, null, 4, null, 1]], 5)).toEqual({ first: 2, steps: 2 });
-    expect(coveredSteps([[null]], 1)).toBeNull();
+    const answer = { step_ms: 10, times: [0, 10, 20, 30, 40], series: [{ values: [null, null, 4, null, 0] }, { values: [null, null, null, null, 1] }] };
+    expect(coveredTime(answer, 0, 50)).toEqual({ ms: 20, from: 20, partial: true });
+    expect(coveredTime(answer, 25, 50)).toMatchObject({ from: 25 });
+  });
+
+  it("takes a range with data at all of its steps, or at none, as a whole", () => {
+    const full = { step_ms: 10, times: [0, 10], series: [{ values: [1, 0] }] };
+    expect(coveredTime(full, 3, 20)).toEqual({ ms: 17, from: 3, partial: false });
+    expect(coveredTime({ ...full, series: [] }, 3, 20)).toEqual({ ms: 17, from: 3, partial: false });
   });
 });

@@ -22,8 +22,32 @@ export function addSeries(series: readonly Values[], length: number): (number | 
   return stackSeries(series, length)[0] ?? new Array<number | null>(length).fill(null);
 }
 
+/** The least part of a range that counts as all of it: the edges of steps are not those of data. */
+const NEARLY_ALL = 0.97;
+
+/** How much of a range has data, and where that begins. */
+export interface Covered {
+  ms: number;
+  from: number;
+  /** Clearly less than the range. */
+  partial: boolean;
+}
+
+interface Steps {
+  step_ms: number;
+  times: readonly number[];
+  series: readonly { values: Values }[];
+}
+
+export function coveredTime(answer: Steps, from: number, to: number): Covered {
+  const covered = coveredSteps(answer.series.map((s) => s.values), answer.times.length);
+  const ms = covered ? covered.steps * answer.step_ms : 0;
+  if (!covered || ms >= (to - from) * NEARLY_ALL) return { ms: to - from, from, partial: false };
+  return { ms, from: Math.max(from, answer.times[covered.first]!), partial: true };
+}
+
 /** The first time with data and the steps that have any; null without data. */
-export function coveredSteps(series: readonly Values[], length: number): { first: number; steps: number } | null {
+function coveredSteps(series: readonly Values[], length: number): { first: number; steps: number } | null {
   let first = -1;
   let steps = 0;
   for (let i = 0; i < length; i++) {

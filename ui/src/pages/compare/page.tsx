@@ -2,7 +2,7 @@
 /** Two time ranges or two label selections against each other. */
 import { useMemo, type ReactNode } from "react";
 import type { DiffSide } from "@/api/model";
-import { useDiff } from "@/api/queries";
+import { useCovered, useDiff } from "@/api/queries";
 import { Change, ErrorState, Segments, Skeleton } from "@/components/basics";
 import { CoverageLine } from "@/components/coverage";
 import { FilterChips } from "@/components/filter-bar";
@@ -66,11 +66,13 @@ export function ComparePage(): ReactNode {
   };
   const diff = useDiff(sideA, selection, state.mode);
   const answer = diff.data?.answer;
-  const measure = useMemo(() => measureOf(selection.type, answer?.unit ?? "", answer ? answer.b.to - answer.b.from : 0), [selection.type, answer]);
-  const measureA = useMemo(() => measureOf(selection.type, answer?.unit ?? "", answer ? answer.a.to - answer.a.from : 0), [selection.type, answer]);
+  const averagedA = useCovered(sideA, answer?.a)?.ms ?? (answer ? answer.a.to - answer.a.from : 0);
+  const averagedB = useCovered(selection, answer?.b)?.ms ?? (answer ? answer.b.to - answer.b.from : 0);
+  const unit = answer?.unit ?? "";
+  const measure = useMemo(() => measureOf(selection.type, unit, averagedB), [selection.type, unit, averagedB]);
+  const measureA = useMemo(() => measureOf(selection.type, unit, averagedA), [selection.type, unit, averagedA]);
   const compared = useMemo(() => ({ measureA, mode: state.mode }), [measureA, state.mode]);
   const figure = (m: typeof measure, side: DiffSide | undefined): string => (side ? `${m.short(side.total)} ${m.unit}` : "…");
-  const rate = (side: DiffSide): number => side.total / (side.to - side.from);
 
   let body: ReactNode;
   if (diff.isError && !diff.data) body = <section className="panel"><ErrorState error={diff.error} retry={() => void diff.refetch()} /></section>;
@@ -98,7 +100,7 @@ export function ComparePage(): ReactNode {
       <div className="sides">
         <Side name="A" hint="What B is compared with; at first the time right before B" selection={sideA} answer={answer?.a} figure={figure(measureA, answer?.a)}
           onRange={(r) => set({ a_from: r.from, a_to: r.to })} onFilter={(filter) => set({ a_filter: filter === selection.filter ? "=" : filter })} />
-        <div className="versus">{answer && answer.a.total > 0 ? <span title="B's rate against A's"><Change now={rate(answer.b)} before={rate(answer.a)} /></span> : null}</div>
+        <div className="versus">{answer && answer.a.total > 0 ? <span title="B's rate against A's"><Change now={answer.b.total / averagedB} before={answer.a.total / averagedA} /></span> : null}</div>
         <Side name="B" hint="What is compared with A" selection={selection} answer={answer?.b} figure={figure(measure, answer?.b)}
           onRange={(r) => setSelection({ ...r, live: false })} onFilter={(filter) => setSelection({ filter })} />
       </div>

@@ -2,7 +2,7 @@
 import { DropdownMenu } from "radix-ui";
 import { useMemo, type ReactNode } from "react";
 import { useLocation, useSearch } from "wouter";
-import { EXPORT_FORMATS, exportUrl, useFlamegraph, type FlameData } from "@/api/queries";
+import { EXPORT_FORMATS, exportUrl, useCovered, useFlamegraph, type FlameData } from "@/api/queries";
 import { ErrorState, Skeleton } from "@/components/basics";
 import { CoverageLine } from "@/components/coverage";
 import { FlameExplorer } from "@/components/flame-explorer";
@@ -60,10 +60,8 @@ export function FlamegraphPage(): ReactNode {
   const search = useSearch();
   const flame = useFlamegraph(selection);
   const meta = flame.data?.meta;
-  const measure = useMemo(
-    () => measureOf(meta?.type ?? "", meta?.unit ?? "", meta ? meta.to - meta.from : 0),
-    [meta],
-  );
+  const averaged = useCovered(selection, meta)?.ms ?? (meta ? meta.to - meta.from : 0);
+  const measure = useMemo(() => measureOf(meta?.type ?? "", meta?.unit ?? "", averaged), [meta?.type, meta?.unit, averaged]);
   const links = useMemo(
     () => ({
       showInTop: (name: string) => navigate(selectionLink("/top", search, {}, { find: name })),

@@ -2,19 +2,17 @@
 import { useCallback, useMemo, type ReactNode } from "react";
 import { useSearch } from "wouter";
 import type { SeriesAnswer } from "@/api/model";
-import { useAgents, useSeries, useServices } from "@/api/queries";
+import { useAgents, useCovered, useSeries, useServices } from "@/api/queries";
 import { ErrorState, Skeleton } from "@/components/basics";
 import { CoverageLine, CutNotice } from "@/components/coverage";
-import { Icon } from "@/components/icons";
+import { PartialNotice } from "@/components/partial-notice";
 import { NoData } from "@/components/no-data";
 import { REST_COLOR, SERIES_COLORS, SeriesChart, type ChartSeries } from "@/components/series-chart";
 import { Page } from "@/components/shell";
-import { cores, span } from "@/lib/format";
-import { addSeries, coveredSteps } from "@/lib/stack";
+import { addSeries } from "@/lib/stack";
 import { measureOf } from "@/lib/measure";
 import { selectionLink, useSelection, type Selection } from "@/state/selection";
 import { withLabel } from "@/state/filter";
-import { isRelative } from "@/state/time";
 import { ServiceTable } from "./service-table";
 import { Tiles } from "./tiles";
 
@@ -34,27 +32,6 @@ function chartSeries(answer: SeriesAnswer): ChartSeries[] {
   if (number === 0) return shown;
   const rest = addSeries(hidden, answer.times.length);
   return [...shown, { label: `${number} more`, color: REST_COLOR, values: rates(answer, rest) }];
-}
-
-/** Where data begins, if it covers clearly less than the range. */
-function partialFrom(answer: SeriesAnswer): { from: number; covered: number } | null {
-  const covered = coveredSteps(answer.series.map((s) => s.values), answer.times.length);
-  if (!covered || covered.steps >= answer.times.length * 0.9) return null;
-  return { from: answer.times[covered.first]!, covered: covered.steps * answer.step_ms };
-}
-
-function PartialNotice({ answer, onZoom }: { answer: SeriesAnswer; onZoom(from: number): void }): ReactNode {
-  const partial = partialFrom(answer);
-  if (!partial) return null;
-  return (
-    <div className="notice" role="status">
-      <Icon name="info" />
-      <span>
-        There is data for <b>{span(partial.covered)}</b> of these {span(answer.to - answer.from)}; averages are over the whole range.
-      </span>
-      <button type="button" className="button" onClick={() => onZoom(partial.from)}>Show only the time with data</button>
-    </div>
-  );
 }
 
 function Chart({ selection, onRange }: { selection: Selection; onRange(from: number, to: number): void }): ReactNode {
@@ -89,10 +66,11 @@ export function OverviewPage(): ReactNode {
   const series = useSeries(selection, "service", 50);
   const agents = useAgents();
   const narrow = (from: number, to: number): void => set({ from: String(from), to: String(to), live: false });
-  const rangeMs = services.data ? services.data.to - services.data.from : 0;
+  const covered = useCovered(selection, services.data);
+  const averaged = covered?.ms ?? (services.data ? services.data.to - services.data.from : 0);
   const measure = useMemo(
-    () => measureOf(selection.type, services.data?.unit ?? "", rangeMs),
-    [selection.type, services.data?.unit, rangeMs],
+    () => measureOf(selection.type, services.data?.unit ?? "", averaged),
+    [selection.type, services.data?.unit, averaged],
   );
   const href = useCallback(
     (service: string) => selectionLink("/flamegraph", search, { filter: withLabel(selection.filter, "service", service) }),
@@ -106,8 +84,8 @@ export function OverviewPage(): ReactNode {
   else {
     body = (
       <>
-        {series.data ? <PartialNotice answer={series.data} onZoom={(from) => set(isRelative(selection) ? { from: String(from), to: "now", live: false } : { from: String(from) })} /> : null}
-        <Tiles services={services.data} agents={agents.data} cpu={selection.type === "cpu:nanoseconds" ? cores(services.data.total_value, rangeMs) : null} measure={measure} />
+        <PartialNotice covered={covered} range={services.data} />
+        <Tiles services={services.data} agents={agents.data} cpu={selection.type === "cpu:nanoseconds" ? services.data.total_value / (averaged * 1e6) : null} measure={measure} />
         <Chart selection={selection} onRange={narrow} />
         {services.data.coverage.truncated ? <CutNotice cut={services.data.coverage.truncated.cut} what={`more ${services.data.coverage.truncated.what} are not shown.`} /> : null}
         <ServiceTable answer={services.data} series={series.data} measure={measure} href={href} />

@@ -29,7 +29,7 @@ function AgentDots({ agents }: { agents: AgentsAnswer }): ReactNode {
 }
 
 /** The state of the whole selection in five figures. */
-export function Tiles(props: { services: ServicesAnswer; agents: AgentsAnswer | undefined; cpu: string | null; measure: Measure }): ReactNode {
+export function Tiles(props: { services: ServicesAnswer; agents: AgentsAnswer | undefined; cpu: number | null; measure: Measure }): ReactNode {
   const { services, agents, cpu } = props;
   const { coverage } = services;
   const hostCpus = agents?.agents.filter((a) => a.state !== "left").reduce((sum, a) => sum + a.cpus, 0) ?? 0;
@@ -38,8 +38,8 @@ export function Tiles(props: { services: ServicesAnswer; agents: AgentsAnswer | 
   const healthy = agents?.agents.filter((a) => a.state === "ok").length ?? 0;
   return (
     <section className="tiles" aria-label="Summary">
-      <Tile label={cpu ? "CPU used" : "Total"} value={cpu ?? props.measure.short(services.total_value)} unit={cpu ? "cores" : props.measure.unit}>
-        {cpu && hostCpus > 0 ? `${percent(Number(cpu.replace(/,/g, "")) / hostCpus)} of ${hostCpus} cores` : `${count(coverage.samples)} samples`}
+      <Tile label={cpu !== null ? "CPU used" : "Total"} value={props.measure.short(services.total_value)} unit={props.measure.unit}>
+        {cpu !== null && hostCpus > 0 ? `${percent(cpu / hostCpus)} of ${hostCpus} cores` : `${count(coverage.samples)} samples`}
       </Tile>
       <Tile label="Agents reporting" value={agents ? `${healthy}` : "–"} unit={agents ? `of ${Math.max(agents.hosts_expected, healthy)}` : ""}>
         {agents ? <AgentDots agents={agents} /> : "…"}

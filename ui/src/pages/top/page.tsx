@@ -2,7 +2,7 @@
 import { useMemo, type ReactNode } from "react";
 import { useLocation, useSearch } from "wouter";
 import type { TopFunction } from "@/api/model";
-import { useTop } from "@/api/queries";
+import { useCovered, useTop } from "@/api/queries";
 import { ErrorState, Segments, Skeleton } from "@/components/basics";
 import { CoverageLine } from "@/components/coverage";
 import { BarCell, DataTable, maximum, parseOrder, type Column } from "@/components/data-table";
@@ -48,7 +48,8 @@ export function TopPage(): ReactNode {
   const by = parseOrder(state.order).id === "total" ? "total" : "self";
   const top = useTop(selection, by, LIMIT);
   const answer = top.data;
-  const measure = useMemo(() => measureOf(answer?.type ?? "", answer?.unit ?? "", answer ? answer.to - answer.from : 0), [answer]);
+  const averaged = useCovered(selection, answer)?.ms ?? (answer ? answer.to - answer.from : 0);
+  const measure = useMemo(() => measureOf(answer?.type ?? "", answer?.unit ?? "", averaged), [answer?.type, answer?.unit, averaged]);
   const columns = useMemo(() => makeColumns(measure, answer?.total ?? 0, answer?.functions ?? []), [measure, answer]);
   const rows = useMemo(() => {
     const needle = state.find.toLowerCase();
