@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Runs the whole of Aperture on this machine until Ctrl-C:  tools/run.sh [--demo]
 # The aggregator's and the agent's state is kept in ./.run, so that a second run shows the first's
-# data. Environment: HTTP (9090) and GRPC (50051), the ports on loopback; RUN_DIR (.run); AGENT_ARGS,
-# more options for the agent.
+# data. Environment: HTTP (9090), GRPC (50051) and METRICS (9091, the agent's), the ports on
+# loopback; RUN_DIR (.run); AGENT_ARGS, more options for the agent.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/lib.sh
 bin=build/release/src
 http=${HTTP:-9090}
 grpc=${GRPC:-50051}
+metrics=${METRICS:-9091}
 run=${RUN_DIR:-.run}
 pids=()
 
@@ -53,7 +54,8 @@ start_aggregator() {
 
 start_agent() {
     # shellcheck disable=SC2086 # AGENT_ARGS holds several words
-    detached "$bin/agent/aperture-agent" --server "127.0.0.1:$grpc" --state-dir "$run/agent" --live \
+    detached "$bin/agent/aperture-agent" --server "127.0.0.1:$grpc" --state-dir "$run/agent" \
+        --metrics-listen "127.0.0.1:$metrics" --live \
         ${AGENT_ARGS:-} 2>"$run/agent.log" >/dev/null &
     pids+=($!)
 }

@@ -37,7 +37,8 @@ class Run:
 
     def __init__(self, folder, pid):
         self.port = free_port()
-        env = dict(os.environ, HTTP=str(self.port), GRPC=str(free_port()), RUN_DIR=str(folder),
+        env = dict(os.environ, HTTP=str(self.port), GRPC=str(free_port()), METRICS=str(free_port()),
+                   RUN_DIR=os.path.relpath(folder, ROOT),
                    AGENT_ARGS=f"--pid {pid}")
         self.log = open(folder / "run.log", "ab")
         self.process = subprocess.Popen([ROOT / "tools/run.sh"], env=env, stdout=self.log,

@@ -12,6 +12,7 @@
  *  - Two processes on one folder corrupt nothing (the engine locks it) but the message does not
  *    say who holds it: a lock file of our own is taken first. */
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -85,7 +86,7 @@ static int lock_folder(const char *folder, int *ret_fd, struct ap_error *err)
 
 static chdb_connection *connect_one(struct embedded *e, const struct ap_store_options *o)
 {
-	char path[4096], memory[64], marks[64];
+	char folder[PATH_MAX], path[PATH_MAX + 32], memory[64], marks[64];
 	char *argv[] = {(char *)"clickhouse",
 			path,
 			memory,
@@ -93,8 +94,10 @@ static chdb_connection *connect_one(struct embedded *e, const struct ap_store_op
 			(char *)"--async_insert=0",
 			(char *)"--max_thread_pool_free_size=0"};
 
-	if ((size_t)snprintf(path, sizeof(path), "--path=%s/engine", o->path) >= sizeof(path))
+	/* A relative path the engine would resolve against itself when it inserts. */
+	if (!realpath(o->path, folder))
 		return NULL;
+	snprintf(path, sizeof(path), "--path=%s/engine", folder);
 	snprintf(memory, sizeof(memory), "--max_server_memory_usage=%llu",
 		 (unsigned long long)(o->max_memory ?: MAX_MEMORY_DEFAULT));
 	snprintf(marks, sizeof(marks), "--mark_cache_size=%d", MARK_CACHE_BYTES);
