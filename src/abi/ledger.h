@@ -59,5 +59,8 @@ uint64_t ap_ledger_lost(const struct ap_ledger *l);
 /* The name and text of an enum ap_reason; "unknown" for a number not in the list. */
 const char *ap_reason_name(uint32_t reason);
 const char *ap_reason_text(uint32_t reason);
+/* Whether a stack with that reason is all there is: OK, and KERNEL_ONLY, where no user stack
+ * exists. */
+bool ap_reason_is_complete(uint32_t reason);
 
 #endif

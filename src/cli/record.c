@@ -200,6 +200,11 @@ static int choose_target(struct ap_recording *r, struct ap_error *err)
 	if (set->ledger && strcmp(set->ledger, "-") == 0 && set->output &&
 	    strcmp(set->output, "-") == 0)
 		return ap_error_set(err, -EINVAL, "--output and --ledger cannot both be stdout");
+	if (r->format == AP_FORMAT_PPROF && set->output && strcmp(set->output, "-") == 0 &&
+	    isatty(STDOUT_FILENO))
+		return ap_error_set(err, -EINVAL,
+				    "pprof is not for a terminal: redirect it, or "
+				    "choose another --format such as collapsed");
 	return 0;
 }
 

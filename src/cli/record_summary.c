@@ -64,14 +64,14 @@ static void completeness(const struct ap_ledger *l, struct ap_buf *out)
 		uint64_t n = __atomic_load_n(&l->stacks[i], __ATOMIC_RELAXED);
 
 		all += n;
-		if (i == AP_REASON_OK || i == AP_REASON_KERNEL_ONLY)
+		if (ap_reason_is_complete(i))
 			complete += n;
 	}
 	ap_buf_printf(out, "complete stacks: %.1f %%", percent(complete, all));
 	for (uint32_t i = 0; i < AP_REASONS_MAX; i++) {
 		uint64_t n = __atomic_load_n(&l->stacks[i], __ATOMIC_RELAXED);
 
-		if (n == 0 || i == AP_REASON_OK || i == AP_REASON_KERNEL_ONLY)
+		if (n == 0 || ap_reason_is_complete(i))
 			continue;
 		ap_buf_printf(out, "%s%.1f %% %s", separator, percent(n, all), ap_reason_text(i));
 		separator = "; ";

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "abi/ledger.h"
 #include "base/io.h"
 #include "profile/format.h"
 #include "profile/value.h"
@@ -181,7 +182,7 @@ static void put_head(const struct report *r, struct ap_buf *out)
 			continue;
 		total += r->type->is_value ? row->value : row->count;
 		samples += row->count;
-		if (ap_profile_get_stack(p, row->stack).reason == AP_REASON_OK)
+		if (ap_reason_is_complete(ap_profile_get_stack(p, row->stack).reason))
 			complete += row->count;
 	}
 	ap_buf_printf(out, "%s: ", r->type->text);

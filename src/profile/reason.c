@@ -34,6 +34,11 @@ const char *ap_reason_text(uint32_t reason)
 	return known(reason) ? reasons[reason].text : "unknown";
 }
 
+bool ap_reason_is_complete(uint32_t reason)
+{
+	return reason == AP_REASON_OK || reason == AP_REASON_KERNEL_ONLY;
+}
+
 bool ap_ledger_is_lost(enum ap_ledger_id id)
 {
 	switch (id) {

@@ -269,6 +269,15 @@ def test_duration_ends_the_command(spinner, tmp_path):
 
 
 @needs_bpf
+def test_memory_limit_ends_the_recording_only(spinner, tmp_path):
+    out = tmp_path / "p.pb.gz"
+    r = record("-F", "10000", "--memory", "1MiB", "-o", out, "--", spinner, "4", "3")
+    assert r.returncode == 3, r.stderr
+    assert b"ended early: the profile reached 1 MiB" in r.stderr
+    assert 1000 < sum(v[0] for v in pprof_values(out.read_bytes())) < 39000
+
+
+@needs_bpf
 def test_only_the_process_asked_for(spinner):
     with endless(spinner) as wanted, endless(spinner):
         r = record("-d", "1", "-p", wanted.pid, "--format", "json", "-o", "-", "--quiet")
