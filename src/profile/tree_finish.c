@@ -12,6 +12,7 @@
 
 enum { NAME_ROOT, NAME_OTHER, N_OWN_NAMES };
 
+/* What is kept is few beside all nodes: only `total`, `weight` and `place` are as long as those. */
 struct work {
 	const struct ap_tree_builder *b;
 	bool diff;
@@ -19,10 +20,13 @@ struct work {
 	uint32_t n_kept; /* of them */
 	uint32_t n_out;	 /* with the "(other)" nodes */
 	uint64_t *total[2];
-	uint64_t *weight;    /* 0: holds nothing on the sides shown, is left out */
-	uint64_t *folded[2]; /* of a kept node: what its "(other)" holds */
-	bool *keep, *has_other;
-	uint32_t *first, *children; /* kept children of i: children[first[i] … first[i + 1]) */
+	uint64_t *weight; /* 0: holds nothing on the sides shown, is left out */
+	uint32_t *place;  /* of a node among the kept ones, from 1; 0: not kept */
+	/* By place - 1: */
+	uint32_t *id;	     /* the node */
+	uint64_t *folded[2]; /* what its "(other)" holds */
+	bool *has_other;
+	uint32_t *first, *children; /* its children's ids: children[first[i] … first[i + 1]) */
 	struct ap_arena arena;
 };
 
@@ -37,24 +41,20 @@ static int measure(struct work *w)
 {
 	double scale[2] = {0, 0};
 
-	w->weight = scratch(w, w->n, sizeof(uint64_t));
-	for (int s = 0; s < 2; s++) {
+	for (unsigned int s = 0; s <= w->diff; s++) {
 		w->total[s] = scratch(w, w->n, sizeof(uint64_t));
-		w->folded[s] = scratch(w, w->n, sizeof(uint64_t));
-		if (!w->total[s] || !w->folded[s])
+		if (!w->total[s])
 			return -ENOMEM;
-	}
-	if (!w->weight)
-		return -ENOMEM;
-	ap_tree_totals(w->b, 0, w->total[0]);
-	if (!w->diff) {
-		memcpy(w->weight, w->total[0], w->n * sizeof(uint64_t));
-		return 0;
-	}
-	ap_tree_totals(w->b, 1, w->total[1]);
-	for (int s = 0; s < 2; s++)
+		ap_tree_totals(w->b, s, w->total[s]);
 		if (w->total[s][0])
 			scale[s] = 0x1p61 / (double)w->total[s][0];
+	}
+	w->weight = w->total[0];
+	if (!w->diff)
+		return 0;
+	w->weight = scratch(w, w->n, sizeof(uint64_t));
+	if (!w->weight)
+		return -ENOMEM;
 	for (uint32_t i = 0; i < w->n; i++)
 		if (w->total[0][i] || w->total[1][i])
 			w->weight[i] = 1 + (uint64_t)((double)w->total[0][i] * scale[0] +
@@ -67,7 +67,8 @@ static uint64_t nth_weight(const struct work *w, size_t k)
 {
 	uint64_t prefix = 0, mask = 0;
 
-	for (int shift = 56; shift >= 0; shift -= 8) {
+	/* No weight has more digits than the root's. */
+	for (int shift = (63 - __builtin_clzll(w->weight[0] | 1)) & ~7; shift >= 0; shift -= 8) {
 		size_t hist[256] = {0};
 		uint64_t digit = 255;
 
@@ -107,70 +108,96 @@ static void largest(struct work *w, uint32_t max_nodes, uint32_t *order)
 	qsort_r(order, n, sizeof(*order), by_weight, w);
 }
 
+/* Keeps the longest prefix of `order` that fits with its "(other)" nodes. */
 static int choose(struct work *w, uint32_t max_nodes)
 {
 	const struct ap_tree_node *nodes = w->b->nodes.p;
-	uint32_t *order, *missing, others;
+	uint32_t *missing, others = 1; /* missing: by place - 1, children not kept */
 
-	order = scratch(w, max_nodes, sizeof(*order));
-	missing = scratch(w, w->n, sizeof(*missing)); /* children not kept */
-	if (!order || !missing)
+	w->id = scratch(w, max_nodes, sizeof(*w->id));
+	missing = scratch(w, max_nodes, sizeof(*missing));
+	if (!w->id || !missing)
 		return -ENOMEM;
-	for (uint32_t i = 1; i < w->n; i++)
-		missing[nodes[i].parent] += w->weight[i] != 0;
-	largest(w, max_nodes, order);
-	w->keep[0] = true;
-	w->n_kept = others = 1;
-	for (uint32_t k = 1; k < max_nodes; k++) {
-		uint32_t id = order[k], parent = nodes[id].parent;
-		uint32_t then = others + (missing[id] > 0) - (missing[parent] == 1);
+	largest(w, max_nodes, w->id);
+	for (uint32_t k = 0; k < max_nodes; k++)
+		w->place[w->id[k]] = k + 1;
+	for (uint32_t i = 1; i < w->n; i++) {
+		uint32_t parent = w->place[nodes[i].parent];
 
-		if (w->n_kept + 1 + then > max_nodes)
+		if (parent)
+			missing[parent - 1] += w->weight[i] != 0;
+	}
+	for (w->n_kept = 1; w->n_kept < max_nodes; w->n_kept++) {
+		uint32_t k = w->n_kept, parent = w->place[nodes[w->id[k]].parent] - 1;
+		uint32_t then = others + (missing[k] > 0) - (missing[parent] == 1);
+
+		if (k + 1 + then > max_nodes)
 			break;
-		w->keep[id] = true;
-		w->n_kept++;
 		missing[parent]--;
 		others = then;
 	}
+	for (uint32_t k = w->n_kept; k < max_nodes; k++)
+		w->place[w->id[k]] = 0;
 	w->n_out = w->n_kept + others;
 	return 0;
 }
 
-static int select_nodes(struct work *w, uint32_t max_nodes)
+static int keep_all(struct work *w, uint32_t alive)
 {
-	uint32_t alive = 1;
-
-	w->keep = scratch(w, w->n, sizeof(bool));
-	w->has_other = scratch(w, w->n, sizeof(bool));
-	if (!w->keep || !w->has_other)
+	w->id = scratch(w, alive, sizeof(*w->id));
+	if (!w->id)
 		return -ENOMEM;
-	for (uint32_t i = 1; i < w->n; i++)
-		alive += w->weight[i] != 0;
-	if (alive > max_nodes)
-		return choose(w, max_nodes);
-	for (uint32_t i = 0; i < w->n; i++)
-		w->keep[i] = i == 0 || w->weight[i] != 0;
-	w->n_kept = w->n_out = alive;
+	for (uint32_t i = 0; i < w->n; i++) {
+		if (i && !w->weight[i])
+			continue;
+		w->id[w->n_kept++] = i;
+		w->place[i] = w->n_kept;
+	}
+	w->n_out = w->n_kept;
 	return 0;
 }
 
 static void fold(struct work *w, struct ap_tree *t)
 {
 	for (uint32_t i = 1; i < w->n; i++) {
-		uint32_t parent = w->b->nodes.p[i].parent;
+		uint32_t parent = w->place[w->b->nodes.p[i].parent];
 
-		if (w->keep[i] || !w->weight[i])
+		if (w->place[i] || !w->weight[i])
 			continue;
 		t->folded_nodes++;
-		if (!w->keep[parent])
+		if (!parent)
 			continue;
-		w->has_other[parent] = true;
+		w->has_other[parent - 1] = true;
 		for (int s = 0; s <= w->diff; s++) {
-			w->folded[s][parent] =
-				ap_sum_saturating(w->folded[s][parent], w->total[s][i]);
+			uint64_t *folded = &w->folded[s][parent - 1];
+
+			*folded = ap_sum_saturating(*folded, w->total[s][i]);
 			t->folded_total[s] = ap_sum_saturating(t->folded_total[s], w->total[s][i]);
 		}
 	}
+}
+
+static int select_nodes(struct work *w, uint32_t max_nodes, struct ap_tree *t)
+{
+	uint32_t alive = 1;
+	int r;
+
+	w->place = scratch(w, w->n, sizeof(*w->place));
+	if (!w->place)
+		return -ENOMEM;
+	for (uint32_t i = 1; i < w->n; i++)
+		alive += w->weight[i] != 0;
+	r = alive > max_nodes ? choose(w, max_nodes) : keep_all(w, alive);
+	if (r < 0)
+		return r;
+	w->has_other = scratch(w, w->n_kept, sizeof(bool));
+	w->folded[0] = scratch(w, w->n_kept, sizeof(uint64_t));
+	w->folded[1] = scratch(w, w->n_kept, sizeof(uint64_t));
+	if (!w->has_other || !w->folded[0] || !w->folded[1])
+		return -ENOMEM;
+	if (alive > max_nodes)
+		fold(w, t);
+	return 0;
 }
 
 static int by_display(const void *pa, const void *pb, void *ctx)
@@ -197,25 +224,25 @@ static int list_children(struct work *w)
 	const struct ap_tree_node *nodes = w->b->nodes.p;
 	uint32_t *fill;
 
-	w->first = scratch(w, (size_t)w->n + 1, sizeof(uint32_t));
+	w->first = scratch(w, (size_t)w->n_kept + 1, sizeof(uint32_t));
 	w->children = scratch(w, w->n_kept, sizeof(uint32_t));
-	fill = scratch(w, w->n, sizeof(uint32_t));
+	fill = scratch(w, w->n_kept, sizeof(uint32_t));
 	if (!w->first || !w->children || !fill)
 		return -ENOMEM;
-	for (uint32_t i = 1; i < w->n; i++)
-		w->first[nodes[i].parent + 1] += w->keep[i];
-	for (uint32_t i = 0; i < w->n; i++)
-		w->first[i + 1] += w->first[i];
-	for (uint32_t i = 1; i < w->n; i++) {
-		uint32_t parent = nodes[i].parent;
+	/* A parent's place is counted from 1: this makes first[i + 1] the children of i. */
+	for (uint32_t k = 1; k < w->n_kept; k++)
+		w->first[w->place[nodes[w->id[k]].parent]]++;
+	for (uint32_t k = 0; k < w->n_kept; k++)
+		w->first[k + 1] += w->first[k];
+	for (uint32_t k = 1; k < w->n_kept; k++) {
+		uint32_t parent = w->place[nodes[w->id[k]].parent] - 1;
 
-		if (w->keep[i])
-			w->children[w->first[parent] + fill[parent]++] = i;
+		w->children[w->first[parent] + fill[parent]++] = w->id[k];
 	}
-	for (uint32_t i = 0; i < w->n; i++)
-		if (w->first[i + 1] - w->first[i] > 1)
-			qsort_r(w->children + w->first[i], w->first[i + 1] - w->first[i],
-				sizeof(uint32_t), by_display, w);
+	for (uint32_t k = 0; k < w->n_kept; k++)
+		if (fill[k] > 1)
+			qsort_r(w->children + w->first[k], fill[k], sizeof(uint32_t), by_display,
+				w);
 	return 0;
 }
 
@@ -254,8 +281,10 @@ static void put(const struct work *w, struct ap_tree *t, uint32_t id, uint32_t d
 		t->kind[i] = (uint8_t)sym->kind;
 	}
 	for (int s = 0; s <= w->diff; s++) {
-		t->total[s][i] = other ? w->folded[s][id] : w->total[s][id];
-		t->self[s][i] = other ? w->folded[s][id] : w->b->nodes.p[id].self[s];
+		uint64_t folded = w->folded[s][w->place[id] - 1];
+
+		t->total[s][i] = other ? folded : w->total[s][id];
+		t->self[s][i] = other ? folded : w->b->nodes.p[id].self[s];
 	}
 }
 
@@ -272,13 +301,14 @@ static int emit(struct work *w, struct ap_tree *t)
 	todo[n++] = (struct step){0};
 	while (n) {
 		struct step s = todo[--n];
+		uint32_t at = w->place[s.id] - 1;
 
 		put(w, t, s.id, s.depth, s.other);
 		if (s.other)
 			continue;
-		if (w->has_other[s.id])
+		if (w->has_other[at])
 			todo[n++] = (struct step){s.id, s.depth + 1, true};
-		for (uint32_t k = w->first[s.id + 1]; k > w->first[s.id]; k--)
+		for (uint32_t k = w->first[at + 1]; k > w->first[at]; k--)
 			todo[n++] = (struct step){w->children[k - 1], s.depth + 1, false};
 	}
 	return 0;
@@ -338,11 +368,9 @@ int ap_tree_finish(const struct ap_tree_builder *b, uint32_t max_nodes, bool dif
 	t->is_diff = diff;
 	r = measure(&w);
 	if (r == 0)
-		r = select_nodes(&w, max_nodes);
-	if (r == 0) {
-		fold(&w, t);
+		r = select_nodes(&w, max_nodes, t);
+	if (r == 0)
 		r = list_children(&w);
-	}
 	if (r == 0)
 		r = allocate(&w, t);
 	if (r == 0)

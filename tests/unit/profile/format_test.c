@@ -245,6 +245,35 @@ static void flamegraph_json_has_the_columns(void **state)
 	assert_int_equal(total, 7);
 }
 
+/* Which sets of labels have this value of comm. */
+static bool *sets_of(const struct ap_profile *p, const char *comm)
+{
+	bool *wanted = calloc(ap_intern_count(p->label_sets), sizeof(*wanted));
+
+	assert_non_null(wanted);
+	for (uint32_t i = 0; i < ap_intern_count(p->label_sets); i++)
+		wanted[i] = ap_str_is(ap_profile_label_value(p, i, AP_STR("comm")), comm);
+	return wanted;
+}
+
+static void rows_are_chosen_and_divided_by_a_label(void **state)
+{
+	_cleanup_(ap_cleanup_profile) struct ap_profile *p = sample_profile(true);
+	_cleanup_(ap_cleanup_tree) struct ap_tree *by = NULL, *worker = NULL;
+	_cleanup_free_ bool *wanted = sets_of(p, "worker;1");
+	struct ap_tree_rows rows = {.type = ap_profile_type_find(AP_STR("cpu:samples")),
+				    .by = "comm"};
+
+	assert_int_equal(ap_tree_from_rows(p, &rows, 0, &by), 0);
+	assert_true(ap_str_is(by->strings[by->name[1]], "web"));
+	assert_int_equal(by->total[0][0], 7);
+	assert_int_equal(by->total[0][1], 5);
+	rows = (struct ap_tree_rows){.type = rows.type, .wanted = wanted};
+	assert_int_equal(ap_tree_from_rows(p, &rows, 0, &worker), 0);
+	assert_int_equal(worker->total[0][0], 2);
+	assert_true(ap_str_is(worker->strings[worker->name[1]], "libc.so.6+0x29d90"));
+}
+
 static void values_read_well(void **state)
 {
 	static const struct {
@@ -284,6 +313,7 @@ int main(void)
 		cmocka_unit_test(html_needs_its_template),
 		cmocka_unit_test(guesses_formats_from_names),
 		cmocka_unit_test(flamegraph_json_has_the_columns),
+		cmocka_unit_test(rows_are_chosen_and_divided_by_a_label),
 		cmocka_unit_test(values_read_well),
 	};
 
