@@ -12,12 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
-from jsonschema import Draft202012Validator
+from openapi import DOC, check, check_named, resolve
 from openapi_spec_validator import validate
 from prometheus_client.parser import text_string_to_metric_families
 
 ROOT = Path(__file__).resolve().parents[2]
-DOC = json.loads((ROOT / "docs/openapi.json").read_text())
 BUILD = Path(os.environ.get("AP_BUILD", ROOT / "build/release"))
 PROGRAM = BUILD / "src/aggregator/aperture-aggregator"
 LIBRARY = os.environ.get(
@@ -87,20 +86,6 @@ def server(tmp_path_factory):
     s = Server(tmp_path_factory.mktemp("rest"))
     yield s
     assert s.stop() == 0
-
-
-def check(schema, value):
-    """Validates against a schema of the document, whose references lead into the document."""
-    Draft202012Validator({**schema, "components": DOC["components"]}).validate(value)
-
-
-def resolve(item):
-    while "$ref" in item:
-        target = DOC
-        for part in item["$ref"].removeprefix("#/").split("/"):
-            target = target[part]
-        item = target
-    return item
 
 
 OPERATIONS = [(path, method.upper(), operation) for path, item in DOC["paths"].items()
@@ -243,7 +228,7 @@ REFUSED = [
 def test_refusals_are_precise(server, method, path, body, status, code, field):
     answer = server.ask(path, method, body)
     assert answer.status == status, answer.body
-    check({"$ref": "#/components/schemas/Error"}, answer.json)
+    check_named("Error", answer.json)
     error = answer.json["error"]
     assert (error["code"], error["field"]) == (code, field)
     assert len(error["message"]) > 10
