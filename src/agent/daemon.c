@@ -54,7 +54,15 @@ static void describe(struct ap_daemon *d, uint32_t frequency_hz)
 static int open_parts(struct ap_daemon *d, const struct ap_daemon_config *config,
 		      struct ap_error *err)
 {
-	struct ap_profiler_options profiler = {.frequency_hz = d->meta.status.frequency_hz};
+	struct ap_profiler_options profiler = {
+		.frequency_hz = d->meta.status.frequency_hz,
+		.target = config->n_pids   ? AP_TARGET_PIDS
+			  : config->cgroup ? AP_TARGET_CGROUP
+					   : AP_TARGET_MACHINE,
+		.pids = config->pids,
+		.n_pids = config->n_pids,
+		.cgroup = config->cgroup,
+	};
 	struct ap_batcher_opts batcher = {
 		.host = ap_str_of(d->meta.host),
 		.service = ap_str_of(config->service),

@@ -21,6 +21,9 @@ struct ap_daemon_config {
 	const char *service; /* NULL: found per process */
 	const struct ap_user_label *labels;
 	size_t n_labels;
+	const int32_t *pids; /* only these and the children they start; NULL: see cgroup */
+	size_t n_pids;
+	const char *cgroup;	    /* only this cgroup v2; NULL with no pids: the whole machine */
 	uint32_t frequency_hz;	    /* 0 = 99 */
 	uint64_t flush_interval_ns; /* 0 = 10 s */
 	size_t queue_bytes;	    /* 0 = 32 MiB */

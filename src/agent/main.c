@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "agent/daemon.h"
+#include "agent/profiler.h"
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
@@ -21,8 +22,8 @@ enum { STATUS_PERMISSION = 4 };
 enum { METRICS_GRACE_MS = 500, LABELS_MAX = 64 };
 
 struct settings {
-	char *server, *state_dir, *service, *metrics_listen;
-	struct ap_strings labels;
+	char *server, *state_dir, *service, *metrics_listen, *cgroup;
+	struct ap_strings labels, pids;
 	uint64_t frequency, flush_interval_ns, queue_bytes;
 	bool live;
 	uint32_t log_level, log_format;
@@ -74,6 +75,20 @@ static const struct ap_option options[] = {
 	 .group = "Sampling",
 	 .help = "samples per second and CPU",
 	 .offset = FIELD(frequency)},
+	{.name = "pid",
+	 .short_name = 'p',
+	 .metavar = "PID[,PID…]",
+	 .type = AP_OPT_LIST,
+	 .group = "Sampling",
+	 .help = "only these processes and the children they start from now on",
+	 .flags = AP_OPT_F_FLAG_ONLY,
+	 .offset = FIELD(pids)},
+	{.name = "cgroup",
+	 .metavar = "PATH",
+	 .type = AP_OPT_STRING,
+	 .group = "Sampling",
+	 .help = "only this cgroup v2 and those below it (default: the whole machine)",
+	 .offset = FIELD(cgroup)},
 	{.name = "service",
 	 .metavar = "NAME",
 	 .type = AP_OPT_STRING,
@@ -257,6 +272,7 @@ static int run(const struct settings *set, const struct ap_daemon_config *config
 int main(int argc, char **argv)
 {
 	struct ap_user_label labels[LABELS_MAX];
+	_cleanup_free_ int32_t *pids = NULL;
 	struct settings set = {0};
 	_cleanup_config_ struct ap_config cfg = {0};
 	struct ap_daemon_config config;
@@ -269,6 +285,10 @@ int main(int argc, char **argv)
 		r = ap_error_set(&err, -EINVAL, "more than %d labels given", LABELS_MAX);
 	for (size_t i = 0; r == 0 && i < set.labels.n; i++)
 		r = ap_user_label_parse(ap_str_of(set.labels.p[i]), &labels[i], &err);
+	if (r == 0 && set.pids.n && set.cgroup)
+		r = ap_error_set(&err, -EINVAL, "give only one of --pid and --cgroup");
+	if (r == 0)
+		r = ap_pids_parse(&set.pids, &pids, &err);
 	if (r < 0) {
 		fprintf(stderr, "aperture-agent: %s\n", err.msg);
 		return AP_EXIT_USAGE;
@@ -281,6 +301,9 @@ int main(int argc, char **argv)
 		.service = set.service,
 		.labels = labels,
 		.n_labels = set.labels.n,
+		.pids = pids,
+		.n_pids = set.pids.n,
+		.cgroup = set.cgroup,
 		.frequency_hz = (uint32_t)set.frequency,
 		.flush_interval_ns = set.live ? LIVE_FLUSH_NS : set.flush_interval_ns,
 		.queue_bytes = set.queue_bytes,

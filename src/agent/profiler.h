@@ -18,6 +18,7 @@
 
 #include "abi/ledger.h"
 #include "agent/rows.h"
+#include "base/config.h"
 #include "base/error.h"
 
 enum ap_target {
@@ -43,6 +44,10 @@ struct ap_profiler_options {
 	uint32_t max_rows; /* most rows between two collections; 0 = 1 million. What exceeds it
 				     is counted as table_full */
 };
+
+/* The ids of a `--pid` list; the array is the caller's to free. -EINVAL with `err` for what is no
+ * process id; -ENOMEM. */
+int ap_pids_parse(const struct ap_strings *list, int32_t **ret, struct ap_error *err);
 
 /* What the profiler costs, since it was opened. */
 struct ap_profiler_cost {

@@ -138,24 +138,6 @@ static const struct ap_program program = {
 	.file_optional = true,
 };
 
-/* --pid as numbers; the caller's to free. */
-static int parse_pids(const struct ap_strings *list, int32_t **ret, struct ap_error *err)
-{
-	_cleanup_free_ int32_t *pids = calloc(list->n + 1, sizeof(*pids));
-	uint64_t v;
-
-	if (!pids)
-		return ap_error_set(err, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < list->n; i++) {
-		if (ap_parse_u64(ap_str_of(list->p[i]), &v) < 0 || v < 1 || v > INT32_MAX)
-			return ap_error_set(err, -EINVAL, "--pid: '%.40s' is not a process id",
-					    list->p[i]);
-		pids[i] = (int32_t)v;
-	}
-	*ret = AP_TAKE_PTR(pids);
-	return 0;
-}
-
 static int parse_labels(const struct ap_strings *list, struct ap_user_label **ret,
 			struct ap_error *err)
 {
@@ -356,7 +338,7 @@ static int prepare(struct ap_recording *r, int32_t **pids, struct ap_user_label 
 	int e = choose_target(r, err);
 
 	if (e == 0)
-		e = parse_pids(&r->set->pids, pids, err);
+		e = ap_pids_parse(&r->set->pids, pids, err);
 	if (e == 0)
 		e = parse_labels(&r->set->labels, labels, err);
 	if (e == 0 && r->format == AP_FORMAT_HTML)

@@ -13,8 +13,7 @@ static inline const char *engine_missing(void)
 {
 #ifdef __SANITIZE_ADDRESS__
 	/* volatile: else the compiler sees that nothing of such a test runs, and warns of it. */
-	static const char *volatile why =
-		"the embedded engine does not run under AddressSanitizer";
+	static const char *volatile why = "the embedded engine does not run under AddressSanitizer";
 
 	return why;
 #else
