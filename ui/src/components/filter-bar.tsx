@@ -39,7 +39,7 @@ function MatcherForm({ selection, onAdd }: { selection: Selection; onAdd(matcher
   };
   return (
     <form className="fields" onSubmit={submit} style={{ width: 300 }}>
-      <div className="row">
+      <div className="pair">
         <select className="input" aria-label="Label" value={label} onChange={(e) => setLabel(e.target.value)}>
           {names.map((name) => <option key={name}>{name}</option>)}
         </select>

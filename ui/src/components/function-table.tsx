@@ -2,6 +2,7 @@
 /** Functions with self and total, or with both sides of a comparison. */
 import { useMemo, type ReactNode } from "react";
 import { kindName, type FunctionRow } from "@/flamegraph/functions";
+import { OTHER_NAME } from "@/flamegraph/tree";
 import { percent, points } from "@/lib/format";
 import type { Measure } from "@/lib/measure";
 import { BarCell, DataTable, maximum, type Column } from "./data-table";
@@ -16,7 +17,7 @@ function NameCell({ row }: { row: FunctionRow }): ReactNode {
   return (
     <span className="fn" title={`${row.function}\n${row.module || "no module"} (${kindName(row.kind)})`}>
       <span className="truncate name">{row.function}</span>
-      <span className="truncate module">{row.module || kindName(row.kind)}</span>
+      <span className="truncate module">{row.function === OTHER_NAME ? "smallest frames, folded" : row.module || kindName(row.kind)}</span>
     </span>
   );
 }

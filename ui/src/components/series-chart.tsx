@@ -94,6 +94,7 @@ function HoverCard({ hover, times, series, unit }: { hover: Hover; times: readon
       </div>
       {known
         .map((s) => ({ ...s, value: s.values[hover.index]! }))
+        .filter((s) => s.value > 0)
         .sort((a, b) => b.value - a.value)
         .map((s) => (
           <div key={s.label} className="line">

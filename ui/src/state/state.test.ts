@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { formatFilter, parseFilter, withLabel, type Matcher } from "./filter";
 import { choice, flag, list, readState, text, writeState } from "./params";
-import { isRelative, previousRange, rangeProblem, relativeAge, resolveRange, resolveTime } from "./time";
+import { dayBefore, isRelative, previousRange, rangeProblem, relativeAge, resolveRange, resolveTime } from "./time";
 
 const schema = {
   search: text(),
@@ -74,6 +74,11 @@ describe("time", () => {
     expect(previousRange({ from: "now-1h", to: "now" }, now)).toEqual({ from: "now-2h", to: "now-1h" });
     expect(previousRange({ from: "now-90m", to: "now" }, now)).toEqual({ from: "now-3h", to: "now-90m" });
     expect(previousRange({ from: "1000", to: "3000" }, now)).toEqual({ from: "-1000", to: "1000" });
+  });
+
+  it("finds the same hours a day earlier", () => {
+    expect(dayBefore({ from: "now-1h", to: "now" }, now)).toEqual({ from: "now-25h", to: "now-1d" });
+    expect(dayBefore({ from: "86401000", to: "now" }, now)).toEqual({ from: "1000", to: "now-1d" });
   });
 
   it("tells what is wrong with a range", () => {

@@ -71,6 +71,16 @@ export function previousRange(range: TimeRange, now: number): TimeRange {
   return { from: String(from - (to - from)), to: String(from) };
 }
 
+/** The same hours a day earlier. */
+export function dayBefore(range: TimeRange, now: number): TimeRange {
+  const back = (text: string, ms: number): string => {
+    const age = relativeAge(text);
+    return age === null ? String(ms - UNIT_MS.d!) : relativeText(age + UNIT_MS.d!);
+  };
+  const { from, to } = resolveRange(range, now);
+  return { from: back(range.from, from), to: back(range.to, to) };
+}
+
 function relativeText(ms: number): string {
   for (const unit of ["d", "h", "m"]) {
     if (ms % UNIT_MS[unit]! === 0) return `now-${ms / UNIT_MS[unit]!}${unit}`;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { useCallback, useMemo, type ReactNode } from "react";
 import { useSearch } from "wouter";
-import type { SeriesAnswer } from "@/api/model";
+import type { SeriesAnswer, ServicesAnswer } from "@/api/model";
 import { useAgents, useCovered, useSeries, useServices } from "@/api/queries";
 import { ErrorState, Skeleton } from "@/components/basics";
 import { CoverageLine, CutNotice } from "@/components/coverage";
@@ -13,7 +13,8 @@ import { addSeries } from "@/lib/stack";
 import { measureOf } from "@/lib/measure";
 import { selectionLink, useSelection, type Selection } from "@/state/selection";
 import { withLabel } from "@/state/filter";
-import { ServiceTable } from "./service-table";
+import { dayBefore, previousRange, resolveRange } from "@/state/time";
+import { ServiceTable, type Baseline } from "./service-table";
 import { Tiles } from "./tiles";
 
 const STACKED = 7;
@@ -59,6 +60,15 @@ function Chart({ selection, onRange }: { selection: Selection; onRange(from: num
   );
 }
 
+/** Yesterday's same hours where there is data from then, else the time right before. */
+function useBaseline(selection: Selection, answer: ServicesAnswer | undefined, shownMs: number): Baseline {
+  const day = answer?.services.some((s) => s.previous_day_value !== null) ?? false;
+  const range = day ? dayBefore(selection, Date.now()) : previousRange(selection, Date.now());
+  const covered = useCovered({ ...selection, ...range }, answer ? resolveRange(range, answer.to) : undefined);
+  const ms = covered?.ms ?? shownMs;
+  return useMemo(() => ({ day, ms, shownMs }), [day, ms, shownMs]);
+}
+
 export function OverviewPage(): ReactNode {
   const [selection, set] = useSelection();
   const search = useSearch();
@@ -72,6 +82,7 @@ export function OverviewPage(): ReactNode {
     () => measureOf(selection.type, services.data?.unit ?? "", averaged),
     [selection.type, services.data?.unit, averaged],
   );
+  const baseline = useBaseline(selection, services.data, averaged);
   const href = useCallback(
     (service: string) => selectionLink("/flamegraph", search, { filter: withLabel(selection.filter, "service", service) }),
     [search, selection.filter],
@@ -88,7 +99,7 @@ export function OverviewPage(): ReactNode {
         <Tiles services={services.data} agents={agents.data} cpu={selection.type === "cpu:nanoseconds" ? services.data.total_value / (averaged * 1e6) : null} measure={measure} />
         <Chart selection={selection} onRange={narrow} />
         {services.data.coverage.truncated ? <CutNotice cut={services.data.coverage.truncated.cut} what={`more ${services.data.coverage.truncated.what} are not shown.`} /> : null}
-        <ServiceTable answer={services.data} series={series.data} measure={measure} href={href} />
+        <ServiceTable answer={services.data} series={series.data} measure={measure} baseline={baseline} href={href} />
       </>
     );
   }

@@ -12,13 +12,21 @@ import { useUrlState } from "@/state/use-url-state";
 
 const ORDER = { sort: text("change") };
 
-/** Against the same hours yesterday where there is data, else the time right before. */
-function before(s: Service): number | null {
-  return s.previous_day_value ?? s.previous_value;
+/** What changes are against: a time, and how much of it has data, as for the time shown. */
+export interface Baseline {
+  day: boolean;
+  ms: number;
+  shownMs: number;
 }
 
-function changeOf(s: Service): number {
-  const base = before(s);
+/** The value that a service would have had in the time shown, at its rate in the baseline. */
+function before(s: Service, baseline: Baseline): number | null {
+  const value = baseline.day ? s.previous_day_value : s.previous_value;
+  return value === null ? null : (value / baseline.ms) * baseline.shownMs;
+}
+
+function changeOf(s: Service, baseline: Baseline): number {
+  const base = before(s, baseline);
   return base === null ? -1 : Math.abs(s.value - base);
 }
 
@@ -35,10 +43,10 @@ function Riser({ service, measure }: { service: Service; measure: Measure }): Re
   );
 }
 
-function makeColumns(answer: ServicesAnswer, series: SeriesAnswer | undefined, measure: Measure, href: (service: string) => string): Column<Service>[] {
+function makeColumns(answer: ServicesAnswer, series: SeriesAnswer | undefined, measure: Measure, baseline: Baseline, href: (service: string) => string): Column<Service>[] {
   const lines = new Map(series?.series.map((s) => [s.value, s.values]));
   const largest = maximum(answer.services, (s) => s.value);
-  const length = span(answer.to - answer.from);
+  const against = baseline.day ? "in the same hours yesterday" : `in the ${span(answer.to - answer.from)} before`;
   return [
     {
       id: "service", header: "Service", track: "minmax(120px, 1.1fr)", sort: (s) => s.service,
@@ -49,9 +57,9 @@ function makeColumns(answer: ServicesAnswer, series: SeriesAnswer | undefined, m
       cell: (s) => <BarCell share={s.value / largest}>{measure.short(s.value)} <em>{percent(s.share)}</em></BarCell>,
     },
     {
-      id: "change", header: "Change", hint: `Sorted by size in ${measure.unit}. Percent of the value in the same hours yesterday, or in the ${length} before where there is no data from yesterday.`,
-      track: "96px", numeric: true, sort: changeOf,
-      cell: (s) => <span title={s.previous_day_value !== null ? "against the same hours yesterday" : `against the ${length} before`}><Change now={s.value} before={before(s)} /></span>,
+      id: "change", header: "Change", hint: `Percent of the rate ${against}; sorted by its size in ${measure.unit}`,
+      track: "96px", numeric: true, sort: (s) => changeOf(s, baseline),
+      cell: (s) => <span title={`against ${against}`}><Change now={s.value} before={before(s, baseline)} /></span>,
     },
     {
       id: "trend", header: "Over time", track: "minmax(90px, 160px)", wide: true,
@@ -67,11 +75,11 @@ function makeColumns(answer: ServicesAnswer, series: SeriesAnswer | undefined, m
   ];
 }
 
-export function ServiceTable(props: { answer: ServicesAnswer; series: SeriesAnswer | undefined; measure: Measure; href(service: string): string }): ReactNode {
-  const { answer, series, measure, href } = props;
+export function ServiceTable(props: { answer: ServicesAnswer; series: SeriesAnswer | undefined; measure: Measure; baseline: Baseline; href(service: string): string }): ReactNode {
+  const { answer, series, measure, baseline, href } = props;
   const [, navigate] = useLocation();
   const [state, set] = useUrlState(ORDER);
-  const columns = useMemo(() => makeColumns(answer, series, measure, href), [answer, series, measure, href]);
+  const columns = useMemo(() => makeColumns(answer, series, measure, baseline, href), [answer, series, measure, baseline, href]);
   return (
     <section className="panel clip">
       <header>
