@@ -76,7 +76,6 @@ int ap_client_new(const struct ap_client_config *config, struct ap_client **ret,
 	ap_grpc_init();
 	c->channel = open_channel(config);
 	if (!c->channel) {
-		grpc_shutdown();
 		free(c);
 		return -ENOMEM;
 	}
@@ -105,7 +104,6 @@ void ap_client_free(struct ap_client *c)
 		pthread_cond_wait(&c->idle, &c->lock);
 	pthread_mutex_unlock(&c->lock);
 	grpc_channel_destroy(c->channel);
-	grpc_shutdown();
 	pthread_cond_destroy(&c->idle);
 	pthread_mutex_destroy(&c->lock);
 	free(c);

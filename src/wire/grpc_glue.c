@@ -3,15 +3,23 @@
 
 #include <grpc/byte_buffer_reader.h>
 #include <grpc/support/log.h>
+#include <pthread.h>
 
 static void no_log(gpr_log_func_args *args)
 {
 }
 
-void ap_grpc_init(void)
+static void init(void)
 {
 	gpr_set_log_function(no_log);
 	grpc_init();
+}
+
+void ap_grpc_init(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, init);
 }
 
 grpc_byte_buffer *ap_grpc_message(struct ap_str s)

@@ -276,7 +276,6 @@ static void destroy(struct ap_server *s)
 		pthread_join(s->threads[i], NULL);
 	grpc_server_destroy(s->server);
 	grpc_completion_queue_destroy(s->cq);
-	grpc_shutdown();
 	release(s);
 }
 
