@@ -38,6 +38,7 @@ struct ap_format_options {
 	/* The label that divides pictures first. NULL: comm, if there are several; "": none. */
 	const char *by;
 	uint32_t max_nodes;	   /* of pictures; 0 = AP_TREE_NODES_DEFAULT */
+	const uint64_t *lost;	   /* samples lost while recording, for HTML; NULL: not known */
 	const char *html_template; /* path of the dashboard's standalone.html; HTML needs it */
 };
 

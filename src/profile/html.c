@@ -2,10 +2,13 @@
 /* One self-contained page: the dashboard's standalone.html, which holds its own script and style,
  * with the flame graph's JSON put in place of a marker. */
 #include <fcntl.h>
+#include <math.h>
 
+#include "abi/ledger.h"
 #include "base/io.h"
 #include "base/json.h"
 #include "profile/flamegraph_json.h"
+#include "profile/tree_builder.h"
 #include "profile/writer.h"
 
 #define MARKER "<!--APERTURE_PROFILE_DATA-->"
@@ -30,6 +33,42 @@ static int read_template(const struct ap_write_job *job, struct ap_buf *ret)
 	return 0;
 }
 
+/* What the picture rests on, as in the REST API's answers. */
+static void put_coverage(const struct ap_write_job *job, struct ap_buf *out)
+{
+	uint64_t reasons[AP_REASONS_MAX] = {0}, samples = 0;
+
+	AP_VEC_FOREACH(&job->p->samples, s) {
+		uint16_t reason = ap_profile_get_stack(job->p, s->stack).reason;
+
+		if (s->event != (uint32_t)job->o.type->event)
+			continue;
+		samples = ap_sum_saturating(samples, s->count);
+		reason = reason < AP_REASONS_MAX ? reason : AP_REASONS_MAX - 1;
+		reasons[reason] = ap_sum_saturating(reasons[reason], s->count);
+	}
+	ap_json_key(out, "coverage");
+	ap_buf_puts(out, "{\"hosts_reporting\":1,\"hosts_expected\":1,\"truncated\":null");
+	ap_json_key(out, "samples");
+	ap_json_u64(out, samples);
+	ap_json_key(out, "complete_share");
+	ap_json_double(out, samples ? (double)reasons[AP_REASON_OK] / (double)samples : NAN);
+	ap_json_key(out, "lost");
+	if (job->o.lost)
+		ap_json_u64(out, *job->o.lost);
+	else
+		ap_buf_puts(out, "null");
+	ap_json_key(out, "reasons");
+	ap_buf_byte(out, '{');
+	for (uint32_t i = 0; i < AP_REASONS_MAX; i++) {
+		if (!reasons[i])
+			continue;
+		ap_json_key(out, ap_reason_name(i));
+		ap_json_u64(out, reasons[i]);
+	}
+	ap_buf_puts(out, "}}");
+}
+
 static void put_meta(const struct ap_write_job *job, struct ap_buf *out)
 {
 	const struct ap_profile_type *t = job->o.type;
@@ -46,6 +85,7 @@ static void put_meta(const struct ap_write_job *job, struct ap_buf *out)
 	ap_json_i64(out, job->p->start_ns / 1000000);
 	ap_json_key(out, "to");
 	ap_json_i64(out, job->p->end_ns / 1000000);
+	put_coverage(job, out);
 	if (ap_buf_error(&title))
 		out->err = ap_buf_error(&title);
 }

@@ -162,7 +162,8 @@ static void html_needs_its_template(void **state)
 	_cleanup_buf_ struct ap_buf out = {0};
 	char path[] = "/tmp/ap-template-XXXXXX";
 	static const char page[] = "<html><!--APERTURE_PROFILE_DATA--></html>";
-	struct ap_format_options o = {.html_template = path};
+	uint64_t lost = 3;
+	struct ap_format_options o = {.html_template = path, .lost = &lost};
 	struct ap_error err = {0};
 	int fd = mkstemp(path);
 
@@ -175,6 +176,8 @@ static void html_needs_its_template(void **state)
 	assert_non_null(strstr((char *)out.p, "<script type=\"application/json\""));
 	assert_non_null(strstr((char *)out.p, "work\\u003cint, char>(a;b)"));
 	assert_null(strstr((char *)out.p, "work<int"));
+	assert_non_null(strstr((char *)out.p, "\"samples\":7,\"complete_share\":0.571428"));
+	assert_non_null(strstr((char *)out.p, "\"lost\":3,\"reasons\":{\"ok\":4,\"no_table\":3}}"));
 	assert_int_equal(
 		ap_format_write(AP_FORMAT_HTML, p, &o, (struct ap_sink){ap_sink_buf, &out}, &err),
 		-ENOENT);
