@@ -341,5 +341,5 @@ bool ap_aggregator_store_error(struct ap_aggregator *a, char *buf, size_t cap)
 
 	ap_writer_get_stats(a->writer, &w);
 	snprintf(buf, cap, "%s", w.last_error);
-	return buf[0] != '\0';
+	return buf[0] || ap_retention_error(a->retention, buf, cap);
 }

@@ -42,7 +42,8 @@ const char *ap_aggregator_ui_error(const struct ap_aggregator *a);
 const char *ap_aggregator_agent_address(const struct ap_aggregator *a);
 /* "26.7.3.1", the store's engine. */
 const char *ap_aggregator_store_version(const struct ap_aggregator *a);
-/* The error of the last write to the store, if it failed; false: all is well. */
+/* The error of the last write to the store, or of the last dropping of old days, if it failed;
+ * false: all is well. */
 bool ap_aggregator_store_error(struct ap_aggregator *a, char *buf, size_t cap);
 
 #endif

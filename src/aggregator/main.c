@@ -129,9 +129,9 @@ static void watch_store(struct ap_aggregator *a, bool *failing)
 	bool now = ap_aggregator_store_error(a, msg, sizeof(msg));
 
 	if (now && !*failing)
-		ap_warn("the store cannot be written, trying again: %s", msg);
+		ap_warn("the store does not do its work, trying again: %s", msg);
 	else if (!now && *failing)
-		ap_info("the store is written again");
+		ap_info("the store works again");
 	*failing = now;
 }
 

@@ -20,6 +20,7 @@ struct ap_retention {
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
 	bool stopping;
+	struct ap_error last; /* of the last round; code 0: it went well */
 };
 
 static const struct ap_schema_table *const tables[] = {
@@ -120,19 +121,31 @@ static void *retention_main(void *arg)
 		uint64_t until = ap_clock_mono_ns() + PERIOD_NS;
 		struct timespec ts = {(time_t)(until / AP_NSEC_PER_SEC),
 				      (long)(until % AP_NSEC_PER_SEC)};
-		struct ap_error err;
+		struct ap_error err = {0};
 
 		pthread_mutex_unlock(&r->lock);
 		/* What could not be dropped is tried again in an hour. */
 		ap_retention_apply(r->store, r->retention_ns,
 				   ap_clock_unix_ns() / (int64_t)AP_NSEC_PER_SEC, &err);
 		pthread_mutex_lock(&r->lock);
+		r->last = err;
 		while (!r->stopping &&
 		       pthread_cond_timedwait(&r->changed, &r->lock, &ts) != ETIMEDOUT)
 			;
 	}
 	pthread_mutex_unlock(&r->lock);
 	return NULL;
+}
+
+bool ap_retention_error(struct ap_retention *r, char *buf, size_t cap)
+{
+	bool failed;
+
+	pthread_mutex_lock(&r->lock);
+	failed = r->last.code != 0;
+	snprintf(buf, cap, "%s", failed ? r->last.msg : "");
+	pthread_mutex_unlock(&r->lock);
+	return failed;
 }
 
 int ap_retention_start(struct ap_store *store, uint64_t retention_ns, struct ap_retention **ret,

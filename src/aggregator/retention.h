@@ -13,6 +13,8 @@ struct ap_retention;
 int ap_retention_start(struct ap_store *store, uint64_t retention_ns, struct ap_retention **ret,
 		       struct ap_error *err);
 void ap_retention_stop(struct ap_retention *r); /* NULL is fine */
+/* Copies why the last round failed; "" and false if it did not. */
+bool ap_retention_error(struct ap_retention *r, char *buf, size_t cap);
 
 /* One round, with `now_s` as the time (Unix seconds): 0, or the first error after trying all. */
 int ap_retention_apply(struct ap_store *store, uint64_t retention_ns, int64_t now_s,
