@@ -28,7 +28,7 @@ int ap_pprof_text(struct ap_pprof_reader *r, uint64_t index, struct ap_str *ret)
 /* The profile's id of a string of the file. */
 static int string_id(struct ap_pprof_reader *r, uint64_t index, uint32_t *ret)
 {
-	struct ap_str s;
+	struct ap_str s = {0};
 	int rc = ap_pprof_text(r, index, &s);
 
 	return rc < 0 ? rc : ap_profile_string(r->p, s, ret);
@@ -94,7 +94,7 @@ static uint64_t unit_ns(struct ap_str unit)
 static int read_sample_type(struct ap_pprof_reader *r, struct ap_str msg)
 {
 	struct ap_pprof_column c = {0};
-	struct ap_str type, unit;
+	struct ap_str type = {0}, unit = {0};
 	size_t said = strlen(r->types_seen);
 	int rc = read_type(r, msg, &type, &unit);
 
@@ -134,7 +134,7 @@ static int read_mapping(struct ap_pprof_reader *r, struct ap_str msg)
 	uint64_t v[PPROF_MAPPING_BUILD_ID + 1] = {0};
 	struct ap_pprof_mapping m = {0};
 	struct ap_mapping entry = {0};
-	struct ap_str path;
+	struct ap_str path = {0};
 	int rc = numbers(r, msg, v, AP_ARRAY_SIZE(v));
 
 	if (rc == 0)
@@ -216,6 +216,8 @@ static int read_lines(struct ap_pprof_reader *r, struct ap_str msg)
 		if (rc < 0)
 			return rc;
 	}
+	if (rc < 0)
+		return ap_pprof_bad(r, "a location is cut short");
 	/* No symbol: one frame all the same. */
 	return r->lines.n ? 0 : ap_vec_push(&r->lines, (struct ap_pprof_line){0});
 }
@@ -270,7 +272,7 @@ static int read_string(struct ap_pprof_reader *r, struct ap_str s)
 
 static int read_period_type(struct ap_pprof_reader *r, struct ap_str msg)
 {
-	struct ap_str type, unit;
+	struct ap_str type = {0}, unit = {0};
 	int rc = read_type(r, msg, &type, &unit);
 
 	r->period_scale = rc == 0 ? unit_ns(unit) : 0;

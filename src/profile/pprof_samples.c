@@ -60,7 +60,7 @@ static int add_label(struct ap_pprof_reader *r, struct ap_str key, struct ap_str
 static int read_label(struct ap_pprof_reader *r, struct ap_str msg, struct sample *s)
 {
 	uint64_t v[PPROF_LABEL_UNIT + 1] = {0};
-	struct ap_str key, text;
+	struct ap_str key = {0}, text = {0};
 	struct ap_pb_field f;
 	char number[24];
 	int rc;
