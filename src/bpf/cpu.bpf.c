@@ -134,7 +134,7 @@ AP_INLINE int user_registers(struct bpf_perf_event_data *ctx, struct task_struct
 	w->pc = pc;
 	w->sp = sp;
 	w->fp = fp;
-	w->end = BPF_CORE_READ(task, mm, start_stack);
+	w->end = task->mm->start_stack;
 	w->window_at = 0;
 	return pc ? 0 : -1;
 }
@@ -154,7 +154,7 @@ AP_INLINE uint32_t build_record(struct bpf_perf_event_data *ctx, struct task_str
 	r->time = bpf_ktime_get_ns();
 	r->tgid = tgid;
 	r->tid = pid_level ? task_number(task) : (uint32_t)task->pid;
-	r->start_time = BPF_CORE_READ(task, group_leader, start_boottime);
+	r->start_time = task->group_leader->start_boottime;
 	r->cgroup = bpf_get_current_cgroup_id();
 	r->value = ctx->sample_period;
 	r->reason = AP_REASON_KERNEL_ONLY;
@@ -205,7 +205,7 @@ AP_INLINE void sample(struct bpf_perf_event_data *ctx, struct ap_cpu_stats *stat
 	struct scratch *s;
 	uint64_t wakeup;
 
-	tgid = task_tgid(task);
+	tgid = pid_level ? task_tgid(task) : (uint32_t)task->tgid;
 	if (!is_target(tgid)) {
 		stats->filtered++;
 		return;

@@ -314,6 +314,58 @@ static void children_of_a_target_are_profiled(void **state)
 		assert_int_not_equal(proc->pid, other.pid);
 }
 
+/* Where cgroup v2 is mounted, alone or beside v1, and may be written; NULL = nowhere. */
+static const char *cgroup_root(void)
+{
+	if (access("/sys/fs/cgroup/cgroup.procs", W_OK) == 0)
+		return "/sys/fs/cgroup";
+	return access("/sys/fs/cgroup/unified/cgroup.procs", W_OK) == 0 ? "/sys/fs/cgroup/unified"
+									: NULL;
+}
+
+static void a_cgroup_is_profiled_with_those_below_it(void **state)
+{
+	char top[128], sub[160], procs[192], pid[16];
+	struct ap_profiler_options o = {
+		.frequency_hz = 997, .target = AP_TARGET_CGROUP, .cgroup = top};
+	_cleanup_(ap_cleanup_rows) struct ap_rows *rows = NULL;
+	const char *root = cgroup_root();
+	struct ap_profiler *p;
+	struct child inside, outside;
+	uint64_t all = 0, passing = 0;
+	int fd, n;
+
+	if (!root) {
+		print_message("skipped: no cgroup v2 that may be written\n");
+		skip();
+	}
+	snprintf(top, sizeof(top), "%s/aperture-test-%d", root, (int)getpid());
+	snprintf(sub, sizeof(sub), "%s/sub", top);
+	snprintf(procs, sizeof(procs), "%s/cgroup.procs", sub);
+	assert_int_equal(ap_mkdir_all(sub, 0755), 0);
+	inside = child_prepare("200");
+	outside = child_prepare("200");
+	n = snprintf(pid, sizeof(pid), "%d", (int)inside.pid);
+	fd = open(procs, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(write(fd, pid, (size_t)n), n);
+	close(fd);
+	p = open_profiler(&o);
+	start(p);
+	child_go(&inside);
+	child_go(&outside);
+	child_end(&inside);
+	child_end(&outside);
+	assert_int_equal(ap_profiler_stop(p), 0);
+	assert_int_equal(ap_profiler_collect(p, &rows), 0);
+	assert_closed(p);
+	count_spin(rows, 0, &all, &passing);
+	ap_profiler_free(p);
+	assert_int_equal(rmdir(sub), 0);
+	assert_int_equal(rmdir(top), 0);
+	assert_in_range(all, 150, 260);
+	assert_int_equal(rows->processes.n, 1);
+}
+
 static void exact_times_keep_each_sample(void **state)
 {
 	struct ap_profiler_options o = {
@@ -377,6 +429,7 @@ int main(void)
 		cmocka_unit_test(ledger_agrees_with_a_counter_of_our_own),
 		cmocka_unit_test(processes_of_5_ms_are_named_and_mapped),
 		cmocka_unit_test(children_of_a_target_are_profiled),
+		cmocka_unit_test(a_cgroup_is_profiled_with_those_below_it),
 		cmocka_unit_test(exact_times_keep_each_sample),
 	};
 
