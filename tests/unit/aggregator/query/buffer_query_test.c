@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "../../test.h"
+#include "aggregator/query/internal.h"
 #include "checks.h"
 
 static void all_answers(void **state)
@@ -76,6 +77,24 @@ static void bad_questions(void **state)
 	fixture_close(&f);
 }
 
+static void one_too_many_is_told_so(void **state)
+{
+	struct ap_query_engine_options o = {.max_concurrent = 1};
+	struct ap_query q = query(T0, T0 + 10);
+	struct ap_question running, refused;
+	struct ap_query_engine *e;
+	struct ap_error err = {0};
+
+	assert_int_equal(ap_query_engine_new(&o, &e), 0);
+	assert_int_equal(ap_question_begin(&running, e, &q, &err), 0);
+	assert_int_equal(ap_question_begin(&refused, e, &q, &err), -EBUSY);
+	ap_question_end(&refused);
+	ap_question_end(&running);
+	assert_int_equal(ap_question_begin(&running, e, &q, &err), 0);
+	ap_question_end(&running);
+	ap_query_engine_free(e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -83,6 +102,7 @@ int main(void)
 		cmocka_unit_test(an_empty_buffer),
 		cmocka_unit_test(zero_is_not_a_gap),
 		cmocka_unit_test(bad_questions),
+		cmocka_unit_test(one_too_many_is_told_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,6 +44,19 @@ static void the_same_answers_from_buffer_both_and_store(void **state)
 	check_all(&f); /* after a restart, with nothing in memory */
 }
 
+static void a_full_dictionary_is_started_anew(void **state)
+{
+	struct ap_query_engine_options o = {
+		.store = f.store, .buffer = f.buffer, .max_dictionary = 1};
+	struct ap_query_engine *large = f.queries;
+
+	assert_int_equal(ap_query_engine_new(&o, &f.queries), 0);
+	for (int i = 0; i < 3; i++)
+		check_flamegraph(&f);
+	ap_query_engine_free(f.queries);
+	f.queries = large;
+}
+
 static int take_history(void *ctx, const struct ap_agent_history *h)
 {
 	uint64_t *samples = ctx;
@@ -215,6 +228,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_same_answers_from_buffer_both_and_store),
+		cmocka_unit_test(a_full_dictionary_is_started_anew),
 		cmocka_unit_test(the_ledger_survives_a_restart),
 		cmocka_unit_test(each_sample_counts_once_while_flushes_run),
 		cmocka_unit_test(a_batch_over_midnight_is_stored_by_day),
