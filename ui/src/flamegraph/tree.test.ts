@@ -68,6 +68,17 @@ describe("keyOf", () => {
     for (let i = 0; i < tree.size; i++) expect(findByKey(tree, keyOf(tree, i))).toBe(i);
   });
 
+  it("keeps the keys of a large tree apart, but for equal paths", () => {
+    const big = syntheticTree(20_000);
+    const paths = new Map<string, string>();
+    for (let i = 1; i < big.size; i++) {
+      const path = pathTo(big, i).map((n) => nameOf(big, n)).join(";");
+      const key = keyOf(big, i);
+      expect(paths.get(key) ?? path).toBe(path);
+      paths.set(key, path);
+    }
+  });
+
   it("finds the same path in a tree with other values", () => {
     const later = treeOf({
       f: "all",
