@@ -144,7 +144,7 @@ export function maximum<Row>(rows: readonly Row[], key: (row: Row) => number): n
 export function BarCell({ share, children }: { share: number; children: ReactNode }): ReactNode {
   return (
     <span className="bar-cell">
-      <span className="bar" style={{ width: `${Math.min(100, Math.max(0, share * 100))}%` }} />
+      {share > 0 ? <span className="bar" style={{ width: `${Math.min(100, share * 100)}%` }} /> : null}
       <span className="figure">{children}</span>
     </span>
   );

@@ -2,7 +2,6 @@
 /** A saved profile in one file: the dashboard's flame graph over the profile embedded in the page. */
 import { StrictMode, useMemo, useState, type ReactNode } from "react";
 import { createRoot } from "react-dom/client";
-import { fromJson } from "@/api/binary";
 import type { FlameAnswer } from "@/api/model";
 import { Empty, ErrorState } from "@/components/basics";
 import { FlameExplorer } from "@/components/flame-explorer";
@@ -14,6 +13,12 @@ import { count, dateTime, percent, span } from "@/lib/format";
 import { measureOf } from "@/lib/measure";
 import { readState, writeState } from "@/state/params";
 import "../styles/index.css";
+
+/** What `aperture record` puts into the page: a flame graph with a title; losses may be unknown. */
+type SavedProfile = Omit<FlameAnswer, "coverage" | "filter"> & {
+  title?: string;
+  coverage: Omit<FlameAnswer["coverage"], "lost"> & { lost: number | null };
+};
 
 function useHashState(): [FlameState, (patch: Partial<FlameState>) => void] {
   const [search, setSearch] = useState(window.location.hash.slice(1));
@@ -27,26 +32,27 @@ function useHashState(): [FlameState, (patch: Partial<FlameState>) => void] {
   return [state, set];
 }
 
-function Summary({ answer }: { answer: FlameAnswer }): ReactNode {
+function Summary({ answer }: { answer: SavedProfile }): ReactNode {
   const { coverage } = answer;
   return (
     <span className="muted">
       {dateTime(answer.from)} · {span(answer.to - answer.from)} · {count(coverage.samples)} samples
-      {coverage.complete_share === null ? "" : ` · ${percent(coverage.complete_share)} complete stacks`} · {count(coverage.lost)} lost
+      {coverage.complete_share === null ? "" : ` · ${percent(coverage.complete_share)} complete stacks`}
+      {coverage.lost === null ? "" : ` · ${count(coverage.lost)} lost`}
       {answer.folded_nodes > 0 ? ` · ${count(answer.folded_nodes)} smallest frames folded` : ""}
     </span>
   );
 }
 
-function Saved({ answer }: { answer: FlameAnswer }): ReactNode {
+function Saved({ answer }: { answer: SavedProfile }): ReactNode {
   const [state, set] = useHashState();
-  const tree = useMemo(() => buildTree(fromJson(answer).columns), [answer]);
+  const tree = useMemo(() => buildTree({ ...answer.nodes, strings: answer.strings }), [answer]);
   const measure = useMemo(() => measureOf(answer.type, answer.unit, answer.to - answer.from), [answer]);
   return (
     <div className="saved">
       <header>
         <Logo />
-        <h1>{answer.filter || "Profile"}</h1>
+        <h1>{answer.title ?? "Profile"}</h1>
         <Summary answer={answer} />
         <span className="spacer" />
         <ThemeToggle />
@@ -66,7 +72,7 @@ function Root(): ReactNode {
     );
   }
   try {
-    return <Saved answer={JSON.parse(text) as FlameAnswer} />;
+    return <Saved answer={JSON.parse(text) as SavedProfile} />;
   } catch (error) {
     return <ErrorState error={error instanceof Error ? error : new Error(String(error))} />;
   }
