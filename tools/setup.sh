@@ -79,6 +79,11 @@ print(os.path.join(os.path.dirname(p["manifest_path"]), "include", "blazesym.h")
     stamp_write "$target" deps/rust/Cargo.lock
 }
 
+# The formats are checked with Go's own pprof, of whatever version is there.
+install_go() {
+    command -v go >/dev/null || apt_install golang-go
+}
+
 python_env() {
     stamp_fresh tests/venv tests/requirements.txt && return 0
     say "installing Python packages for the tests"
@@ -95,4 +100,7 @@ install_node
 build_rust
 npm_ci deps/chdb
 npm_ci ui
-[ "$mode" != test ] || python_env
+if [ "$mode" = test ]; then
+    install_go
+    python_env
+fi

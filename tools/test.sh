@@ -30,10 +30,10 @@ meson_suite() { # VARIANT [MESON ARGS]
     return $status
 }
 
-ui_suite() {
+ui_suite() (
     cd ui && npm run --silent typecheck &&
         npx --no-install vitest run --reporter=default --reporter=junit --outputFile="../$results/ui.junit.xml"
-}
+)
 
 system_suite() {
     AP_BUILD=$PWD/build/release AP_CHDB_LIBRARY=$chdb_library AP_UI_DIR=$PWD/ui/dist \
@@ -44,7 +44,7 @@ suite lint tools/lint.py
 suite build-debug tools/build.sh debug
 suite build-ubsan tools/build.sh ubsan
 suite build-release tools/build.sh release
-suite build-fuzz tools/build.sh fuzz
+suite build-fuzz tools/build.sh fuzz fuzz-targets
 suite unit meson_suite debug
 suite unit-chdb meson_suite ubsan --suite chdb
 suite ui ui_suite
