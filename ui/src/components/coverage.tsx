@@ -59,7 +59,7 @@ export function CoverageLine({ coverage }: { coverage: Coverage }): ReactNode {
           </Popover.Content>
         </Popover.Portal>
       </Popover.Root>
-      <span className={coverage.lost > 0 ? "warn" : undefined}><b>{count(coverage.lost)}</b> lost</span>
+      <span className={coverage.lost > 0 ? "warn" : undefined} title="Counted on the hosts of this selection, whatever service they would have been of"><b>{count(coverage.lost)}</b> lost</span>
     </div>
   );
 }
