@@ -373,7 +373,8 @@ void ap_process_table_expire(struct ap_process_table *t, uint64_t now)
 	struct ap_process *p, *next;
 
 	HASH_ITER(hh, t->processes, p, next)
-		if (p->exited && now > p->seen && now - p->seen > AP_PROCESS_GRACE_NS)
+		if (p->exited && !(p->sampled && p->changed) && now > p->seen &&
+		    now - p->seen > AP_PROCESS_GRACE_NS)
 			drop(t, p);
 	ap_file_table_trim(t->files);
 }

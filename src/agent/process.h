@@ -68,7 +68,8 @@ struct ap_process *ap_process_table_sampled(struct ap_process_table *t,
 /* Reads a process's mappings now, if it is not known; for those that are about to be profiled. */
 void ap_process_table_learn(struct ap_process_table *t, int32_t pid, uint64_t now);
 struct ap_process *ap_process_table_find(struct ap_process_table *t, int32_t pid);
-/* Forgets processes that ended more than the grace period before `now`. */
+/* Forgets processes that ended more than the grace period before `now`, but for those that were
+ * sampled and whose last change nobody has looked at. */
 void ap_process_table_expire(struct ap_process_table *t, uint64_t now);
 
 struct ap_process_counts {

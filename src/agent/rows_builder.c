@@ -100,7 +100,7 @@ static int add_file(struct ap_rows_builder *b, struct ap_file *f, uint32_t *ret)
 	return 0;
 }
 
-/* Names change with exec() and are learned late: the entry is refreshed at each sample. */
+/* Names change with exec() and are learned late: the entry is refreshed where that happened. */
 static int add_process(struct ap_rows_builder *b, struct ap_process *p)
 {
 	struct ap_rows_process rp = {.serial = p->serial,
@@ -224,13 +224,16 @@ struct ap_rows *ap_rows_builder_take(struct ap_rows_builder *b, struct ap_proces
 {
 	struct ap_rows *rows = b->rows;
 
-	rows->end_ns = ap_clock_unix_ns();
-	if (begin(b) < 0)
-		return NULL;
-	AP_VEC_FOREACH(&rows->processes, p) {
-		const struct ap_process *now = ap_process_table_find(processes, p->pid);
+	/* What became known after a process's last sample: one sampled only while it did its exec()
+	 * has its executable now. */
+	for (size_t i = 0; i < rows->processes.n; i++) {
+		struct ap_process *p = ap_process_table_find(processes, rows->processes.p[i].pid);
 
-		p->alive = now && now->serial == p->serial && !now->exited;
+		if (!p || p->serial != rows->processes.p[i].serial)
+			continue;
+		add_process(b, p);
+		rows->processes.p[i].alive = !p->exited;
 	}
-	return rows;
+	rows->end_ns = ap_clock_unix_ns();
+	return begin(b) < 0 ? NULL : rows;
 }

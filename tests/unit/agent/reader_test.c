@@ -153,6 +153,30 @@ static void equal_samples_of_a_second_are_one_row(void **state)
 	end(&f);
 }
 
+/* Its only sample falls into its exec(), and it is gone when the rows are taken. */
+static void what_is_learned_after_the_last_sample_counts(void **state)
+{
+	_cleanup_(ap_cleanup_rows) struct ap_rows *r = NULL;
+	struct fixture f;
+
+	begin(&f, false, 100);
+	add_event(&f, (struct ap_sideband_event){.kind = AP_SIDEBAND_EXEC, .time = 10}, "late");
+	add_sample(&f, 11, 0x2000, 0x3000);
+	add_event(&f,
+		  (struct ap_sideband_event){
+			  .kind = AP_SIDEBAND_MMAP, .time = 12, .start = 0x1000, .end = 0x2000},
+		  "/no/such/late");
+	add_event(&f, (struct ap_sideband_event){.kind = AP_SIDEBAND_EXIT, .time = 13}, "");
+	ap_reader_process(f.reader, &f.events, 20 + AP_PROCESS_GRACE_NS, 0);
+	r = take(&f);
+	assert_int_equal(r->processes.n, 1);
+	assert_true(ap_str_is(ap_rows_str(r, r->processes.p[0].exe), "/no/such/late"));
+	assert_false(r->processes.p[0].alive);
+	ap_process_table_expire(f.processes, 20 + AP_PROCESS_GRACE_NS);
+	assert_null(ap_process_table_find(f.processes, PID));
+	end(&f);
+}
+
 static void frames_outside_all_code_are_cut_off(void **state)
 {
 	_cleanup_(ap_cleanup_rows) struct ap_rows *r = NULL;
@@ -201,6 +225,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_sample_sees_the_process_of_its_time),
 		cmocka_unit_test(equal_samples_of_a_second_are_one_row),
+		cmocka_unit_test(what_is_learned_after_the_last_sample_counts),
 		cmocka_unit_test(frames_outside_all_code_are_cut_off),
 		cmocka_unit_test(losses_are_counted),
 	};
