@@ -12,7 +12,7 @@ shift || true
 dir=build/$variant
 
 case $variant in
-release) options=(--buildtype=release -Dunit_tests=false) ;;
+release) options=(--buildtype=release -Dtests=false) ;;
 debug) options=("-Db_sanitize=address,undefined" -Db_lundef=false -Doptimization=1) ;;
 ubsan) options=(-Db_sanitize=undefined -Db_lundef=false -Doptimization=1) ;;
 fuzz) options=(-Dfuzz=true -Db_lundef=false -Doptimization=1)

@@ -36,7 +36,7 @@ ui_suite() (
 )
 
 system_suite() {
-    AP_BUILD=$PWD/build/release AP_CHDB_LIBRARY=$chdb_library AP_UI_DIR=$PWD/ui/dist \
+    AP_BUILD=$PWD/build/release AP_TEST_BUILD=$PWD/build/debug AP_CHDB_LIBRARY=$chdb_library AP_UI_DIR=$PWD/ui/dist \
         tests/venv/bin/python -m pytest tests/system -q -rs --junitxml="$results/system.junit.xml"
 }
 

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("AP_BUILD", ROOT / "build/release"))
-HELPER = BUILD / "tests/system/format_helper"
+HELPER = Path(os.environ.get("AP_TEST_BUILD", ROOT / "build/debug")) / "tests/system/format_helper"
 APERTURE = BUILD / "src/cli/aperture"
 GO = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
 needs_go = pytest.mark.skipif(not GO, reason="go is not installed (apt install golang-go)")
