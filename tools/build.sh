@@ -10,6 +10,7 @@ cd "$(dirname "$0")/.."
 variant=${1:-release}
 shift || true
 dir=build/$variant
+mkdir -p build
 
 case $variant in
 release) options=(--buildtype=release -Dtests=false) ;;

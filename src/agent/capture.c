@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 
 #include "abi/cpu.h"
+#include "agent/account.h"
 #include "agent/cpus.h"
 #include "base/clock.h"
 #include "bpf/cpu.skel.h"
@@ -29,6 +30,7 @@ struct cpu {
 	uint64_t periods;   /* counted by events that were closed */
 	uint64_t idle_ns;   /* idle time while those were open */
 	uint64_t idle_from; /* ap_capture.idle_now when the event was opened */
+	struct ap_cpu_account account;
 };
 
 struct ap_capture {
@@ -351,7 +353,7 @@ int ap_capture_start_cpu(struct ap_capture *c, uint32_t cpu)
 	return 0;
 }
 
-/* Whole periods by the counting event, which counts nanoseconds. */
+/* Whole periods by the counting event, which counts nanoseconds; too few where it cannot be read. */
 static uint64_t periods(const struct ap_capture *c, uint32_t cpu)
 {
 	uint64_t ns;
@@ -426,17 +428,16 @@ void ap_capture_ledger(struct ap_capture *c, struct ap_ledger *l)
 
 	ap_cpu_idle_read(c->idle_now, c->n_cpus);
 	for (uint32_t i = 0; i < c->n_cpus; i++) {
+		struct ap_cpu_account *a = &c->cpus[i].account;
+		uint64_t counted = periods(c, i);
 		struct ap_cpu_stats s;
-		uint64_t ran, counted, idled;
 
-		/* The runs first: a period that ends meanwhile is elapsed, and not run yet. */
 		memcpy(&s, &c->stats[i], sizeof(s));
-		ran = s.delivered + s.filtered + s.ringbuf_full + s.no_scratch;
-		counted = AP_MAX(periods(c, i), ran);
-		idled = AP_MIN(counted - ran, idle_ns(c, i) / c->period_ns + tick);
-		elapsed += counted;
-		idle += idled;
-		not_run += counted - ran - idled;
+		elapsed += ap_cpu_account_update(
+			a, counted, s.delivered + s.filtered + s.ringbuf_full + s.no_scratch,
+			idle_ns(c, i) / c->period_ns + tick);
+		idle += a->idle;
+		not_run += a->not_run;
 		sum.delivered += s.delivered;
 		sum.filtered += s.filtered;
 		sum.ringbuf_full += s.ringbuf_full;

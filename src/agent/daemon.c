@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/utsname.h>
 
+#include "agent/account.h"
 #include "agent/daemon_internal.h"
 #include "base/clock.h"
 #include "base/io.h"
@@ -167,25 +168,25 @@ static void set_range(struct ap_daemon *d)
 }
 
 /* The ledger's deltas since the last batch that was made, with those of batches that were lost. */
-static void take_deltas(struct ap_daemon *d, struct ap_ledger *ret_now)
+static void take_deltas(struct ap_daemon *d)
 {
-	struct ap_ledger *deltas = &d->meta.ledger;
-	const uint64_t *reasons = ap_batcher_reasons(d->batcher);
+	struct ap_ledger *deltas = &d->meta.ledger, now;
 
-	memset(deltas, 0, sizeof(*deltas));
 	ap_pusher_reclaim(d->pusher, deltas);
-	for (uint32_t i = 0; i < AP_LEDGER_MAX; i++) {
-		ret_now->count[i] = ap_ledger_get(d->ledger, (enum ap_ledger_id)i);
-		deltas->count[i] += ret_now->count[i] - d->sent.count[i];
-	}
-	memcpy(deltas->stacks, reasons, sizeof(deltas->stacks));
+	ap_profiler_ledger_copy(d->profiler, &now);
+	ap_ledger_take(&d->sent, &now, deltas);
+	memcpy(deltas->stacks, ap_batcher_reasons(d->batcher), sizeof(deltas->stacks));
 }
 
-/* Puts reclaimed deltas back where the next batch finds them: the batch they were in is not made. */
-static void untake_deltas(struct ap_daemon *d, const struct ap_ledger *now)
+/* A batch of `periods` could not be made: the batcher has counted them as out. The deltas stay in
+ * `meta`, for the next one. */
+static void unmake(struct ap_daemon *d, uint64_t periods)
 {
-	for (uint32_t i = 0; i < AP_LEDGER_MAX; i++)
-		d->sent.count[i] = now->count[i] - d->meta.ledger.count[i];
+	d->meta.sequence--;
+	d->meta.ledger.count[AP_LEDGER_BATCH_OUT] -= periods;
+	d->sent.count[AP_LEDGER_BATCH_OUT] -= periods;
+	ap_ledger_add(d->ledger, AP_LEDGER_BATCH_OUT, -periods);
+	ap_ledger_add(d->ledger, AP_LEDGER_BATCH_ENCODE, periods);
 }
 
 /* Encodes the profile with everything around it and queues the bytes. */
@@ -193,23 +194,18 @@ static int send(struct ap_daemon *d, const struct ap_profile *profile, struct ap
 {
 	_cleanup_buf_ struct ap_buf bytes = {0};
 	uint64_t periods = ap_batch_periods(profile, AP_EVENT_CPU);
-	struct ap_ledger now;
 	int r;
 
 	d->meta.sequence++;
 	measure(d);
-	take_deltas(d, &now);
+	take_deltas(d);
 	r = ap_batch_encode(profile, &d->meta, &bytes);
-	if (r < 0) {
-		untake_deltas(d, &now);
-		d->meta.sequence--;
-		/* The batcher has counted them as out. */
-		ap_ledger_add(d->ledger, AP_LEDGER_BATCH_OUT, -periods);
-		ap_ledger_add(d->ledger, AP_LEDGER_BATCH_ENCODE, periods);
-		return ap_error_set(err, r, "cannot encode a batch: %s", ap_strerror(r));
-	}
-	d->sent = now;
-	r = ap_pusher_add(d->pusher, &bytes, periods, &d->meta.ledger);
+	if (r == 0)
+		r = ap_pusher_add(d->pusher, &bytes, periods, &d->meta.ledger);
+	if (r == 0 || r == -EFBIG)
+		memset(&d->meta.ledger, 0, sizeof(d->meta.ledger));
+	else
+		unmake(d, periods);
 	return r < 0 ? ap_error_set(err, r, "cannot queue a batch: %s", ap_strerror(r)) : 0;
 }
 

@@ -181,24 +181,33 @@ static int start_metrics(const struct settings *set, struct ap_daemon *d,
 	return ap_http_server_start(&o, ret, err);
 }
 
-/* Logs when pushing begins to fail and when it works again. */
-static void watch_push(struct ap_daemon *d, bool *failing)
+/* Logs when pushing begins to fail and when it works again, and each time that batches were lost.
+ * `*seen` is what this looked at last. */
+static void watch_push(struct ap_daemon *d, struct ap_pusher_stats *seen)
 {
 	struct ap_pusher_stats s;
 
 	ap_daemon_push_stats(d, &s);
-	if (s.last_error[0] && !*failing)
+	if (s.last_error[0] && !seen->last_error[0])
 		ap_warn("cannot push, keeping batches: %s", s.last_error);
-	else if (!s.last_error[0] && *failing)
+	else if (!s.last_error[0] && seen->last_error[0])
 		ap_info("pushing again, %u batches queued", s.queued);
-	*failing = s.last_error[0] != '\0';
+	if (s.refused > seen->refused)
+		ap_err("%llu batches were refused for good and are lost, counted as push/refused: "
+		       "%s",
+		       (unsigned long long)(s.refused - seen->refused), s.last_refusal);
+	if (s.dropped > seen->dropped)
+		ap_err("the queue is full: the %llu oldest batches are lost, counted as "
+		       "push/queue_full",
+		       (unsigned long long)(s.dropped - seen->dropped));
+	*seen = s;
 }
 
 /* Flushes whenever a batch is due, until a signal asks to stop. */
 static int run_until_signal(struct ap_daemon *d, const sigset_t *signals)
 {
 	struct ap_error err = {0};
-	bool failing = false;
+	struct ap_pusher_stats seen = {0};
 	int sig;
 
 	for (;;) {
@@ -212,7 +221,7 @@ static int run_until_signal(struct ap_daemon *d, const sigset_t *signals)
 			return sig;
 		if (ap_clock_mono_ns() < due)
 			continue;
-		watch_push(d, &failing);
+		watch_push(d, &seen);
 		if (ap_daemon_flush(d, &err) < 0)
 			ap_err("%s", err.msg);
 	}

@@ -342,6 +342,15 @@ struct ap_ledger *ap_profiler_ledger(struct ap_profiler *p)
 	return &p->ledger;
 }
 
+void ap_profiler_ledger_copy(struct ap_profiler *p, struct ap_ledger *ret)
+{
+	pthread_mutex_lock(&p->lock);
+	for (uint32_t i = 0; i < AP_LEDGER_MAX; i++)
+		ret->count[i] = ap_ledger_get(&p->ledger, (enum ap_ledger_id)i);
+	memcpy(ret->stacks, p->ledger.stacks, sizeof(ret->stacks));
+	pthread_mutex_unlock(&p->lock);
+}
+
 void ap_profiler_cost(struct ap_profiler *p, struct ap_profiler_cost *ret)
 {
 	struct ap_profiler_cost cost = {.cpu_ns = ap_clock_cpu_ns()};

@@ -85,6 +85,8 @@ int ap_profiler_collect(struct ap_profiler *p, struct ap_rows **ret);
  * both stages in = out + losses holds exactly after ap_profiler_stop(). The later stages are the callers' to fill:
  * the ledger is the one of the whole agent, writable through ap_ledger_add(). */
 struct ap_ledger *ap_profiler_ledger(struct ap_profiler *p);
+/* A copy of it in which those two stages stand as they did at one moment. */
+void ap_profiler_ledger_copy(struct ap_profiler *p, struct ap_ledger *ret);
 
 void ap_profiler_cost(struct ap_profiler *p, struct ap_profiler_cost *ret);
 /* Processes sampled so far, distinct. */

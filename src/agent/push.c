@@ -20,7 +20,7 @@ enum {
 
 #define DEFAULT_CALL_NS	       (10 * AP_NSEC_PER_SEC)
 #define DEFAULT_BACKOFF_MIN_NS (AP_NSEC_PER_SEC / 2)
-#define DEFAULT_BACKOFF_MAX_NS (30 * AP_NSEC_PER_SEC)
+#define DEFAULT_BACKOFF_MAX_NS (4 * AP_NSEC_PER_SEC)
 
 struct item {
 	struct item *next;
@@ -152,7 +152,8 @@ static bool settle(struct ap_pusher *p, const struct ap_push_result *result)
 		return false;
 	default:
 		p->stats.refused++;
-		snprintf(p->stats.last_error, sizeof(p->stats.last_error), "refused: %.240s",
+		p->stats.last_error[0] = '\0';
+		snprintf(p->stats.last_refusal, sizeof(p->stats.last_refusal), "%.255s",
 			 result->text);
 		unlink_item(p, &p->first);
 		lose(p, i, AP_LEDGER_PUSH_REFUSED);

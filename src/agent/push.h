@@ -3,8 +3,8 @@
  * each is acknowledged, refused for good, or has to make room.
  *
  * A batch whose outcome is unknown (deadline, lost connection) is sent again as it is; the
- * aggregator knows it by (agent id, epoch, sequence). Waits between tries grow from 0.5 s to 30 s
- * with jitter, so that a fleet does not return in step. The queue is bounded by bytes: a batch that
+ * aggregator knows it by (agent id, epoch, sequence). Waits between tries grow from 0.5 s to 4 s
+ * with jitter: an aggregator that is back hears from all within seconds, but not in step. The queue is bounded by bytes: a batch that
  * does not fit pushes out the oldest one that is not being sent.
  *
  * Every batch ends in exactly one of PUSH_OUT, PUSH_QUEUE_FULL, PUSH_REFUSED and PUSH_STOPPED of the
@@ -23,7 +23,7 @@ struct ap_pusher_config {
 	const char *server;			 /* "host:port" */
 	size_t max_queue_bytes;			 /* 0 = 32 MiB */
 	uint64_t call_timeout_ns;		 /* a try's deadline; 0 = 10 s */
-	uint64_t backoff_min_ns, backoff_max_ns; /* 0 = 0.5 s, 30 s */
+	uint64_t backoff_min_ns, backoff_max_ns; /* 0 = 0.5 s, 4 s */
 	struct ap_ledger *ledger;		 /* borrowed; PUSH_* are counted there */
 };
 
@@ -47,8 +47,9 @@ struct ap_pusher_stats {
 	uint64_t pushed; /* batches acknowledged, duplicates too */
 	uint64_t duplicates, retries, refused, dropped;
 	uint64_t sent_bytes;
-	bool connected;	      /* the last try reached the aggregator */
-	char last_error[256]; /* of the last try that failed; "" after one that did not */
+	bool connected;		/* the last try reached the aggregator */
+	char last_error[256];	/* why the last try has to be repeated; "" where it has not */
+	char last_refusal[256]; /* why the last refused batch was; "" where none was */
 };
 void ap_pusher_get_stats(struct ap_pusher *p, struct ap_pusher_stats *ret);
 

@@ -14,7 +14,8 @@ enum {
 	DEFAULT_KEEPALIVE_MS = 30000,
 	KEEPALIVE_TIMEOUT_MS = 10000,
 	RECONNECT_MIN_MS = 200,
-	RECONNECT_MAX_MS = 5000,
+	RECONNECT_MAX_MS = 2000,
+	CONNECT_TIMEOUT_MS = 5000,
 };
 
 struct running {
@@ -45,7 +46,7 @@ static grpc_channel *open_channel(const struct ap_client_config *config)
 		ap_grpc_int_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
 		ap_grpc_int_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
 		ap_grpc_int_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, RECONNECT_MIN_MS),
-		ap_grpc_int_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, RECONNECT_MAX_MS),
+		ap_grpc_int_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, CONNECT_TIMEOUT_MS),
 		ap_grpc_int_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, RECONNECT_MAX_MS),
 		/* Callers repeat what is worth repeating, and count it. */
 		ap_grpc_int_arg(GRPC_ARG_ENABLE_RETRIES, 0),

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import urllib.request
 from pathlib import Path
@@ -64,6 +65,24 @@ def agents(aggregator):
     return {a["id"]: a for a in aggregator.get("/api/v1/agents")["agents"]}
 
 
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def metrics_of(port):
+    """The agent's own, by name and labels, and their text."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        text = answer.read().decode()
+    return dict(line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
+
+
+def metric(port, name):
+    return float(metrics_of(port)[name])
+
+
 def samples_of(aggregator, agent):
     return agents(aggregator).get(agent.id, {}).get("samples", 0)
 
@@ -96,14 +115,22 @@ def test_the_ledger_closes_at_every_hop(aggregator, start_agent, busy):
 
 
 def test_nothing_is_lost_or_doubled_while_the_aggregator_is_away(start_aggregator, start_agent, busy):
+    """Away for long enough that the waits between tries have reached their longest."""
     first = start_aggregator()
     port = first.ports["grpc"]
-    agent = start_agent(first.grpc).running()
+    metrics = free_port()
+    agent = start_agent(first.grpc, "--metrics-listen", f"127.0.0.1:{metrics}").running()
     wait_for(lambda: samples_of(first, agent) > 50, "samples")
     assert first.stop() == 0
     wait_for(lambda: "cannot push" in agent.text(), "the agent to notice")
+    wait_for(lambda: metric(metrics, 'aperture_push_total{status="retry"}') >= 5, "several tries")
+    kept = metric(metrics, "aperture_queue_batches")
+    assert kept >= 5
     second = start_aggregator("aggregator", "--grpc-listen", f"127.0.0.1:{port}")
-    wait_for(lambda: "pushing again" in agent.text(), "the agent to push again")
+    wait_for(lambda: metric(metrics, "aperture_queue_batches") <= 1, "the queue to empty", seconds=15)
+    wait_for(lambda: "pushing again" in agent.text(), "the agent to say so")
+    for status in ("refused", "dropped"):
+        assert metric(metrics, f'aperture_push_total{{status="{status}"}}') == 0
     assert agent.stop() == 0
     count = second.get("/api/v1/flamegraph?type=cpu:samples&from=now-10m&to=now")["total"]
     stages = {s["stage"]: s for s in second.get(f"/api/v1/ledger?agent={agent.id}")["stages"]}
@@ -203,17 +230,10 @@ def test_two_agents_do_not_share_a_state_folder(start_agent, aggregator, tmp_pat
 
 
 def test_its_own_metrics_are_prometheus_text(aggregator, start_agent, busy):
-    import socket
-
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = free_port()
     agent = start_agent(aggregator.grpc, "--metrics-listen", f"127.0.0.1:{port}").running()
     wait_for(lambda: samples_of(aggregator, agent) > 0, "samples")
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
-        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
-        text = answer.read().decode()
-    metrics = dict(line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
+    metrics = metrics_of(port)
     assert int(metrics['aperture_lost_total{stage="push",reason="queue_full"}']) == 0
     assert int(metrics['aperture_periods_total{stage="push",name="acknowledged"}']) > 0
     assert int(metrics['aperture_push_total{status="ok"}']) > 0

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/account.h"
+
+#include "base/macro.h"
+
+uint64_t ap_cpu_account_update(struct ap_cpu_account *a, uint64_t elapsed, uint64_t ran,
+			       uint64_t idle_max)
+{
+	uint64_t said = a->idle + a->not_run, gap = elapsed > ran ? elapsed - ran : 0;
+	uint64_t fresh = gap > said ? gap - said : 0;
+	uint64_t idle = AP_MIN(fresh, idle_max > a->idle ? idle_max - a->idle : 0);
+
+	a->idle += idle;
+	a->not_run += fresh - idle;
+	return ran + a->idle + a->not_run;
+}
+
+void ap_ledger_take(struct ap_ledger *sent, const struct ap_ledger *now, struct ap_ledger *into)
+{
+	for (uint32_t i = 0; i < AP_LEDGER_MAX; i++) {
+		if (now->count[i] <= sent->count[i])
+			continue;
+		into->count[i] += now->count[i] - sent->count[i];
+		sent->count[i] = now->count[i];
+	}
+}

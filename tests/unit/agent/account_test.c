@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/account.h"
+
+#include "../test.h"
+#include "base/macro.h"
+
+static void divides_periods_without_a_run(void **state)
+{
+	struct ap_cpu_account a = {0};
+
+	assert_int_equal(ap_cpu_account_update(&a, 10, 10, 1), 10);
+	assert_int_equal(a.idle + a.not_run, 0);
+	/* Five more, of which one ran and at most three were idle. */
+	assert_int_equal(ap_cpu_account_update(&a, 15, 11, 3), 15);
+	assert_int_equal(a.idle, 3);
+	assert_int_equal(a.not_run, 1);
+	assert_int_equal(ap_cpu_account_update(&a, 20, 11, 8), 20);
+	assert_int_equal(a.idle, 8);
+	assert_int_equal(a.not_run, 1);
+}
+
+static void runs_that_catch_up_take_nothing_back(void **state)
+{
+	struct ap_cpu_account a = {0};
+
+	assert_int_equal(ap_cpu_account_update(&a, 10, 7, 1), 10);
+	assert_int_equal(a.not_run, 2);
+	assert_int_equal(ap_cpu_account_update(&a, 10, 9, 1), 12);
+	assert_int_equal(ap_cpu_account_update(&a, 12, 9, 1), 12);
+	assert_int_equal(ap_cpu_account_update(&a, 13, 9, 1), 13);
+	assert_int_equal(a.idle, 1);
+	assert_int_equal(a.not_run, 3);
+	/* More runs than periods, and an idle time that went back. */
+	assert_int_equal(ap_cpu_account_update(&a, 13, 20, 0), 24);
+}
+
+/* Clocks that are read at slightly different moments, as on a busy machine. */
+static void no_increment_is_negative_and_all_add_up(void **state)
+{
+	struct ap_ledger now = {0}, sent = {0}, total = {0};
+	struct ap_cpu_account a = {0};
+	uint64_t elapsed = 0, ran = 0;
+	uint32_t random = 1;
+
+	for (int i = 0; i < 10000; i++) {
+		struct ap_ledger batch = {0};
+		uint64_t late;
+
+		random = random * 1664525 + 1013904223;
+		elapsed += random >> 24 & 15;
+		ran = AP_MAX(ran, elapsed / 2 + (random >> 20 & 3));
+		late = random >> 16 & 3;
+		now.count[AP_LEDGER_SAMPLE_ELAPSED] = ap_cpu_account_update(
+			&a, elapsed - AP_MIN(elapsed, late), ran, elapsed / 3 + (random >> 12 & 3));
+		now.count[AP_LEDGER_SAMPLE_DELIVERED] = ran;
+		now.count[AP_LEDGER_SAMPLE_IDLE] = a.idle;
+		now.count[AP_LEDGER_SAMPLE_NOT_RUN] = a.not_run;
+		ap_ledger_take(&sent, &now, &batch);
+		for (uint32_t id = 0; id < AP_LEDGER_MAX; id++) {
+			assert_true(batch.count[id] < 100);
+			total.count[id] += batch.count[id];
+		}
+		assert_int_equal(batch.count[AP_LEDGER_SAMPLE_ELAPSED],
+				 batch.count[AP_LEDGER_SAMPLE_DELIVERED] +
+					 batch.count[AP_LEDGER_SAMPLE_IDLE] +
+					 batch.count[AP_LEDGER_SAMPLE_NOT_RUN]);
+	}
+	assert_memory_equal(total.count, now.count, sizeof(total.count));
+	assert_true(now.count[AP_LEDGER_SAMPLE_ELAPSED] <= elapsed + 4);
+}
+
+static void an_entry_that_goes_back_catches_up(void **state)
+{
+	static const uint64_t values[] = {5, 3, 4, 5, 9};
+	struct ap_ledger sent = {0}, total = {0};
+
+	for (size_t i = 0; i < AP_ARRAY_SIZE(values); i++) {
+		struct ap_ledger now = {.count = {[AP_LEDGER_BATCH_OUT] = values[i]}};
+
+		ap_ledger_take(&sent, &now, &total);
+		assert_int_equal(total.count[AP_LEDGER_BATCH_OUT], AP_MAX(values[i], 5u));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(divides_periods_without_a_run),
+		cmocka_unit_test(runs_that_catch_up_take_nothing_back),
+		cmocka_unit_test(no_increment_is_negative_and_all_add_up),
+		cmocka_unit_test(an_entry_that_goes_back_catches_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
