@@ -178,9 +178,15 @@ def test_counts_and_stacks(spinner, cgroup, tmp_path):
     seconds = int(usage["usage_usec"]) / 1e6
     samples = list(pprof_values(out.read_bytes()))
     count, value = (sum(s[i] for s in samples) for i in (0, 1))
-    assert count == pytest.approx(seconds * HZ, rel=0.02)
-    assert value == pytest.approx(seconds * 1e9, rel=0.02)
     account = ledger_check(ledger)
+    # Periods that the kernel itself skipped, as on a machine whose host is busy, are named losses.
+    skipped = next(loss["count"] for loss in account["stages"][0]["losses"] if loss["name"] == "not_run")
+    # With a CPU of its own the program is there at every tick. One that shares it is met by chance,
+    # and its count scatters by the root of itself: four such deviations are allowed for.
+    alone = account["duration_s"] < seconds * 1.05 + 0.5
+    slack = seconds * HZ * 0.02 if alone else 4 * (seconds * HZ) ** 0.5
+    assert seconds * HZ - slack - skipped <= count <= seconds * HZ + slack
+    assert seconds - (slack + skipped) / HZ <= value / 1e9 <= seconds + slack / HZ
     assert account["stages"][0]["out"]["count"] == count
     assert account["cost"]["bpf_ns"] > 0 and account["cost"]["peak_rss_bytes"] > 0
     assert set(x["name"] for x in account["reasons"]) <= {"ok", "kernel_only"}, account["reasons"]

@@ -99,6 +99,13 @@ static uint64_t count(struct ap_profiler *p, enum ap_ledger_id id)
 	return ap_ledger_get(ap_profiler_ledger(p), id);
 }
 
+/* The fewest of `expected` samples that may be there: periods that the kernel skipped, as on a
+ * machine whose host is busy, are named losses. */
+static uint64_t fewest(struct ap_profiler *p, uint64_t expected)
+{
+	return expected - AP_MIN(count(p, AP_LEDGER_SAMPLE_NOT_RUN), expected);
+}
+
 static void assert_closed(struct ap_profiler *p)
 {
 	assert_int_equal(count(p, AP_LEDGER_SAMPLE_ELAPSED),
@@ -170,7 +177,7 @@ static void samples_reach_main_and_add_up_to_cpu_time(void **state)
 	expected = used * 997 / AP_NSEC_PER_SEC;
 	print_message("%llu samples, %llu expected, %llu through main()\n", (unsigned long long)all,
 		      (unsigned long long)expected, (unsigned long long)passing);
-	assert_in_range(all, expected * 93 / 100, expected * 107 / 100);
+	assert_in_range(all, fewest(p, expected * 93 / 100), expected * 107 / 100);
 	/* All but those of ld.so and the C library before main(). */
 	assert_in_range(passing, all * 97 / 100, all);
 	ap_profiler_cost(p, &cost);
@@ -236,6 +243,15 @@ static void ledger_agrees_with_a_counter_of_our_own(void **state)
 	assert_int_equal(rows->period_ns, period);
 }
 
+/* A process that was sampled before and after its exec is there twice. */
+static bool is_first_of_pid(const struct ap_rows *rows, const struct ap_rows_process *proc)
+{
+	AP_VEC_FOREACH(&rows->processes, other)
+		if (other->pid == proc->pid)
+			return other == proc;
+	return false;
+}
+
 static void processes_of_5_ms_are_named_and_mapped(void **state)
 {
 	struct ap_profiler_options o = {.frequency_hz = 997};
@@ -257,7 +273,7 @@ static void processes_of_5_ms_are_named_and_mapped(void **state)
 	assert_closed(p);
 	count_spin(rows, main_call, &all, &passing);
 	AP_VEC_FOREACH(&rows->processes, proc)
-		processes += is_spin(rows, proc->exe) &&
+		processes += is_spin(rows, proc->exe) && is_first_of_pid(rows, proc) &&
 			     ap_str_is(ap_rows_str(rows, proc->comm), "spin");
 	print_message("%u processes, %llu samples, %llu through main()\n", processes,
 		      (unsigned long long)all, (unsigned long long)passing);
@@ -308,7 +324,7 @@ static void children_of_a_target_are_profiled(void **state)
 	assert_closed(p);
 	count_spin(rows, 0, &all, &passing);
 	/* Two of 100 ms each, and not the 200 ms of the one that is no child of the target. */
-	assert_in_range(all, 170, 260);
+	assert_in_range(all, fewest(p, 170), 260);
 	assert_true(count(p, AP_LEDGER_SAMPLE_FILTERED) > 0);
 	AP_VEC_FOREACH(&rows->processes, proc)
 		assert_int_not_equal(proc->pid, other.pid);
@@ -332,7 +348,7 @@ static void a_cgroup_is_profiled_with_those_below_it(void **state)
 	const char *root = cgroup_root();
 	struct ap_profiler *p;
 	struct child inside, outside;
-	uint64_t all = 0, passing = 0;
+	uint64_t all = 0, passing = 0, least;
 	int fd, n;
 
 	if (!root) {
@@ -359,10 +375,11 @@ static void a_cgroup_is_profiled_with_those_below_it(void **state)
 	assert_int_equal(ap_profiler_collect(p, &rows), 0);
 	assert_closed(p);
 	count_spin(rows, 0, &all, &passing);
+	least = fewest(p, 150);
 	ap_profiler_free(p);
 	assert_int_equal(rmdir(sub), 0);
 	assert_int_equal(rmdir(top), 0);
-	assert_in_range(all, 150, 260);
+	assert_in_range(all, least, 260);
 	assert_int_equal(rows->processes.n, 1);
 }
 
