@@ -34,7 +34,7 @@ lint:
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format-19 -i
 
-install: all
+install:
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' tools/install.sh
 
 clean:

@@ -7,7 +7,7 @@
 
 #define LEVELS 8
 
-/* A copy of dir/name if that exists. */
+/* The plain form of dir/name if that exists. */
 static int try(const char *dir, const char *name, char **ret)
 {
 	_cleanup_free_ char *path = NULL;
@@ -18,8 +18,8 @@ static int try(const char *dir, const char *name, char **ret)
 	}
 	if (access(path, R_OK) < 0)
 		return -ENOENT;
-	*ret = AP_TAKE_PTR(path);
-	return 0;
+	*ret = realpath(path, NULL);
+	return *ret ? 0 : -errno;
 }
 
 /* Cuts the last segment; false: there is none. */

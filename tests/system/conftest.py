@@ -68,14 +68,16 @@ class Aggregator(Program):
     """aperture-aggregator on free ports; its data folder is the caller's, so that it can be started
     again on the same data."""
 
+    command = [AGGREGATOR, "--chdb-library", CHDB]
+
     def __init__(self, folder, *args):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         ports = self.folder / "ports.json"
         ports.unlink(missing_ok=True)
         super().__init__(
-            [AGGREGATOR, "--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--data-dir",
-             self.folder / "data", "--ports-file", ports, "--chdb-library", CHDB, *args],
+            [*self.command, "--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--data-dir",
+             self.folder / "data", "--ports-file", ports, *args],
             self.folder / "aggregator.log")
         try:
             wait_for(lambda: ports.exists() or not self.alive(), "the aggregator")

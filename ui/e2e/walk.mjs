@@ -7,7 +7,8 @@
  * APERTURE_SHOTS=DIR keeps screenshots there; CHROMIUM names another browser. The last line is
  * "N passed, N failed", and the exit status is 1 if anything failed.
  */
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
+import { gunzipSync } from "node:zlib";
 import { chromium } from "playwright-core";
 
 const base = process.argv[2];
@@ -150,6 +151,8 @@ await check("flame graph by keyboard: move, zoom, back out", async () => {
   await page.goto(url("/flamegraph"));
   const graph = page.getByTestId("flamegraph");
   await graph.waitFor();
+  // The averages that describe a frame come with a second answer.
+  await page.waitForLoadState("networkidle");
   await graph.focus();
   const root = await cursor();
   await page.keyboard.press("ArrowDown");
@@ -207,6 +210,41 @@ await check("flame graph menu: hide and undo", async () => {
   await page.waitForURL(/hide=/);
   await page.getByRole("button", { name: /^Undo: Without/ }).click();
   await page.waitForURL((u) => !u.searchParams.has("hide"));
+});
+
+const LINES = /^(?:[^;\n]+;)*[^;\n]+ \d+\n/;
+
+/** By the title in the menu: what each file ends in, and whether its bytes are what that promises. */
+const EXPORTS = {
+  pprof: { end: ".pb.gz", whole: (bytes) => gunzipSync(bytes).length > 100 },
+  "Collapsed stacks": { end: ".collapsed", whole: (bytes) => bytes.toString().split(/(?<=\n)/).every((line) => LINES.test(line)) },
+  Speedscope: { end: ".speedscope.json", whole: (bytes) => JSON.parse(bytes).profiles.length > 0 },
+  JSON: { end: ".json", whole: (bytes) => JSON.parse(bytes).samples.value.length > 0 },
+  SVG: {
+    end: ".svg",
+    whole: (bytes) =>
+      page.evaluate((text) => {
+        const svg = new DOMParser().parseFromString(text, "image/svg+xml");
+        return !svg.querySelector("parsererror") && svg.querySelectorAll("rect").length > 3;
+      }, bytes.toString()),
+  },
+};
+
+await check("every format of the export menu downloads as a whole file", async () => {
+  const menu = page.getByRole("button", { name: "Export" });
+  await menu.click();
+  const titles = (await page.getByRole("menuitem").allInnerTexts()).map((text) => text.split("\n")[0].trim());
+  assert(String(titles) === String(Object.keys(EXPORTS)), `the menu offers ${titles}`);
+  await shoot(page, "flamegraph-export");
+  await page.keyboard.press("Escape");
+  for (const [title, { end, whole }] of Object.entries(EXPORTS)) {
+    await menu.click();
+    const coming = page.waitForEvent("download");
+    await page.getByRole("menuitem", { name: title }).click();
+    const file = await coming;
+    assert(file.suggestedFilename().endsWith(end), `${title} is named ${file.suggestedFilename()}`);
+    assert(await whole(await readFile(await file.path())), `${title} is not whole`);
+  }
 });
 
 await check("hover shows self and total", async () => {

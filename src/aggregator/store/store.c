@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "aggregator/store/schema.h"
+#include "base/files.h"
 
 static const struct ap_store_driver *const drivers[] = {&ap_store_embedded};
 
@@ -87,34 +88,10 @@ int ap_store_query_uint(struct ap_store *s, const char *sql, uint64_t *ret, stru
 
 #define LIBRARY_IN_TREE "deps/chdb/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so"
 
-/* Looks beside the program, then upwards from it for a source tree. */
-static char *library_near_program(void)
-{
-	char exe[PATH_MAX], *path = NULL;
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-
-	if (n <= 0)
-		return NULL;
-	exe[n] = '\0';
-	for (int up = 0; up < 8; up++) {
-		char *slash = strrchr(exe, '/');
-
-		if (!slash)
-			return NULL;
-		*slash = '\0';
-		if (asprintf(&path, up == 1 ? "%s/lib/aperture/libchdb.so" : "%s/" LIBRARY_IN_TREE,
-			     exe) < 0)
-			return NULL;
-		if (access(path, R_OK) == 0)
-			return path;
-		free(AP_TAKE_PTR(path));
-	}
-	return NULL;
-}
-
 int ap_store_find_library(const char *given, char **ret, struct ap_error *err)
 {
 	char *path;
+	int r;
 
 	if (given && *given) {
 		if (access(given, R_OK) < 0)
@@ -122,10 +99,10 @@ int ap_store_find_library(const char *given, char **ret, struct ap_error *err)
 					    given, ap_strerror(errno));
 		path = strdup(given);
 	} else {
-		path = library_near_program();
-		if (!path)
+		r = ap_files_find("../lib/aperture/libchdb.so", LIBRARY_IN_TREE, &path);
+		if (r < 0)
 			return ap_error_set(
-				err, -ENOENT,
+				err, r,
 				"libchdb.so, the embedded ClickHouse, was not found beside the "
 				"program (../lib/aperture/libchdb.so): run `make`, or name it "
 				"with --chdb-library or APERTURE_CHDB_LIBRARY");
