@@ -225,6 +225,7 @@ int ap_daemon_flush(struct ap_daemon *d, struct ap_error *err)
 	ap_rows_free(rows);
 	if (r < 0)
 		return r;
+	ap_symbolizer_rest(d->symbolizer);
 	r = send(d, profile, err);
 	pthread_mutex_lock(&d->lock);
 	d->batches += r == 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* aperture-agent: profiles this machine and pushes to an aggregator until it is told to stop. */
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,7 +20,7 @@ enum { STATUS_PERMISSION = 4 };
 
 #define LIVE_FLUSH_NS AP_NSEC_PER_SEC
 #define STOP_WAIT_NS  (5 * AP_NSEC_PER_SEC)
-enum { METRICS_GRACE_MS = 500, LABELS_MAX = 64 };
+enum { METRICS_GRACE_MS = 500, LABELS_MAX = 64, LARGE_BLOCK_BYTES = 256 << 10 };
 
 struct settings {
 	char *server, *state_dir, *service, *metrics_listen, *cgroup;
@@ -286,7 +287,13 @@ int main(int argc, char **argv)
 	_cleanup_config_ struct ap_config cfg = {0};
 	struct ap_daemon_config config;
 	struct ap_error err = {0};
-	int r = ap_config_parse(&cfg, &program, &set, argc, argv, environ, &err);
+	int r;
+
+	/* A few threads that allocate little: heaps of their own, and large blocks that stay in a
+	 * heap once they are freed, would cost more memory than time. */
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);
+	r = ap_config_parse(&cfg, &program, &set, argc, argv, environ, &err);
 
 	if (r == 0 && cfg.action != AP_CONFIG_RUN)
 		return ap_config_show(&cfg, STDOUT_FILENO) < 0;

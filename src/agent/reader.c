@@ -3,6 +3,8 @@
 
 #include "base/buf.h"
 
+#define EXPIRE_NS (AP_PROCESS_GRACE_NS / 4) /* between two looks for processes to forget */
+
 struct pending {
 	uint64_t time;
 	size_t at, n; /* in `bytes` */
@@ -14,6 +16,7 @@ struct ap_reader {
 	struct ap_ledger *ledger;
 	struct ap_buf bytes;
 	AP_VEC(struct pending) samples;
+	uint64_t expired; /* CLOCK_MONOTONIC */
 };
 
 struct ap_reader *ap_reader_new(struct ap_process_table *processes, struct ap_rows_builder *rows,
@@ -144,5 +147,8 @@ void ap_reader_process(struct ap_reader *r, struct ap_sideband_batch *events, ui
 	ap_sideband_batch_consume(events, e);
 	if (s)
 		forget(r, s);
-	ap_process_table_expire(r->processes, until);
+	if (until - r->expired >= EXPIRE_NS) {
+		ap_process_table_expire(r->processes, until);
+		r->expired = until;
+	}
 }

@@ -12,11 +12,12 @@
 #include "base/clock.h"
 #include "symbol/kallsyms.h"
 #include "symbol/perf_map.h"
+#include "symbol/resident.h"
 #include "symbol/source.h"
 
 #define CACHE_BYTES	  (16u << 20)
 #define OPEN_SOURCES_MAX  64u
-#define SOURCE_BYTES_MAX  (48u << 20)
+#define SOURCE_BYTES_MAX  (16u << 20)
 #define SOURCE_IDLE_NS	  (60 * AP_NSEC_PER_SEC)
 #define SOURCE_LARGE	  (4u << 20) /* its memory goes back to the system at once */
 #define DEBUG_INFO_MAX	  (1ull << 30)
@@ -343,6 +344,13 @@ int ap_symbolizer_jit(struct ap_symbolizer *s, uint32_t pid, const uint64_t *add
 	s->stats.lookups += n;
 	collect(s, s->jit, addrs, n, ret);
 	return 0;
+}
+
+void ap_symbolizer_rest(struct ap_symbolizer *s)
+{
+	trim(s, NULL, ap_clock_mono_ns());
+	ap_resident_release();
+	malloc_trim(0);
 }
 
 int ap_symbolizer_kernel_status(struct ap_symbolizer *s, struct ap_error *err)

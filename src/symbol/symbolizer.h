@@ -21,7 +21,7 @@ struct ap_symbolizer_opts {
 	 * /usr/lib/debug alone. Copied. */
 	const char *const *debug_dirs;
 	size_t cache_bytes;  /* answers kept; 0 = 16 MiB */
-	size_t source_bytes; /* parsed symbol tables and DWARF kept; 0 = 48 MiB, an estimate */
+	size_t source_bytes; /* parsed symbol tables and DWARF kept; 0 = 16 MiB, an estimate */
 	uint64_t
 		max_debug_info; /* bytes of DWARF past which only symbol tables are read; 0 = 1 GiB */
 	const char *kallsyms;	/* NULL = /proc/kallsyms */
@@ -71,6 +71,11 @@ int ap_symbolizer_kernel(struct ap_symbolizer *s, const uint64_t *addrs, size_t 
  * process sees it, provided that it is a regular file owned by the process's user or root. */
 int ap_symbolizer_jit(struct ap_symbolizer *s, uint32_t pid, const uint64_t *addrs, size_t n,
 		      struct ap_symbol *ret);
+
+/* Gives back memory that is of use only while addresses are asked for: sources over the budget or
+ * long unused, pages of mapped files (they stay in the page cache), and what the allocator holds
+ * free. For when nothing will be asked for some seconds. */
+void ap_symbolizer_rest(struct ap_symbolizer *s);
 
 /* Whether kernel addresses can be named: 0; -EACCES where kptr_restrict or a missing CAP_SYSLOG
  * hides the addresses; another errno. `err` says what to do. */
