@@ -266,7 +266,8 @@ static int start(struct ap_recording *r, const sigset_t *mask, struct ap_error *
 
 static int write_profile(struct ap_recording *r, struct ap_error *err)
 {
-	struct ap_format_options o = {.html_template = r->html_template};
+	uint64_t lost = ap_ledger_lost(ap_profiler_ledger(r->profiler));
+	struct ap_format_options o = {.lost = &lost, .html_template = r->html_template};
 	struct ap_sink sink = {ap_output_write, &r->out};
 	int e = ap_format_write(r->format, r->profile, &o, sink, err);
 

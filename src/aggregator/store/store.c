@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aggregator/store/store.h"
 
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 

@@ -127,6 +127,22 @@ static void collapsed_names_hold_no_line_ends(void **state)
 	assert_text(&out, "[unknown];a b :\xef\xbf\xbd 1\n");
 }
 
+static void collapsed_adds_up_lines_that_look_alike(void **state)
+{
+	_cleanup_(ap_cleanup_profile) struct ap_profile *p = ap_profile_new();
+	_cleanup_buf_ struct ap_buf out = {0};
+	uint32_t stacks[3], frames[] = {sample_frame(p, 0, 1, "f", AP_FRAME_NATIVE, 0),
+					sample_frame(p, 0, 2, "f", AP_FRAME_NATIVE, 0)};
+
+	ap_profile_stack(p, &frames[0], 1, 0, &stacks[0]);
+	ap_profile_stack(p, &frames[1], 1, 0, &stacks[1]);
+	ap_profile_stack(p, frames, 2, 0, &stacks[2]);
+	for (uint32_t i = 0; i < 3; i++)
+		sample_row(p, stacks[i], 0, AP_EVENT_CPU, i, 10 + i, 1);
+	write_to(AP_FORMAT_COLLAPSED, p, NULL, &out);
+	assert_text(&out, "[unknown];f 21\n[unknown];f;f 12\n");
+}
+
 static void an_empty_profile_can_be_written(void **state)
 {
 	_cleanup_(ap_cleanup_profile) struct ap_profile *p = ap_profile_new();
@@ -311,6 +327,7 @@ int main(void)
 		cmocka_unit_test(pprof_merges_rows_without_exact_times),
 		cmocka_unit_test(collapsed_lines_have_one_meaning),
 		cmocka_unit_test(collapsed_names_hold_no_line_ends),
+		cmocka_unit_test(collapsed_adds_up_lines_that_look_alike),
 		cmocka_unit_test(an_empty_profile_can_be_written),
 		cmocka_unit_test(errors_of_the_sink_come_back),
 		cmocka_unit_test(html_needs_its_template),
