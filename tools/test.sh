@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.." || exit
 results=build/results
 rm -rf "$results"
 mkdir -p "$results"
-fuzz_seconds=${FUZZ_SECONDS:-10}
+fuzz_seconds=${FUZZ_SECONDS:-20}
 
 suite() {
     local name=$1
@@ -45,7 +45,7 @@ suite build-debug tools/build.sh debug
 suite build-ubsan tools/build.sh ubsan
 suite build-release tools/build.sh release
 suite build-fuzz tools/build.sh fuzz fuzz-targets
-suite unit meson_suite debug
+suite unit meson_suite debug --no-suite chdb
 suite unit-chdb meson_suite ubsan --suite chdb
 suite ui ui_suite
 suite system system_suite
