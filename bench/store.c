@@ -13,7 +13,13 @@
 #include "aggregator/store/writer.h"
 #include "bench.h"
 
-enum { ROWS_PER_BATCH = 10000, BATCHES = 100, QUERIES = 15 };
+enum { BATCHES_MAX = 100, QUERIES = 15 };
+
+/* A data set: its batches, ten seconds each, and what its lines are called. */
+struct set {
+	const char *name;
+	uint32_t batches, rows_per_batch;
+};
 
 struct server {
 	struct ap_store *store;
@@ -64,14 +70,14 @@ static void server_stop(struct server *s)
 	ap_store_close(s->store);
 }
 
-static void make_requests(struct ap_buf *requests, int64_t start_ns)
+static void make_requests(const struct set *set, struct ap_buf *requests, int64_t start_ns)
 {
 	struct ap_batch_meta meta = {.agent_id = "7e2d5c7e-8f4b-4f5e-9f43-0d1c2b3a4958",
 				     .epoch = 1};
 
-	for (uint64_t i = 0; i < BATCHES; i++) {
+	for (uint64_t i = 0; i < set->batches; i++) {
 		_cleanup_(ap_cleanup_profile) struct ap_profile *p =
-			bench_profile(i % BENCH_SERVICES, ROWS_PER_BATCH,
+			bench_profile(i % BENCH_SERVICES, set->rows_per_batch,
 				      start_ns + (int64_t)(i * 10 * AP_NSEC_PER_SEC), 10, i);
 
 		snprintf(meta.host, sizeof(meta.host), "host-%u", (unsigned int)(i % 20));
@@ -82,13 +88,15 @@ static void make_requests(struct ap_buf *requests, int64_t start_ns)
 	}
 }
 
-static void ingest(struct server *s, const struct ap_buf *requests)
+static void ingest(struct server *s, const struct set *set, const struct ap_buf *requests)
 {
-	uint64_t begin = ap_clock_mono_ns(), cpu = ap_clock_cpu_ns(), ack[BATCHES], all;
+	uint64_t begin = ap_clock_mono_ns(), cpu = ap_clock_cpu_ns(), ack[BATCHES_MAX], all;
+	uint32_t rows = set->batches * set->rows_per_batch;
 	struct ap_push_result result;
 	struct rusage usage;
+	char name[64];
 
-	for (int i = 0; i < BATCHES; i++) {
+	for (uint32_t i = 0; i < set->batches; i++) {
 		uint64_t start = ap_clock_mono_ns();
 
 		ap_ingest_push(s->ingest, ap_buf_view(&requests[i]), &result);
@@ -99,17 +107,61 @@ static void ingest(struct server *s, const struct ap_buf *requests)
 	must(ap_writer_flush(s->writer, UINT64_MAX), "flush", NULL);
 	all = ap_clock_mono_ns() - begin;
 	getrusage(RUSAGE_SELF, &usage);
-	bench_report("ingest",
-		     "\"rows\":%d,\"rows_per_s\":%.0f,\"cpu_s\":%.2f,\"push_p50_ms\":%.2f,"
-		     "\"push_p99_ms\":%.2f,\"peak_rss_mib\":%ld",
-		     BATCHES * ROWS_PER_BATCH,
-		     BATCHES * (double)ROWS_PER_BATCH / ((double)all / 1e9),
-		     (double)(ap_clock_cpu_ns() - cpu) / 1e9, bench_quantile_ms(ack, BATCHES, 0.5),
-		     bench_quantile_ms(ack, BATCHES, 0.99), usage.ru_maxrss / 1024);
+	snprintf(name, sizeof(name), "ingest_%s", set->name);
+	bench_report(name,
+		     "\"rows\":%" PRIu32 ",\"rows_per_s\":%.0f,\"cpu_s\":%.2f,"
+		     "\"push_p50_ms\":%.2f,\"push_p99_ms\":%.2f,\"peak_rss_mib\":%ld",
+		     rows, rows / ((double)all / 1e9), (double)(ap_clock_cpu_ns() - cpu) / 1e9,
+		     bench_quantile_ms(ack, set->batches, 0.5),
+		     bench_quantile_ms(ack, set->batches, 0.99), usage.ru_maxrss / 1024);
 }
 
-static void query(struct server *s, const char *name, const char *selector, int64_t from_ms,
-		  int64_t to_ms)
+/* One question of the dashboard: its answer's size, after it is thrown away. */
+typedef uint32_t (*ask_fn)(struct server *s, const struct ap_query *q);
+
+static uint32_t ask_flamegraph(struct server *s, const struct ap_query *q)
+{
+	_cleanup_(ap_cleanup_tree) struct ap_tree *t = NULL;
+	struct ap_coverage cov;
+	struct ap_error err = {0};
+
+	must(ap_query_flamegraph(s->queries, q, &t, &cov, &err), "flamegraph", &err);
+	return t->n;
+}
+
+static uint32_t ask_top(struct server *s, const struct ap_query *q)
+{
+	_cleanup_(ap_cleanup_top) struct ap_top *t = NULL;
+	struct ap_coverage cov;
+	struct ap_error err = {0};
+
+	must(ap_query_top(s->queries, q, AP_TOP_SELF, 100, &t, &cov, &err), "top", &err);
+	return t->n;
+}
+
+static uint32_t ask_series(struct server *s, const struct ap_query *q)
+{
+	_cleanup_(ap_cleanup_series) struct ap_series *series = NULL;
+	struct ap_coverage cov;
+	struct ap_error err = {0};
+
+	must(ap_query_series(s->queries, q, AP_STR("service"), 0, 0, &series, &cov, &err), "series",
+	     &err);
+	return series->n_rows;
+}
+
+static uint32_t ask_services(struct server *s, const struct ap_query *q)
+{
+	_cleanup_(ap_cleanup_services) struct ap_services *services = NULL;
+	struct ap_coverage cov;
+	struct ap_error err = {0};
+
+	must(ap_query_services(s->queries, q, &services, &cov, &err), "services", &err);
+	return services->n;
+}
+
+static void query(struct server *s, const char *name, ask_fn ask, const char *selector,
+		  int64_t from_ms, int64_t to_ms)
 {
 	struct ap_query q = {.from_ms = from_ms,
 			     .to_ms = to_ms,
@@ -117,23 +169,21 @@ static void query(struct server *s, const char *name, const char *selector, int6
 	struct ap_filter *filter = NULL;
 	struct ap_error err = {0};
 	uint64_t ns[QUERIES];
-	uint32_t nodes = 0;
+	uint32_t rows = 0;
+	double first;
 
 	must(ap_filter_parse(ap_str_of(selector), &filter, NULL, &err), "selector", &err);
 	q.filter = filter;
 	for (int i = 0; i < QUERIES; i++) {
-		_cleanup_(ap_cleanup_tree) struct ap_tree *t = NULL;
-		struct ap_coverage cov;
 		uint64_t begin = ap_clock_mono_ns();
 
-		must(ap_query_flamegraph(s->queries, &q, &t, &cov, &err), name, &err);
+		rows = ask(s, &q);
 		ns[i] = ap_clock_mono_ns() - begin;
-		nodes = t->n;
 	}
 	ap_filter_free(filter);
-	bench_report(name,
-		     "\"nodes\":%" PRIu32 ",\"first_ms\":%.2f,\"p50_ms\":%.2f,\"max_ms\":%.2f",
-		     nodes, (double)ns[0] / 1e6, bench_quantile_ms(ns, QUERIES, 0.5),
+	first = (double)ns[0] / 1e6;
+	bench_report(name, "\"rows\":%" PRIu32 ",\"first_ms\":%.2f,\"p50_ms\":%.2f,\"max_ms\":%.2f",
+		     rows, first, bench_quantile_ms(ns, QUERIES, 0.5),
 		     bench_quantile_ms(ns, QUERIES, 1));
 }
 
@@ -142,25 +192,45 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 	return remove(path);
 }
 
-void bench_store(void)
+static void measure(const struct set *set)
 {
+	static const struct {
+		const char *name, *selector;
+		ask_fn ask;
+	} questions[] = {
+		{"flamegraph_one_service", "{service=\"service-7\"}", ask_flamegraph},
+		{"flamegraph_all_services", "", ask_flamegraph},
+		{"top_all_services", "", ask_top},
+		{"series_by_service", "", ask_series},
+		{"services", "", ask_services},
+	};
 	int64_t now = ap_clock_unix_ns() / (int64_t)AP_NSEC_PER_SEC * (int64_t)AP_NSEC_PER_SEC;
-	int64_t start = now - BATCHES * 10ll * (int64_t)AP_NSEC_PER_SEC;
-	char folder[] = "/tmp/aperture-bench-XXXXXX";
-	struct ap_buf *requests = calloc(BATCHES, sizeof(*requests));
+	int64_t start = now - set->batches * 10ll * (int64_t)AP_NSEC_PER_SEC;
+	char folder[] = "/tmp/aperture-bench-XXXXXX", name[64];
+	struct ap_buf *requests = calloc(set->batches, sizeof(*requests));
 	struct server s = {0};
 
 	if (!requests || !mkdtemp(folder))
 		bench_fail("store", "no temporary folder");
-	make_requests(requests, start);
+	make_requests(set, requests, start);
 	server_start(&s, folder);
-	ingest(&s, requests);
-	query(&s, "flamegraph_one_service", "{service=\"service-7\"}", start / 1000000,
-	      now / 1000000);
-	query(&s, "flamegraph_all_services", "", start / 1000000, now / 1000000);
+	ingest(&s, set, requests);
+	for (size_t i = 0; i < AP_ARRAY_SIZE(questions); i++) {
+		snprintf(name, sizeof(name), "%s_%s", questions[i].name, set->name);
+		query(&s, name, questions[i].ask, questions[i].selector, start / 1000000,
+		      now / 1000000);
+	}
 	server_stop(&s);
-	for (int i = 0; i < BATCHES; i++)
+	for (uint32_t i = 0; i < set->batches; i++)
 		ap_buf_free(&requests[i]);
 	free(requests);
 	nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+void bench_store(void)
+{
+	static const struct set sets[] = {{"5k", 50, 100}, {"1m", 100, 10000}};
+
+	for (size_t i = 0; i < AP_ARRAY_SIZE(sets); i++)
+		measure(&sets[i]);
 }

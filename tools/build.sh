@@ -22,6 +22,7 @@ fuzz) options=(-Dfuzz=true -Db_lundef=false -Doptimization=1)
 esac
 
 if [ ! -f "$dir/build.ninja" ]; then
+    mkdir -p build
     say "configuring $dir"
     meson setup "$dir" "${options[@]}" >"$dir.log" 2>&1 || { tail -20 "$dir.log" >&2; die "meson failed"; }
 fi
