@@ -62,5 +62,7 @@ const char *ap_reason_text(uint32_t reason);
 /* Whether a stack with that reason is all there is: OK, and KERNEL_ONLY, where no user stack
  * exists. */
 bool ap_reason_is_complete(uint32_t reason);
+/* The share of complete ones among stacks by reason, 0..1; -1: there are none. */
+double ap_reason_complete_share(const uint64_t counts[AP_REASONS_MAX]);
 
 #endif

@@ -36,7 +36,7 @@ static int read_template(const struct ap_write_job *job, struct ap_buf *ret)
 /* What the picture rests on, as in the REST API's answers. */
 static void put_coverage(const struct ap_write_job *job, struct ap_buf *out)
 {
-	uint64_t reasons[AP_REASONS_MAX] = {0}, samples = 0, complete = 0;
+	uint64_t reasons[AP_REASONS_MAX] = {0}, samples = 0;
 
 	AP_VEC_FOREACH(&job->p->samples, s) {
 		uint16_t reason = ap_profile_get_stack(job->p, s->stack).reason;
@@ -44,8 +44,6 @@ static void put_coverage(const struct ap_write_job *job, struct ap_buf *out)
 		if (s->event != (uint32_t)job->o.type->event)
 			continue;
 		samples = ap_sum_saturating(samples, s->count);
-		if (ap_reason_is_complete(reason))
-			complete = ap_sum_saturating(complete, s->count);
 		reason = reason < AP_REASONS_MAX ? reason : AP_REASONS_MAX - 1;
 		reasons[reason] = ap_sum_saturating(reasons[reason], s->count);
 	}
@@ -54,7 +52,7 @@ static void put_coverage(const struct ap_write_job *job, struct ap_buf *out)
 	ap_json_key(out, "samples");
 	ap_json_u64(out, samples);
 	ap_json_key(out, "complete_share");
-	ap_json_double(out, samples ? (double)complete / (double)samples : NAN);
+	ap_json_double(out, samples ? ap_reason_complete_share(reasons) : NAN);
 	ap_json_key(out, "lost");
 	if (job->o.lost)
 		ap_json_u64(out, *job->o.lost);

@@ -39,6 +39,18 @@ bool ap_reason_is_complete(uint32_t reason)
 	return reason == AP_REASON_OK || reason == AP_REASON_KERNEL_ONLY;
 }
 
+double ap_reason_complete_share(const uint64_t counts[AP_REASONS_MAX])
+{
+	double all = 0, complete = 0;
+
+	for (uint32_t i = 0; i < AP_REASONS_MAX; i++) {
+		all += (double)counts[i];
+		if (ap_reason_is_complete(i))
+			complete += (double)counts[i];
+	}
+	return all > 0 ? complete / all : -1;
+}
+
 bool ap_ledger_is_lost(enum ap_ledger_id id)
 {
 	switch (id) {

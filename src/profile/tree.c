@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The builder: a node per distinct call path, found by (parent, symbol) in one flat hash table whose
- * slots hold the key, so that a step costs one cache line. Values sit on the node where the stack
- * ends; totals are summed once, when the tree is finished. */
+/* The builder: a node per distinct call path, found by (parent, symbol) in one flat hash table. Values
+ * sit on the node where the stack ends; totals are summed once, when the tree is finished.
+ *
+ * A builder over another has nodes of its own, only those that values were added to and what is
+ * above them, so that a small question of a large set of paths stays small. */
 #include "profile/tree.h"
 
 #include "profile/tree_builder.h"
@@ -19,7 +21,26 @@ struct ap_tree_builder *ap_tree_builder_new(void)
 	b->strings = ap_intern_new();
 	b->symbols = ap_intern_new();
 	if (!b->slots || !b->strings || !b->symbols ||
-	    ap_vec_push(&b->nodes, (struct ap_tree_node){0}) < 0) {
+	    ap_vec_push(&b->nodes, ((struct ap_tree_node){0})) < 0) {
+		ap_tree_builder_free(b);
+		return NULL;
+	}
+	return b;
+}
+
+struct ap_tree_builder *ap_tree_builder_over(const struct ap_tree_builder *paths)
+{
+	struct ap_tree_builder *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return NULL;
+	b->over = paths;
+	b->strings = paths->strings;
+	b->syms.p = paths->syms.p;
+	b->syms.n = paths->syms.n;
+	/* Zeroed pages cost nothing until they are used. */
+	b->node_of = calloc(paths->nodes.n, sizeof(*b->node_of));
+	if (!b->node_of || ap_vec_push(&b->nodes, ((struct ap_tree_node){0})) < 0) {
 		ap_tree_builder_free(b);
 		return NULL;
 	}
@@ -30,20 +51,30 @@ void ap_tree_builder_free(struct ap_tree_builder *b)
 {
 	if (!b)
 		return;
-	ap_intern_free(b->strings);
-	ap_intern_free(b->symbols);
-	ap_vec_free(&b->syms);
+	if (!b->over) {
+		ap_intern_free(b->strings);
+		ap_intern_free(b->symbols);
+		ap_vec_free(&b->syms);
+	}
 	ap_vec_free(&b->nodes);
+	ap_vec_free(&b->self[0]);
+	ap_vec_free(&b->self[1]);
 	ap_vec_free(&b->path);
+	free(b->node_of);
 	free(b->slots);
 	free(b);
 }
 
 size_t ap_tree_builder_bytes(const struct ap_tree_builder *b)
 {
-	return sizeof(*b) + ap_intern_bytes(b->strings) + ap_intern_bytes(b->symbols) +
-	       b->syms.cap * sizeof(*b->syms.p) + b->nodes.cap * sizeof(*b->nodes.p) +
-	       b->path.cap * sizeof(*b->path.p) + b->n_slots * sizeof(*b->slots);
+	size_t n = sizeof(*b) + b->nodes.cap * sizeof(*b->nodes.p) +
+		   (b->self[0].cap + b->self[1].cap) * sizeof(uint64_t) +
+		   b->path.cap * sizeof(*b->path.p) + b->n_slots * sizeof(*b->slots);
+
+	if (b->over)
+		return n + b->over->nodes.n * sizeof(*b->node_of);
+	return n + ap_intern_bytes(b->strings) + ap_intern_bytes(b->symbols) +
+	       b->syms.cap * sizeof(*b->syms.p);
 }
 
 /* Takes over what an earlier mention of the symbol did not know. */
@@ -68,7 +99,7 @@ int ap_tree_symbol(struct ap_tree_builder *b, const struct ap_tree_symbol *s, ui
 	bool is_new;
 	int r;
 
-	if ((unsigned int)s->kind >= AP_FRAME_KIND_MAX)
+	if (b->over || (unsigned int)s->kind >= AP_FRAME_KIND_MAX)
 		return -EINVAL;
 	r = ap_intern_add(b->strings, name, &sym.name, NULL);
 	if (r == 0)
@@ -101,92 +132,151 @@ static size_t slot_hash(uint32_t parent, uint32_t sym)
 }
 
 /* The slot of a child, or the empty one where it belongs. */
-static struct ap_tree_slot *find_slot(struct ap_tree_slot *slots, size_t n_slots, uint32_t parent,
-				      uint32_t sym)
+static uint32_t *find_slot(struct ap_tree_builder *b, uint32_t parent, uint32_t sym)
 {
-	size_t i = slot_hash(parent, sym) & (n_slots - 1);
+	size_t i = slot_hash(parent, sym) & (b->n_slots - 1);
 
-	while (slots[i].node && (slots[i].parent != parent || slots[i].sym != sym))
-		i = (i + 1) & (n_slots - 1);
-	return &slots[i];
+	for (; b->slots[i]; i = (i + 1) & (b->n_slots - 1)) {
+		const struct ap_tree_node *n = &b->nodes.p[b->slots[i]];
+
+		if (n->parent == parent && n->sym == sym)
+			break;
+	}
+	return &b->slots[i];
 }
 
 static int grow_slots(struct ap_tree_builder *b)
 {
-	size_t n = b->n_slots * 2;
-	struct ap_tree_slot *slots = calloc(n, sizeof(*slots));
+	uint32_t *slots = calloc(b->n_slots * 2, sizeof(*slots));
 
 	if (!slots)
 		return -ENOMEM;
-	for (size_t i = 0; i < b->n_slots; i++)
-		if (b->slots[i].node)
-			*find_slot(slots, n, b->slots[i].parent, b->slots[i].sym) = b->slots[i];
 	free(b->slots);
 	b->slots = slots;
-	b->n_slots = n;
+	b->n_slots *= 2;
+	for (uint32_t id = 1; id < b->nodes.n; id++)
+		*find_slot(b, b->nodes.p[id].parent, b->nodes.p[id].sym) = id;
 	return 0;
+}
+
+static int new_node(struct ap_tree_builder *b, uint32_t parent, uint32_t sym, uint32_t *ret_node)
+{
+	int r;
+
+	if (b->nodes.n >= UINT32_MAX)
+		return -ENOMEM;
+	r = ap_vec_push(&b->nodes, ((struct ap_tree_node){parent, sym}));
+	if (r == 0)
+		*ret_node = (uint32_t)b->nodes.n - 1;
+	return r;
 }
 
 static int child_of(struct ap_tree_builder *b, uint32_t parent, uint32_t sym, uint32_t *ret_node)
 {
-	struct ap_tree_slot *slot = find_slot(b->slots, b->n_slots, parent, sym);
-	int r;
+	uint32_t *slot;
+	int r = 0;
 
-	if (slot->node) {
-		*ret_node = slot->node;
-		return 0;
-	}
-	if (b->nodes.n >= UINT32_MAX)
-		return -ENOMEM;
-	if (b->nodes.n * 3 > b->n_slots * 2) {
+	if (b->nodes.n * 3 > b->n_slots * 2)
 		r = grow_slots(b);
-		if (r < 0)
-			return r;
-		slot = find_slot(b->slots, b->n_slots, parent, sym);
-	}
-	r = ap_vec_push(&b->nodes, ((struct ap_tree_node){.parent = parent, .sym = sym}));
 	if (r < 0)
 		return r;
-	*ret_node = (uint32_t)b->nodes.n - 1;
-	*slot = (struct ap_tree_slot){parent, sym, *ret_node};
-	return 0;
+	slot = find_slot(b, parent, sym);
+	if (!*slot)
+		r = new_node(b, parent, sym, slot);
+	*ret_node = *slot;
+	return r;
+}
+
+static int add_self(struct ap_tree_builder *b, uint32_t node, uint64_t value, unsigned int side)
+{
+	int r = 0;
+
+	while (r == 0 && b->self[side].n <= node)
+		r = ap_vec_push(&b->self[side], 0);
+	if (r == 0)
+		b->self[side].p[node] = ap_sum_saturating(b->self[side].p[node], value);
+	return r;
+}
+
+int ap_tree_path(struct ap_tree_builder *b, const uint32_t *syms, uint32_t n, uint32_t *ret_path)
+{
+	uint32_t node = 0, i = 0;
+	int r;
+
+	if (b->over)
+		return -EINVAL;
+	for (uint32_t k = 0; k < n; k++)
+		if (syms[k] >= b->syms.n)
+			return -EINVAL;
+	while (i < n && i < b->path.n && b->path.p[i].sym == syms[i])
+		node = b->path.p[i++].node;
+	b->path.n = i;
+	r = ap_vec_reserve(&b->path, (size_t)(n - i));
+	for (; i < n && r == 0; i++) {
+		r = child_of(b, node, syms[i], &node);
+		if (r == 0)
+			b->path.p[b->path.n++] = (struct ap_tree_path_step){syms[i], node};
+	}
+	if (r == 0)
+		*ret_path = node;
+	return r;
 }
 
 int ap_tree_add(struct ap_tree_builder *b, const uint32_t *syms, uint32_t n, uint64_t value,
 		unsigned int side)
 {
-	uint32_t node = 0, i = 0;
+	uint32_t node;
 	int r;
 
 	if (side > 1)
 		return -EINVAL;
-	for (uint32_t k = 0; k < n; k++)
+	for (uint32_t k = 0; k < n && value == 0; k++)
 		if (syms[k] >= b->syms.n)
 			return -EINVAL;
 	if (value == 0)
 		return 0;
-	while (i < n && i < b->path.n && b->path.p[i].sym == syms[i])
-		node = b->path.p[i++].node;
-	b->path.n = i;
-	r = ap_vec_reserve(&b->path, (size_t)(n - i));
-	if (r < 0)
-		return r;
-	for (; i < n; i++) {
-		r = child_of(b, node, syms[i], &node);
+	r = ap_tree_path(b, syms, n, &node);
+	return r < 0 ? r : add_self(b, node, value, side);
+}
+
+int ap_tree_add_path(struct ap_tree_builder *b, uint32_t path, uint64_t value, unsigned int side)
+{
+	const struct ap_tree_node *nodes;
+	uint32_t node = 0, from = path;
+	int r;
+
+	if (side > 1 || !b->over || path >= b->over->nodes.n)
+		return -EINVAL;
+	if (value == 0)
+		return 0;
+	nodes = b->over->nodes.p;
+	b->path.n = 0;
+	for (; from && !b->node_of[from]; from = nodes[from].parent) {
+		r = ap_vec_push(&b->path, ((struct ap_tree_path_step){nodes[from].sym, from}));
 		if (r < 0)
 			return r;
-		b->path.p[b->path.n++] = (struct ap_tree_path_step){syms[i], node};
 	}
-	b->nodes.p[node].self[side] = ap_sum_saturating(b->nodes.p[node].self[side], value);
-	return 0;
+	node = from ? b->node_of[from] : 0;
+	while (b->path.n) {
+		struct ap_tree_path_step step = b->path.p[--b->path.n];
+
+		r = new_node(b, node, step.sym, &node);
+		if (r < 0)
+			return r;
+		b->node_of[step.node] = node;
+	}
+	return add_self(b, node, value, side);
 }
 
 void ap_tree_totals(const struct ap_tree_builder *b, unsigned int side, uint64_t *total)
 {
 	const struct ap_tree_node *nodes = b->nodes.p;
 
-	for (size_t i = 0; i < b->nodes.n; i++)
-		total[i] = nodes[i].self[side];
+	size_t n = b->self[side].n;
+
+	if (n)
+		memcpy(total, b->self[side].p, n * sizeof(*total));
+	memset(total + n, 0, (b->nodes.n - n) * sizeof(*total));
 	for (size_t i = b->nodes.n - 1; i > 0; i--)
 		total[nodes[i].parent] = ap_sum_saturating(total[nodes[i].parent], total[i]);
 }

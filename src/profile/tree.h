@@ -58,6 +58,16 @@ int ap_tree_symbol(struct ap_tree_builder *b, const struct ap_tree_symbol *s, ui
 int ap_tree_add(struct ap_tree_builder *b, const uint32_t *syms, uint32_t n, uint64_t value,
 		unsigned int side);
 
+/* The same in two steps, for stacks that are asked about again and again: a builder keeps the paths,
+ * which are looked up once, and each question is a builder over it that adds values to them, by far
+ * the cheaper part. A builder over another takes only ap_tree_add_path(); the one below it must
+ * outlive it and take nothing new meanwhile. */
+/* The path's id for a stack, the root's where n = 0: 0, -ENOMEM, -EINVAL. */
+int ap_tree_path(struct ap_tree_builder *b, const uint32_t *syms, uint32_t n, uint32_t *ret_path);
+struct ap_tree_builder *ap_tree_builder_over(const struct ap_tree_builder *paths);
+/* Fastest in the order of the ids. 0, -ENOMEM, or -EINVAL for a path or side that does not exist. */
+int ap_tree_add_path(struct ap_tree_builder *b, uint32_t path, uint64_t value, unsigned int side);
+
 /* Which rows of a profile, and how. */
 struct ap_tree_rows {
 	const struct ap_profile_type *type; /* rows of its event, by their count or value */

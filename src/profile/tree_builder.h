@@ -6,9 +6,9 @@
 
 #include "profile/tree.h"
 
-/* A node's parent always has a smaller id: a pass over descending ids sees children first. */
+/* A node's parent always has a smaller id: a pass over descending ids sees children first. The nodes
+ * that one stack adds follow each other. */
 struct ap_tree_node {
-	uint64_t self[2];
 	uint32_t parent;
 	uint32_t sym; /* the root's means nothing */
 };
@@ -19,24 +19,28 @@ struct ap_tree_sym {
 	uint32_t kind;
 };
 
-struct ap_tree_slot {
-	uint32_t parent, sym;
-	uint32_t node; /* 0 = empty: the root is nobody's child */
-};
-
 struct ap_tree_path_step {
 	uint32_t sym, node;
 };
 
 struct ap_tree_builder {
-	struct ap_intern *strings;
+	struct ap_intern *strings; /* of `over` where there is one, as are syms */
 	struct ap_intern *symbols; /* {name, module, kind}: id - 1 indexes syms */
 	AP_VEC(struct ap_tree_sym) syms;
-	AP_VEC(struct ap_tree_node) nodes;     /* [0] is the root */
-	struct ap_tree_slot *slots;	       /* (parent, sym) -> node, linear probing */
-	size_t n_slots;			       /* a power of two */
+	AP_VEC(struct ap_tree_node) nodes; /* [0] is the root */
+	AP_VEC(uint64_t) self[2];	   /* by node, as far as it has any */
+	uint32_t *slots;		   /* (parent, sym) -> node, linear probing; 0 = empty */
+	size_t n_slots;			   /* a power of two */
 	AP_VEC(struct ap_tree_path_step) path; /* the stack added last */
+	const struct ap_tree_builder *over;    /* whose paths this one's are; NULL: its own */
+	uint32_t *node_of;		       /* by node of `over`; 0 = not here yet */
 };
+
+static inline uint64_t ap_tree_self(const struct ap_tree_builder *b, uint32_t node,
+				    unsigned int side)
+{
+	return node < b->self[side].n ? b->self[side].p[node] : 0;
+}
 
 static inline uint64_t ap_sum_saturating(uint64_t a, uint64_t b)
 {
@@ -45,6 +49,9 @@ static inline uint64_t ap_sum_saturating(uint64_t a, uint64_t b)
 	return __builtin_add_overflow(a, b, &r) ? UINT64_MAX : r;
 }
 
+/* The symbol of a frame of a profile; `name` is scratch. */
+int ap_tree_frame_symbol(struct ap_tree_builder *b, const struct ap_profile *p, uint32_t frame,
+			 struct ap_buf *name, uint32_t *ret_sym);
 /* The symbol of each frame of a profile, by frame id: an array of ap_intern_count(p->frames) for the
  * caller to free. */
 int ap_tree_profile_symbols(struct ap_tree_builder *b, const struct ap_profile *p,

@@ -62,25 +62,65 @@ static int measure(struct work *w)
 	return 0;
 }
 
-/* The k-th largest weight, k counted from 1. */
-static uint64_t nth_weight(const struct work *w, size_t k)
-{
-	uint64_t prefix = 0, mask = 0;
+/* Weights by size: their highest bit and the BUCKET_BITS below it. */
+enum { BUCKET_BITS = 5, BUCKETS = 64 << BUCKET_BITS };
 
-	/* No weight has more digits than the root's. */
-	for (int shift = (63 - __builtin_clzll(w->weight[0] | 1)) & ~7; shift >= 0; shift -= 8) {
+struct bucket {
+	size_t n;
+	uint64_t min, max;
+};
+
+static size_t bucket_of(uint64_t weight)
+{
+	size_t high = weight ? 63 - (size_t)__builtin_clzll(weight) : 0;
+
+	if (high <= BUCKET_BITS)
+		return (size_t)weight;
+	return ((high - BUCKET_BITS) << BUCKET_BITS) + (size_t)(weight >> (high - BUCKET_BITS));
+}
+
+/* The k-th largest weight in [min, max], k counted from 1. */
+static uint64_t nth_between(const struct work *w, size_t k, uint64_t min, uint64_t max)
+{
+	int shift = min == max ? -8 : (63 - __builtin_clzll(max - min)) & ~7;
+	uint64_t from = min;
+
+	/* One digit of (weight - min) after another. */
+	for (; shift >= 0; shift -= 8) {
 		size_t hist[256] = {0};
-		uint64_t digit = 255;
+		uint64_t digit = 255, rest = ((uint64_t)1 << shift) - 1;
 
 		for (uint32_t i = 0; i < w->n; i++)
-			if ((w->weight[i] & mask) == prefix)
-				hist[w->weight[i] >> shift & 255]++;
+			if (w->weight[i] >= from && w->weight[i] <= max)
+				hist[(w->weight[i] - from) >> shift]++;
 		for (; digit > 0 && k > hist[digit]; digit--)
 			k -= hist[digit];
-		prefix |= digit << shift;
-		mask |= 255ull << shift;
+		from += digit << shift;
+		if (max - from > rest)
+			max = from + rest;
 	}
-	return prefix;
+	return from;
+}
+
+/* The k-th largest weight, k counted from 1. Most weights are small and equal: one pass by size
+ * mostly finds it. */
+static uint64_t nth_weight(struct work *w, size_t k, struct bucket *buckets)
+{
+	size_t b = BUCKETS - 1;
+
+	for (size_t i = 0; i < BUCKETS; i++)
+		buckets[i] = (struct bucket){.min = UINT64_MAX};
+	for (uint32_t i = 0; i < w->n; i++) {
+		uint64_t weight = w->weight[i];
+		struct bucket *at = &buckets[bucket_of(weight)];
+
+		at->n++;
+		at->min = AP_MIN(at->min, weight);
+		at->max = AP_MAX(at->max, weight);
+	}
+	for (; b > 0 && k > buckets[b].n; b--)
+		k -= buckets[b].n;
+	return nth_between(w, k, buckets[b].min, buckets[b].max);
 }
 
 static int by_weight(const void *pa, const void *pb, void *ctx)
@@ -94,11 +134,15 @@ static int by_weight(const void *pa, const void *pb, void *ctx)
 }
 
 /* Fills `order` with the max_nodes first nodes of the order described above. */
-static void largest(struct work *w, uint32_t max_nodes, uint32_t *order)
+static int largest(struct work *w, uint32_t max_nodes, uint32_t *order)
 {
-	uint64_t least = nth_weight(w, max_nodes);
+	struct bucket *buckets = scratch(w, BUCKETS, sizeof(*buckets));
+	uint64_t least;
 	uint32_t n = 0;
 
+	if (!buckets)
+		return -ENOMEM;
+	least = nth_weight(w, max_nodes, buckets);
 	for (uint32_t i = 0; i < w->n; i++)
 		if (w->weight[i] > least)
 			order[n++] = i;
@@ -106,6 +150,7 @@ static void largest(struct work *w, uint32_t max_nodes, uint32_t *order)
 		if (w->weight[i] == least)
 			order[n++] = i;
 	qsort_r(order, n, sizeof(*order), by_weight, w);
+	return 0;
 }
 
 /* Keeps the longest prefix of `order` that fits with its "(other)" nodes. */
@@ -116,9 +161,8 @@ static int choose(struct work *w, uint32_t max_nodes)
 
 	w->id = scratch(w, max_nodes, sizeof(*w->id));
 	missing = scratch(w, max_nodes, sizeof(*missing));
-	if (!w->id || !missing)
+	if (!w->id || !missing || largest(w, max_nodes, w->id) < 0)
 		return -ENOMEM;
-	largest(w, max_nodes, w->id);
 	for (uint32_t k = 0; k < max_nodes; k++)
 		w->place[w->id[k]] = k + 1;
 	for (uint32_t i = 1; i < w->n; i++) {
@@ -284,7 +328,7 @@ static void put(const struct work *w, struct ap_tree *t, uint32_t id, uint32_t d
 		uint64_t folded = w->folded[s][w->place[id] - 1];
 
 		t->total[s][i] = other ? folded : w->total[s][id];
-		t->self[s][i] = other ? folded : w->b->nodes.p[id].self[s];
+		t->self[s][i] = other ? folded : ap_tree_self(w->b, id, (unsigned int)s);
 	}
 }
 

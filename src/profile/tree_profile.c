@@ -6,6 +6,26 @@
 
 #define NO_GROUP UINT32_MAX
 
+int ap_tree_frame_symbol(struct ap_tree_builder *b, const struct ap_profile *p, uint32_t frame,
+			 struct ap_buf *name, uint32_t *ret_sym)
+{
+	const struct ap_frame *f = ap_profile_get_frame(p, frame);
+	const struct ap_function *fn = ap_profile_get_function(p, f->function);
+	struct ap_tree_symbol s = {
+		.module = ap_profile_module(p, f->mapping),
+		.file = ap_profile_str(p, fn->file),
+		.line = fn->start_line,
+		.kind = f->kind,
+	};
+
+	ap_buf_clear(name);
+	ap_profile_frame_name(p, frame, name);
+	if (ap_buf_error(name))
+		return -ENOMEM;
+	s.name = ap_buf_view(name);
+	return ap_tree_symbol(b, &s, ret_sym);
+}
+
 int ap_tree_profile_symbols(struct ap_tree_builder *b, const struct ap_profile *p,
 			    uint32_t **ret_syms)
 {
@@ -16,22 +36,8 @@ int ap_tree_profile_symbols(struct ap_tree_builder *b, const struct ap_profile *
 	if (!syms)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++) {
-		const struct ap_frame *f = ap_profile_get_frame(p, i);
-		const struct ap_function *fn = ap_profile_get_function(p, f->function);
-		struct ap_tree_symbol s = {
-			.module = ap_profile_module(p, f->mapping),
-			.file = ap_profile_str(p, fn->file),
-			.line = fn->start_line,
-			.kind = f->kind,
-		};
-		int r;
+		int r = ap_tree_frame_symbol(b, p, i, &name, &syms[i]);
 
-		ap_buf_clear(&name);
-		ap_profile_frame_name(p, i, &name);
-		if (ap_buf_error(&name))
-			return -ENOMEM;
-		s.name = ap_buf_view(&name);
-		r = ap_tree_symbol(b, &s, &syms[i]);
 		if (r < 0)
 			return r;
 	}

@@ -46,7 +46,7 @@ static void answer_agent(struct ap_buf *b, const struct ap_agent_info *a)
 	ap_answer_u64(b, "queued_batches", m->status.queued_batches);
 	answer_cost(b, a);
 	ap_answer_u64(b, "samples", a->periods);
-	ap_answer_share(b, "complete_share", ap_answer_complete_share(a->ledger.stacks));
+	ap_answer_share(b, "complete_share", ap_reason_complete_share(a->ledger.stacks));
 	ap_answer_reasons(b, a->ledger.stacks);
 	ap_answer_u64(b, "lost", ap_ledger_lost(&a->ledger));
 	ap_buf_byte(b, '}');
@@ -206,7 +206,7 @@ static size_t sum_agents(const struct ap_agent_info *agents, size_t n, struct ap
 		cov->hosts_reporting += agents[i].state == AP_AGENT_OK;
 	}
 	memcpy(cov->reasons, sum->stacks, sizeof(cov->reasons));
-	cov->complete_share = ap_answer_complete_share(cov->reasons);
+	cov->complete_share = ap_reason_complete_share(cov->reasons);
 	return found;
 }
 

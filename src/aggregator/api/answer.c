@@ -75,17 +75,6 @@ void ap_answer_share(struct ap_buf *b, const char *key, double v)
 		ap_json_double(b, v);
 }
 
-double ap_answer_complete_share(const uint64_t reasons[AP_REASONS_MAX])
-{
-	uint64_t all = 0;
-
-	for (uint32_t i = 0; i < AP_REASONS_MAX; i++)
-		all += reasons[i];
-	if (all == 0)
-		return -1;
-	return (double)(reasons[AP_REASON_OK] + reasons[AP_REASON_KERNEL_ONLY]) / (double)all;
-}
-
 void ap_answer_reasons(struct ap_buf *b, const uint64_t counts[AP_REASONS_MAX])
 {
 	ap_json_key(b, "reasons");

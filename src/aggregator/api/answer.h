@@ -29,9 +29,6 @@ void ap_answer_bool(struct ap_buf *b, const char *key, bool v);
 /* null where `v` is negative: not known. */
 void ap_answer_share(struct ap_buf *b, const char *key, double v);
 
-/* Complete stacks among all, 0..1; -1: there are none. */
-double ap_answer_complete_share(const uint64_t reasons[AP_REASONS_MAX]);
-
 /* Whether a tree is asked for as binary columns, by `format` or Accept. False: answered. */
 bool ap_answer_tree_format(const struct ap_params *p, bool *ret_binary);
 /* Answers with a tree; `meta` holds the members that come before its own. */

@@ -3,22 +3,6 @@
 #include "aggregator/query/internal.h"
 #include "aggregator/store/schema.h"
 
-/* Losses of data that was asked for. Not among them: what is idle or filtered by wish, and what is
- * kept and sent again. */
-static bool is_lost(const struct ap_ledger_entry *e)
-{
-	switch (e->id) {
-	case AP_LEDGER_SAMPLE_IDLE:
-	case AP_LEDGER_SAMPLE_FILTERED:
-	case AP_LEDGER_INGEST_DUPLICATE:
-	case AP_LEDGER_INGEST_BACKPRESSURE:
-	case AP_LEDGER_STORE_FAILED:
-		return false;
-	default:
-		return e->kind == AP_LEDGER_KIND_LOSS;
-	}
-}
-
 struct hosts {
 	struct ap_question *q;
 	struct ap_intern *names;
@@ -53,12 +37,7 @@ static int take_hosts(void *ctx, const struct ap_native_view *v)
 
 static int take_batch(void *ctx, const struct ap_batch_meta *m)
 {
-	uint64_t lost = 0;
-
-	for (uint32_t i = 0; i < ap_ledger_entry_count; i++)
-		if (is_lost(&ap_ledger_entries[i]))
-			lost += m->ledger.count[ap_ledger_entries[i].id];
-	return add_host(ctx, ap_str_of(m->host), lost);
+	return add_host(ctx, ap_str_of(m->host), ap_ledger_lost(&m->ledger));
 }
 
 int ap_coverage_hosts(struct ap_question *q, const struct ap_range *r, struct ap_coverage *c)
@@ -76,7 +55,7 @@ int ap_coverage_hosts(struct ap_question *q, const struct ap_range *r, struct ap
 		ap_buf_printf(&sql, "SELECT host, sumIf(count, kind = %d AND id IN (",
 			      AP_LEDGER_ROW_LOSS);
 		for (uint32_t i = 0; i < ap_ledger_entry_count; i++) {
-			if (!is_lost(&ap_ledger_entries[i]))
+			if (!ap_ledger_is_lost(ap_ledger_entries[i].id))
 				continue;
 			ap_buf_printf(&sql, "%s%d", comma, (int)ap_ledger_entries[i].id);
 			comma = ",";
@@ -99,16 +78,6 @@ static void add_reason(struct ap_coverage *c, uint32_t reason, uint64_t count)
 	c->reasons[AP_MIN(reason, (uint32_t)AP_REASONS_MAX - 1)] += count;
 }
 
-static void finish(struct ap_coverage *c)
-{
-	uint64_t complete = 0;
-
-	for (uint32_t i = 0; i < AP_REASONS_MAX; i++)
-		if (ap_reason_complete(i))
-			complete += c->reasons[i];
-	c->complete_share = c->samples ? (double)complete / (double)c->samples : -1;
-}
-
 void ap_coverage_sums(struct ap_question *q, const struct ap_sums *s, struct ap_coverage *c)
 {
 	struct ap_dictionary *d = q->dictionary;
@@ -117,7 +86,7 @@ void ap_coverage_sums(struct ap_question *q, const struct ap_sums *s, struct ap_
 	for (size_t i = 0; i < s->v.n; i++)
 		add_reason(c, ap_profile_get_stack(d->p, s->v.p[i].stack).reason, s->v.p[i].count);
 	pthread_rwlock_unlock(&d->lock);
-	finish(c);
+	c->complete_share = ap_reason_complete_share(c->reasons);
 }
 
 static int take_reasons(void *ctx, const struct ap_native_view *v)
@@ -155,6 +124,6 @@ int ap_coverage_reasons(struct ap_question *q, const struct ap_range *r, struct 
 	}
 	if (m == 0)
 		m = ap_range_rows(q, r, take_row, c);
-	finish(c);
+	c->complete_share = ap_reason_complete_share(c->reasons);
 	return m;
 }

@@ -2,6 +2,56 @@
 #include "aggregator/query/dictionary.h"
 
 #include "aggregator/store/schema.h"
+#include "profile/tree_builder.h"
+
+/* Symbols of the frames that are new in the profile, the unknown frame among them. */
+static int add_symbols(struct ap_dictionary *d)
+{
+	_cleanup_buf_ struct ap_buf name = {0};
+	int r = 0;
+
+	while (r == 0 && d->symbol_of.n < ap_intern_count(d->p->frames)) {
+		uint32_t symbol;
+
+		r = ap_tree_frame_symbol(d->paths, d->p, (uint32_t)d->symbol_of.n, &name, &symbol);
+		if (r == 0)
+			r = ap_vec_push(&d->symbol_of, symbol);
+	}
+	return r;
+}
+
+/* Paths of the stacks that are new in the profile. */
+static int add_paths(struct ap_dictionary *d)
+{
+	AP_VEC(uint32_t) syms = {0};
+	int r = 0;
+
+	while (r == 0 && d->path_of.n < ap_intern_count(d->p->stacks)) {
+		struct ap_stack st = ap_profile_get_stack(d->p, (uint32_t)d->path_of.n);
+		uint32_t path;
+
+		r = ap_vec_reserve(&syms, (size_t)st.n);
+		for (uint32_t i = 0; i < st.n && r == 0; i++)
+			syms.p[i] = d->symbol_of.p[st.frames[i]];
+		if (r == 0)
+			r = ap_tree_path(d->paths, syms.p, st.n, &path);
+		if (r == 0)
+			r = ap_vec_push(&d->path_of, path);
+	}
+	ap_vec_free(&syms);
+	return r;
+}
+
+static void dictionary_free(struct ap_dictionary *d)
+{
+	ap_profile_free(d->p);
+	ap_tree_builder_free(d->paths);
+	ap_idmap_free(&d->stacks);
+	ap_idmap_free(&d->frames);
+	ap_vec_free(&d->path_of);
+	ap_vec_free(&d->symbol_of);
+	free(d);
+}
 
 struct ap_dictionary *ap_dictionary_new(void)
 {
@@ -11,9 +61,10 @@ struct ap_dictionary *ap_dictionary_new(void)
 		return NULL;
 	d->refs = 1;
 	d->p = ap_profile_new();
-	if (!d->p || pthread_rwlock_init(&d->lock, NULL) != 0) {
-		ap_profile_free(d->p);
-		free(d);
+	d->paths = ap_tree_builder_new();
+	if (!d->p || !d->paths || add_symbols(d) < 0 || add_paths(d) < 0 ||
+	    pthread_rwlock_init(&d->lock, NULL) != 0) {
+		dictionary_free(d);
 		return NULL;
 	}
 	return d;
@@ -29,11 +80,8 @@ void ap_dictionary_unref(struct ap_dictionary *d)
 {
 	if (!d || __atomic_sub_fetch(&d->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
-	ap_profile_free(d->p);
-	ap_idmap_free(&d->stacks);
-	ap_idmap_free(&d->frames);
 	pthread_rwlock_destroy(&d->lock);
-	free(d);
+	dictionary_free(d);
 }
 
 size_t ap_dictionary_bytes(struct ap_dictionary *d)
@@ -41,7 +89,9 @@ size_t ap_dictionary_bytes(struct ap_dictionary *d)
 	size_t n;
 
 	pthread_rwlock_rdlock(&d->lock);
-	n = ap_profile_bytes(d->p) + ap_idmap_bytes(&d->stacks) + ap_idmap_bytes(&d->frames);
+	n = ap_profile_bytes(d->p) + ap_idmap_bytes(&d->stacks) + ap_idmap_bytes(&d->frames) +
+	    ap_tree_builder_bytes(d->paths) +
+	    (d->path_of.cap + d->symbol_of.cap) * sizeof(uint32_t);
 	pthread_rwlock_unlock(&d->lock);
 	return n;
 }
@@ -81,6 +131,8 @@ static int add_frame(struct ap_dictionary *d, uint64_t id, const struct frame_te
 		f.kind = AP_FRAME_NATIVE;
 	if (r == 0)
 		r = ap_profile_frame(p, &f, &local);
+	if (r == 0)
+		r = add_symbols(d);
 	if (r == 0)
 		r = ap_idmap_add(&d->frames, id, local);
 	return r < 0 ? r : 0;
@@ -122,6 +174,8 @@ int ap_dictionary_add_ids(struct ap_dictionary *d, uint64_t id, const uint64_t *
 	}
 	if (r == 0)
 		r = ap_profile_stack(d->p, path.p, n, reason, &local);
+	if (r == 0)
+		r = add_paths(d);
 	if (r == 0)
 		r = ap_idmap_add(&d->stacks, id, local);
 	ap_vec_free(&path);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stacks and frames that questions have met, kept in memory so that a tree is built without asking
- * the store for names again: one profile of dictionaries only, with content ids beside it.
+ * the store for names again: one profile of dictionaries only, with content ids beside it, and the
+ * call path of each stack.
  * Reference-counted; readers and writers lock. It only grows: the engine starts a new one when it
  * has grown past its bound, while questions that run keep the one they began with. */
 #ifndef AP_AGGREGATOR_QUERY_DICTIONARY_H
@@ -11,12 +12,16 @@
 #include "aggregator/store/identity.h"
 #include "aggregator/store/native.h"
 #include "base/idmap.h"
+#include "profile/tree.h"
 
 struct ap_dictionary {
 	uint32_t refs; /* atomic */
 	pthread_rwlock_t lock;
 	struct ap_profile *p;
 	struct ap_idmap stacks, frames; /* content id to the profile's */
+	struct ap_tree_builder *paths;	/* without values */
+	AP_VEC(uint32_t) path_of;	/* by the profile's stack id: in `paths` */
+	AP_VEC(uint32_t) symbol_of;	/* by its frame id: in `paths` */
 };
 
 struct ap_dictionary *ap_dictionary_new(void); /* one reference; NULL = out of memory */

@@ -4,61 +4,95 @@
 #include "base/clock.h"
 #include "profile/merge.h"
 
-/* Adds a range's stacks to one side of a tree, and tells what they rest on. */
-static int add_side(struct ap_question *q, const struct ap_query *query, struct ap_tree_builder *b,
-		    unsigned int side, struct ap_coverage *c)
+/* One selection: its stacks in the dictionary, and what they rest on. */
+struct side {
+	struct ap_range range;
+	struct ap_sums sums;
+};
+
+static int collect(struct ap_question *q, const struct ap_query *query, struct side *side,
+		   struct ap_coverage *c)
 {
-	struct ap_range range = ap_range_of(query);
-	_cleanup_sums_ struct ap_sums sums = {0};
-	_cleanup_free_ struct ap_sample *rows = NULL;
-	struct ap_profile view;
 	uint64_t missing;
 	int r;
 
-	r = ap_coverage_hosts(q, &range, c);
+	side->range = ap_range_of(query);
+	r = ap_coverage_hosts(q, &side->range, c);
 	if (r == 0)
-		r = ap_sums_collect(q, &range, NULL, 0, &sums);
+		r = ap_sums_collect(q, &side->range, NULL, 0, &side->sums);
 	if (r == 0)
-		r = ap_sums_resolve(q, &range, &sums, &missing);
+		r = ap_sums_resolve(q, &side->range, &side->sums, &missing);
 	if (r < 0)
 		return r;
-	ap_coverage_sums(q, &sums, c);
+	ap_coverage_sums(q, &side->sums, c);
 	if (missing) {
 		c->truncated = "stacks";
 		c->cut = missing;
 	}
-	rows = ap_sums_rows(&sums, &range);
-	if (!rows)
-		return ap_question_no_memory(q);
-	pthread_rwlock_rdlock(&q->dictionary->lock);
-	view = *q->dictionary->p;
-	view.samples.p = rows;
-	view.samples.n = view.samples.cap = sums.v.n;
-	r = ap_tree_add_profile(b, &view, query->type, side);
-	pthread_rwlock_unlock(&q->dictionary->lock);
-	return r < 0 ? ap_question_no_memory(q) : 0;
+	return 0;
 }
 
-static int finish_tree(struct ap_question *q, const struct ap_tree_builder *b, uint32_t max_nodes,
-		       bool diff, struct ap_tree **ret)
+static int add_side(const struct ap_question *q, const struct side *side, struct ap_tree_builder *b,
+		    unsigned int number)
 {
-	return ap_tree_finish(b, max_nodes, diff, ret) < 0 ? ap_question_no_memory(q) : 0;
+	int r = 0;
+
+	AP_VEC_FOREACH(&side->sums.v, sum) {
+		r = ap_tree_add_path(b, q->dictionary->path_of.p[sum->stack],
+				     ap_range_number(&side->range, sum->count, sum->value), number);
+		if (r < 0)
+			break;
+	}
+	return r;
+}
+
+/* What becomes of the stacks. */
+struct shape {
+	uint32_t max_nodes; /* of the tree */
+	bool diff;
+	struct ap_tree **ret_tree; /* NULL: not wanted */
+	enum ap_top_sort sort;
+	uint32_t limit;		 /* of the functions */
+	struct ap_top **ret_top; /* NULL: not wanted */
+};
+
+/* The paths are the dictionary's, so it is locked until all is copied out of it. */
+static int build(struct ap_question *q, const struct side *sides, const struct shape *s)
+{
+	_cleanup_(ap_cleanup_tree) struct ap_tree *tree = NULL;
+	struct ap_tree_builder *b;
+	int r;
+
+	pthread_rwlock_rdlock(&q->dictionary->lock);
+	b = ap_tree_builder_over(q->dictionary->paths);
+	r = b ? add_side(q, &sides[0], b, 0) : -ENOMEM;
+	if (r == 0 && s->diff)
+		r = add_side(q, &sides[1], b, 1);
+	if (r == 0 && s->ret_tree)
+		r = ap_tree_finish(b, s->max_nodes, s->diff, &tree);
+	if (r == 0 && s->ret_top)
+		r = ap_top_build(b, s->sort, s->limit, s->ret_top);
+	ap_tree_builder_free(b);
+	pthread_rwlock_unlock(&q->dictionary->lock);
+	if (r == 0 && s->ret_tree)
+		*s->ret_tree = AP_TAKE_PTR(tree);
+	return r < 0 ? ap_question_no_memory(q) : 0;
 }
 
 int ap_query_flamegraph(struct ap_query_engine *e, const struct ap_query *q,
 			struct ap_tree **ret_tree, struct ap_coverage *ret_cov,
 			struct ap_error *err)
 {
-	_cleanup_(ap_cleanup_tree_builder) struct ap_tree_builder *b = ap_tree_builder_new();
+	const struct shape shape = {.max_nodes = q->max_nodes, .ret_tree = ret_tree};
 	_cleanup_question_ struct ap_question question = {0};
+	struct side side = {0};
 	int r = ap_question_begin(&question, e, q, err);
 
-	if (r == 0 && !b)
-		r = ap_question_no_memory(&question);
 	if (r == 0)
-		r = add_side(&question, q, b, 0, ret_cov);
+		r = collect(&question, q, &side, ret_cov);
 	if (r == 0)
-		r = finish_tree(&question, b, q->max_nodes, false, ret_tree);
+		r = build(&question, &side, &shape);
+	ap_sums_free(&side.sums);
 	return r;
 }
 
@@ -66,9 +100,14 @@ int ap_query_diff(struct ap_query_engine *e, const struct ap_query *a, const str
 		  uint32_t limit, struct ap_tree **ret_tree, struct ap_top **ret_top,
 		  struct ap_coverage ret_cov[2], struct ap_error *err)
 {
-	_cleanup_(ap_cleanup_tree_builder) struct ap_tree_builder *builder = ap_tree_builder_new();
+	const struct shape shape = {.max_nodes = AP_MAX(a->max_nodes, b->max_nodes),
+				    .diff = true,
+				    .ret_tree = ret_tree,
+				    .sort = AP_TOP_CHANGE,
+				    .limit = limit,
+				    .ret_top = ret_top};
 	_cleanup_question_ struct ap_question question = {0};
-	_cleanup_(ap_cleanup_tree) struct ap_tree *tree = NULL;
+	struct side sides[2] = {0};
 	int r;
 
 	if (strcmp(a->type->unit, b->type->unit) != 0)
@@ -76,19 +115,14 @@ int ap_query_diff(struct ap_query_engine *e, const struct ap_query *a, const str
 				    "%s and %s are of different units: compare like with like",
 				    a->type->name, b->type->name);
 	r = ap_question_begin(&question, e, a, err);
-	if (r == 0 && !builder)
-		r = ap_question_no_memory(&question);
 	if (r == 0)
-		r = add_side(&question, a, builder, 0, &ret_cov[0]);
+		r = collect(&question, a, &sides[0], &ret_cov[0]);
 	if (r == 0)
-		r = add_side(&question, b, builder, 1, &ret_cov[1]);
+		r = collect(&question, b, &sides[1], &ret_cov[1]);
 	if (r == 0)
-		r = finish_tree(&question, builder, AP_MAX(a->max_nodes, b->max_nodes), true,
-				&tree);
-	if (r == 0 && ret_top && ap_top_build(builder, AP_TOP_CHANGE, limit, ret_top) < 0)
-		r = ap_question_no_memory(&question);
-	if (r == 0)
-		*ret_tree = AP_TAKE_PTR(tree);
+		r = build(&question, sides, &shape);
+	ap_sums_free(&sides[0].sums);
+	ap_sums_free(&sides[1].sums);
 	return r;
 }
 
@@ -96,20 +130,20 @@ int ap_query_top(struct ap_query_engine *e, const struct ap_query *q, enum ap_to
 		 uint32_t limit, struct ap_top **ret_top, struct ap_coverage *ret_cov,
 		 struct ap_error *err)
 {
-	_cleanup_(ap_cleanup_tree_builder) struct ap_tree_builder *b = ap_tree_builder_new();
+	const struct shape shape = {.sort = sort, .limit = limit, .ret_top = ret_top};
 	_cleanup_question_ struct ap_question question = {0};
+	struct side side = {0};
 	int r = ap_question_begin(&question, e, q, err);
 
-	if (r == 0 && !b)
-		r = ap_question_no_memory(&question);
 	if (r == 0)
-		r = add_side(&question, q, b, 0, ret_cov);
-	if (r == 0 && ap_top_build(b, sort, limit, ret_top) < 0)
-		r = ap_question_no_memory(&question);
+		r = collect(&question, q, &side, ret_cov);
+	if (r == 0)
+		r = build(&question, &side, &shape);
 	if (r == 0 && (*ret_top)->n < (*ret_top)->n_functions) {
 		ret_cov->truncated = "functions";
 		ret_cov->cut = (*ret_top)->n_functions - (*ret_top)->n;
 	}
+	ap_sums_free(&side.sums);
 	return r;
 }
 

@@ -110,10 +110,5 @@ struct ap_sample *ap_sums_rows(const struct ap_sums *s, const struct ap_range *r
 int ap_coverage_hosts(struct ap_question *q, const struct ap_range *r, struct ap_coverage *c);
 void ap_coverage_sums(struct ap_question *q, const struct ap_sums *s, struct ap_coverage *c);
 int ap_coverage_reasons(struct ap_question *q, const struct ap_range *r, struct ap_coverage *c);
-/* A stack that is walked to its end, as far as there is one to walk. */
-static inline bool ap_reason_complete(uint32_t reason)
-{
-	return reason == AP_REASON_OK || reason == AP_REASON_KERNEL_ONLY;
-}
 
 #endif

@@ -163,7 +163,7 @@ static int add_side(struct builder *b, struct side *side)
 		}
 		row->value += n;
 		row->samples += sum->count;
-		if (ap_reason_complete(ap_profile_get_stack(p, sum->stack).reason))
+		if (ap_reason_is_complete(ap_profile_get_stack(p, sum->stack).reason))
 			row->complete += sum->count;
 		b->s->total += n;
 		r = add_rise(b, (uint32_t)at, function, n, 0);

@@ -184,6 +184,8 @@ static int add_buffered(struct resolver *s)
 	struct ap_dictionary *d = q->dictionary;
 	int r = 0;
 
+	if (q->parts.n == 0)
+		return 0;
 	pthread_rwlock_wrlock(&d->lock);
 	for (size_t i = 0; i < q->parts.n && r == 0; i++) {
 		const struct ap_profile *p = q->parts.p[i]->profile;
@@ -300,6 +302,8 @@ static int add_found(struct resolver *s)
 	struct ap_dictionary *d = s->q->dictionary;
 	int r = 0;
 
+	if (s->found.n == 0)
+		return 0;
 	pthread_rwlock_wrlock(&d->lock);
 	AP_VEC_FOREACH(&s->found, st)
 		if (r == 0)

@@ -216,10 +216,75 @@ static void random_trees_stay_exact_at_any_limit(void **state)
 	}
 }
 
+static void assert_same_tree(const struct ap_tree *a, const struct ap_tree *b)
+{
+	assert_int_equal(a->n, b->n);
+	assert_int_equal(a->folded_nodes, b->folded_nodes);
+	for (uint32_t i = 0; i < a->n; i++) {
+		assert_int_equal(a->depth[i], b->depth[i]);
+		assert_true(ap_str_eq(a->strings[a->name[i]], b->strings[b->name[i]]));
+		for (int s = 0; s < 2; s++) {
+			assert_int_equal(a->total[s][i], b->total[s][i]);
+			assert_int_equal(a->self[s][i], b->self[s][i]);
+		}
+	}
+}
+
+/* The same stacks added at once, and as values over paths that were there before, among others. */
+static void adds_values_to_paths_of_another(void **state)
+{
+	_cleanup_(ap_cleanup_tree_builder) struct ap_tree_builder *all = ap_tree_builder_new();
+	_cleanup_(ap_cleanup_tree_builder) struct ap_tree_builder *one = ap_tree_builder_new();
+	_cleanup_(ap_cleanup_tree_builder) struct ap_tree_builder *over = NULL;
+	uint32_t in_all[16], in_one[16], paths[500], random = 7;
+	uint8_t stacks[500][10];
+
+	for (uint32_t i = 0; i < 16; i++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "f%u", i);
+		symbol(one, "only here");
+		in_all[i] = symbol(all, name);
+		in_one[i] = symbol(one, name);
+	}
+	for (uint32_t i = 0; i < 500; i++) {
+		uint32_t syms[10];
+
+		for (uint32_t k = 0; k < 10; k++) {
+			random = random * 1664525 + 1013904223;
+			stacks[i][k] = (uint8_t)(random >> (k < 6 ? 30 : 28));
+			syms[k] = in_all[stacks[i][k]];
+		}
+		assert_int_equal(ap_tree_path(all, syms, i % 11, &paths[i]), 0);
+	}
+	over = ap_tree_builder_over(all);
+	assert_non_null(over);
+	for (uint32_t i = 0; i < 500; i += 3) {
+		uint32_t syms[10];
+
+		for (uint32_t k = 0; k < 10; k++)
+			syms[k] = in_one[stacks[i][k]];
+		assert_int_equal(ap_tree_add_path(over, paths[i], i, i & 1), 0);
+		assert_int_equal(ap_tree_add(one, syms, i % 11, i, i & 1), 0);
+	}
+	for (uint32_t max = 0; max < 200; max += 37) {
+		_cleanup_(ap_cleanup_tree) struct ap_tree *a = NULL, *b = NULL;
+
+		assert_int_equal(ap_tree_finish(over, max, true, &a), 0);
+		assert_int_equal(ap_tree_finish(one, max, true, &b), 0);
+		assert_same_tree(a, b);
+	}
+	assert_int_equal(ap_tree_add_path(over, UINT32_MAX, 1, 0), -EINVAL);
+	assert_int_equal(ap_tree_add_path(over, 1, 1, 2), -EINVAL);
+	assert_int_equal(ap_tree_add_path(all, 1, 1, 0), -EINVAL);
+	assert_int_equal(ap_tree_add(over, in_all, 1, 1, 0), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(builds_a_sorted_tree),
+		cmocka_unit_test(adds_values_to_paths_of_another),
 		cmocka_unit_test(folds_the_smallest_into_other),
 		cmocka_unit_test(keeps_kinds_and_modules_apart),
 		cmocka_unit_test(refuses_unknown_symbols_and_sides),
