@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (fd < 0 || ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0 ||
 	    ap_write_all(fd, data, size) < 0)
 		abort();
-	if (ap_elf_read(fd, 1 << 20, &e) < 0)
+	if (ap_elf_read(fd, 1 << 20, AP_ELF_STRANGER, &e) < 0)
 		return 0;
 	if (!ap_range_ok(e.symtab.offset, e.symtab.size, size) ||
 	    !ap_range_ok(e.strtab.offset, e.strtab.size, size) ||

@@ -25,6 +25,7 @@ struct section {
 struct reader {
 	int fd;
 	uint64_t file_size;
+	bool believed; /* what its compressed sections declare */
 	bool is64;
 	uint64_t shoff;
 	uint32_t shnum, shentsize, shstrndx;
@@ -198,7 +199,7 @@ static int read_build_id(const struct reader *r, const struct section *s, struct
 	return 0;
 }
 
-/* The unpacked size of a section; a compressed one is tried first. */
+/* The unpacked size of a section; a stranger's compressed one is tried first. */
 static int unpacked_size(const struct reader *r, const struct section *s, uint64_t room,
 			 struct ap_elf *e, uint64_t *ret)
 {
@@ -225,10 +226,10 @@ static int unpacked_size(const struct reader *r, const struct section *s, uint64
 	if (err < 0)
 		return err;
 	*ret = size;
-	if (size > room) {
+	if (size > room)
 		e->has_bomb = true;
+	if (size > room || r->believed)
 		return 0;
-	}
 	err = ap_inflate_check(r->fd, s->offset + header, s->size - header,
 			       type == ELFCOMPRESS_ZSTD, size);
 	if (err == -EBADMSG)
@@ -281,7 +282,7 @@ static int note_section(const struct reader *r, const struct section *s, uint64_
 	return s->type == SHT_SYMTAB || s->type == SHT_DYNSYM ? note_symbols(r, s, e) : 0;
 }
 
-int ap_elf_read(int fd, uint64_t max_debug, struct ap_elf *ret)
+int ap_elf_read(int fd, uint64_t max_debug, enum ap_elf_trust trust, struct ap_elf *ret)
 {
 	struct reader r = {.fd = fd};
 	struct ap_elf e = {0};
@@ -291,6 +292,8 @@ int ap_elf_read(int fd, uint64_t max_debug, struct ap_elf *ret)
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	r.file_size = (uint64_t)st.st_size;
+	r.believed =
+		trust == AP_ELF_OF_SYSTEM && st.st_uid == 0 && !(st.st_mode & (S_IWGRP | S_IWOTH));
 	err = read_header(&r);
 	if (err == 0)
 		err = read_layout(&r);

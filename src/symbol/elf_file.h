@@ -3,7 +3,8 @@
  *
  * Reads only headers, names and notes, with pread, so that a file that shrinks meanwhile is an
  * error and not a signal. Compressed sections are unpacked once, piecemeal, to check that they
- * hold what they declare: the parser behind trusts that figure with memory.
+ * hold what they declare: the parser behind trusts that figure with memory. That takes as long as
+ * the parsing; files that root alone can write, in our own mount namespace, are spared it.
  *
  * Source: System V gABI, chapters 4 and 5; ELF-64 object file format; gABI section compression.
  */
@@ -30,9 +31,14 @@ struct ap_elf {
 	char build_id[2 * AP_BUILD_ID_MAX + 1]; /* lower-case hex, "" = none */
 };
 
+enum ap_elf_trust {
+	AP_ELF_STRANGER,
+	AP_ELF_OF_SYSTEM, /* found under a path of our own: believed if root alone can write it */
+};
+
 /* `max_debug`: the most that compressed sections may unpack to, in all. 0; -ENOEXEC: not a
  * little-endian ELF file, or not a whole one; -EFBIG: more sections than any real file; -errno. */
-int ap_elf_read(int fd, uint64_t max_debug, struct ap_elf *ret);
+int ap_elf_read(int fd, uint64_t max_debug, enum ap_elf_trust trust, struct ap_elf *ret);
 
 /* Opens a regular file for reading, never blocking on what is none: the descriptor, -EINVAL for
  * another kind of file, or -errno. */

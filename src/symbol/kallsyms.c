@@ -9,7 +9,8 @@
 #include "base/intern.h"
 #include "base/vec.h"
 
-#define LINE_MAX_BYTES 1024 /* the kernel's names are at most 512 bytes */
+#define CHUNK_BYTES    16384 /* read at once; stdio takes 1 KiB by itself */
+#define LINE_MAX_BYTES 1024  /* the kernel's names are at most 512 bytes */
 /* Past this a last symbol of a region (a module, a BPF program) no longer holds an address. */
 #define FUNCTION_MAX (1u << 20)
 
@@ -142,6 +143,7 @@ static int read_lines(struct ap_kallsyms *k, FILE *f, bool *ret_nonzero)
 int ap_kallsyms_read(const char *path, struct ap_kallsyms **ret)
 {
 	_cleanup_(ap_cleanup_kallsyms) struct ap_kallsyms *k = calloc(1, sizeof(*k));
+	char chunk[CHUNK_BYTES];
 	bool nonzero = false;
 	FILE *f;
 	int err;
@@ -152,6 +154,7 @@ int ap_kallsyms_read(const char *path, struct ap_kallsyms **ret)
 	f = fopen(path, "re");
 	if (!f)
 		return -errno;
+	setvbuf(f, chunk, _IOFBF, sizeof(chunk));
 	err = read_lines(k, f, &nonzero);
 	fclose(f);
 	if (err < 0)

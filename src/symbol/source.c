@@ -58,7 +58,7 @@ static int open_debug_file(const struct ap_source_opts *opts, const struct ap_el
 		snprintf(path, sizeof(path), "%s/.build-id/%.2s/%s.debug", *dir, elf->build_id,
 			 elf->build_id + 2);
 		fd = ap_open_regular(path);
-		if (fd < 0 || ap_elf_read(fd, opts->max_debug_info, ret_elf) < 0)
+		if (fd < 0 || ap_elf_read(fd, opts->max_debug_info, AP_ELF_OF_SYSTEM, ret_elf) < 0)
 			continue;
 		if (strcmp(elf->build_id, ret_elf->build_id) == 0 && !ret_elf->has_bomb &&
 		    (ret_elf->has_debug_info || ret_elf->symtab.size))
@@ -97,7 +97,7 @@ int ap_source_open(const struct ap_source_opts *opts, const char *path, struct a
 	s->fd = strcmp(path, "[vdso]") == 0 ? open_vdso() : ap_open_regular(path);
 	if (s->fd < 0)
 		return s->fd;
-	err = ap_elf_read(s->fd, opts->max_debug_info, &s->elf);
+	err = ap_elf_read(s->fd, opts->max_debug_info, AP_ELF_STRANGER, &s->elf);
 	if (err < 0)
 		return err;
 	s->debug_info = s->elf.has_debug_info && !s->elf.has_links && !s->elf.has_bomb;

@@ -5,6 +5,15 @@
 
 #define CHUNK_SYMBOLS  2048u
 #define NAME_MAX_BYTES 4096u
+#define FILTER_BITS    16384u /* a power of two */
+
+/* One pass through the tables. */
+struct search {
+	struct ap_symbol_names *names;
+	size_t left;  /* addresses without name yet */
+	bool dynamic; /* which table it is in */
+	uint8_t filter[FILTER_BITS / 8];
+};
 
 int ap_symbol_names_reserve(struct ap_symbol_names *s, size_t n)
 {
@@ -36,28 +45,36 @@ static struct ap_symbol_name *find(const struct ap_symbol_names *s, uint64_t add
 	return s->n ? bsearch(&key, s->p, s->n, sizeof(key), by_addr) : NULL;
 }
 
-static void match(struct ap_symbol_names *s, uint64_t value, uint8_t info, uint32_t name,
-		  bool dynamic)
+static size_t filter_bit(uint64_t addr)
+{
+	return addr >> 4 & (FILTER_BITS - 1);
+}
+
+/* Large programs have a million symbols, of which a few are wanted. */
+static void match(struct search *q, uint64_t value, uint8_t info, uint32_t name)
 {
 	struct ap_symbol_name *w;
 	uint8_t type = ELF64_ST_TYPE(info);
+	size_t bit = filter_bit(value);
 
+	if (!(q->filter[bit / 8] & 1 << bit % 8))
+		return;
 	if (name == 0 || (type != STT_FUNC && type != STT_GNU_IFUNC))
 		return;
-	w = find(s, value);
+	w = find(q->names, value);
 	if (!w || w->table)
 		return;
 	w->table = name + 1;
-	w->dynamic = dynamic;
+	w->dynamic = q->dynamic;
+	q->left--;
 }
 
-static void scan(struct ap_symbol_names *s, int fd, const struct ap_elf *elf, bool dynamic,
-		 uint8_t *buf)
+static void scan(struct search *q, int fd, const struct ap_elf *elf, uint8_t *buf)
 {
-	const struct ap_elf_section *t = dynamic ? &elf->dynsym : &elf->symtab;
+	const struct ap_elf_section *t = q->dynamic ? &elf->dynsym : &elf->symtab;
 	size_t entry = elf->is64 ? sizeof(Elf64_Sym) : sizeof(Elf32_Sym);
 
-	for (uint64_t at = 0; at + entry <= t->size;) {
+	for (uint64_t at = 0; q->left && at + entry <= t->size;) {
 		size_t want = AP_MIN(t->size - at, CHUNK_SYMBOLS * entry);
 		ssize_t got = pread(fd, buf, want - want % entry, (off_t)(t->offset + at));
 
@@ -69,12 +86,12 @@ static void scan(struct ap_symbol_names *s, int fd, const struct ap_elf *elf, bo
 				Elf64_Sym y;
 
 				memcpy(&y, buf + i, sizeof(y));
-				match(s, y.st_value, y.st_info, y.st_name, dynamic);
+				match(q, y.st_value, y.st_info, y.st_name);
 			} else {
 				Elf32_Sym y;
 
 				memcpy(&y, buf + i, sizeof(y));
-				match(s, y.st_value, y.st_info, y.st_name, dynamic);
+				match(q, y.st_value, y.st_info, y.st_name);
 			}
 		}
 		at += (uint64_t)got;
@@ -100,6 +117,7 @@ static void read_text(struct ap_symbol_names *s, struct ap_symbol_name *w, int f
 
 int ap_symbol_names_read(struct ap_symbol_names *s, int fd, const struct ap_elf *elf)
 {
+	struct search q = {.names = s};
 	_cleanup_free_ uint8_t *buf = NULL;
 
 	if (s->n == 0)
@@ -108,8 +126,15 @@ int ap_symbol_names_read(struct ap_symbol_names *s, int fd, const struct ap_elf 
 	buf = malloc(CHUNK_SYMBOLS * sizeof(Elf64_Sym));
 	if (!buf)
 		return -ENOMEM;
-	scan(s, fd, elf, false, buf);
-	scan(s, fd, elf, true, buf);
+	for (size_t i = 0; i < s->n; i++) {
+		size_t bit = filter_bit(s->p[i].addr);
+
+		q.filter[bit / 8] |= (uint8_t)(1 << bit % 8);
+		q.left += i == 0 || s->p[i].addr != s->p[i - 1].addr;
+	}
+	scan(&q, fd, elf, buf);
+	q.dynamic = true;
+	scan(&q, fd, elf, buf);
 	ap_buf_byte(&s->text, 0);
 	for (size_t i = 0; i < s->n; i++)
 		read_text(s, &s->p[i], fd, elf);
