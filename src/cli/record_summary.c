@@ -58,7 +58,7 @@ static void hottest(const struct ap_recording *r, struct ap_buf *out)
 static void completeness(const struct ap_ledger *l, struct ap_buf *out)
 {
 	uint64_t all = 0, complete = 0;
-	const char *separator = ": ";
+	const char *separator = "; others: ";
 
 	for (uint32_t i = 0; i < AP_REASONS_MAX; i++) {
 		uint64_t n = __atomic_load_n(&l->stacks[i], __ATOMIC_RELAXED);
@@ -74,7 +74,7 @@ static void completeness(const struct ap_ledger *l, struct ap_buf *out)
 		if (n == 0 || ap_reason_is_complete(i))
 			continue;
 		ap_buf_printf(out, "%s%.1f %% %s", separator, percent(n, all), ap_reason_text(i));
-		separator = "; ";
+		separator = ", ";
 	}
 	ap_buf_byte(out, '\n');
 }
@@ -82,7 +82,7 @@ static void completeness(const struct ap_ledger *l, struct ap_buf *out)
 static void losses(const struct ap_ledger *l, struct ap_buf *out)
 {
 	uint64_t lost = ap_ledger_lost(l);
-	const char *separator = ": ";
+	const char *separator = " (";
 
 	if (lost == 0) {
 		ap_buf_puts(out, "lost: none\n");
@@ -95,10 +95,10 @@ static void losses(const struct ap_ledger *l, struct ap_buf *out)
 
 		if (n == 0 || !ap_ledger_is_lost(e->id))
 			continue;
-		ap_buf_printf(out, "%s%" PRIu64 " %s (%s)", separator, n, e->name, e->text);
+		ap_buf_printf(out, "%s%" PRIu64 " %s: %s", separator, n, e->name, e->text);
 		separator = ", ";
 	}
-	ap_buf_byte(out, '\n');
+	ap_buf_puts(out, ")\n");
 }
 
 static void next_step(const struct ap_recording *r, struct ap_buf *out)

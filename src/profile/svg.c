@@ -100,6 +100,14 @@ static unsigned int shade(struct ap_str name)
 	return (h ^ h >> 15) % N_SHADES;
 }
 
+static void put_percent(struct ap_buf *out, uint64_t part, uint64_t whole)
+{
+	_cleanup_buf_ struct ap_buf text = {0};
+
+	ap_value_percent(&text, part, whole);
+	put_text(out, ap_buf_view(&text));
+}
+
 static void put_tooltip(struct svg *s, uint32_t i)
 {
 	const struct ap_tree *t = s->t;
@@ -116,7 +124,7 @@ static void put_tooltip(struct svg *s, uint32_t i)
 	ap_buf_puts(out, ": ");
 	ap_value_text(out, t->total[0][i], unit);
 	ap_buf_puts(out, ", ");
-	ap_value_percent(out, t->total[0][i], t->total[0][0]);
+	put_percent(out, t->total[0][i], t->total[0][0]);
 	ap_buf_puts(out, "; self ");
 	ap_value_text(out, t->self[0][i], unit);
 	ap_buf_puts(out, "</title>");
@@ -272,7 +280,7 @@ static void put_foot(struct svg *s)
 		ap_buf_puts(out, " frames too narrow to draw, ");
 		ap_value_grouped(out, s->t->folded_nodes);
 		ap_buf_puts(out, " folded into (other) with ");
-		ap_value_percent(out, s->t->folded_total[0], s->t->total[0][0]);
+		put_percent(out, s->t->folded_total[0], s->t->total[0][0]);
 		ap_buf_puts(out, "</text>\n");
 	}
 	ap_buf_puts(out, "</svg>\n");

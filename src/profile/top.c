@@ -59,7 +59,8 @@ static int make_rows(struct walk *w, struct ap_top *t)
 		row->module = ap_intern_get(w->b->strings, sym->module);
 		if (is_new || row->kind == AP_FRAME_INLINED)
 			row->kind = (enum ap_frame_kind)sym->kind;
-		if (!row->file.n && sym->file) {
+		/* Inlined copies know the file alone. */
+		if (sym->file && (!row->file.n || (!row->line && sym->line))) {
 			row->line = sym->line;
 			row->file = ap_intern_get(w->b->strings, sym->file);
 		}

@@ -156,18 +156,47 @@ static size_t allocated(void)
 	return m.uordblks + m.hblkhd;
 }
 
+/* Takes "." and "name/.." out of a path, as a build's relative folders leave them in DWARF. */
+static struct ap_str plain_path(char *path)
+{
+	struct ap_str rest = ap_str_of(path);
+	bool absolute = *path == '/';
+	size_t n = 0, fixed = 0; /* what ".." must not take back */
+
+	while (rest.p) {
+		struct ap_str part = ap_str_cut(&rest, '/');
+		bool up = ap_str_is(part, "..");
+
+		if (!part.n || ap_str_is(part, "."))
+			continue;
+		if (up && n > fixed) {
+			while (n > 0 && path[--n] != '/')
+				;
+			continue;
+		}
+		if (n || absolute)
+			path[n++] = '/';
+		memmove(path + n, part.p, part.n);
+		n += part.n;
+		if (up)
+			fixed = n;
+	}
+	return (struct ap_str){path, n};
+}
+
 static struct ap_str file_name(const blaze_symbolize_code_info *c, char *buf, size_t n)
 {
 	if (!c->file)
 		return AP_STR("");
 	if (!c->dir || c->file[0] == '/')
-		return ap_str_of(c->file);
-	snprintf(buf, n, "%s/%s", c->dir, c->file);
-	return ap_str_of(buf);
+		snprintf(buf, n, "%s", c->file);
+	else
+		snprintf(buf, n, "%s/%s", c->dir, c->file);
+	return plain_path(buf);
 }
 
 static int put_symbol(struct ap_answers *a, uint64_t addr, const blaze_sym *sym,
-		      const char *system_name)
+		      const char *system_name, uint32_t start_line)
 {
 	struct ap_symbol_level levels[1 + INLINE_MAX] = {0};
 	_cleanup_free_ char *paths = NULL;
@@ -184,6 +213,7 @@ static int put_symbol(struct ap_answers *a, uint64_t addr, const blaze_sym *sym,
 		.system_name = ap_str_of(system_name),
 		.file = file_name(&sym->code_info, paths, PATH_BYTES),
 		.line = sym->code_info.line,
+		.start_line = start_line,
 	};
 	for (uint32_t i = 1; i < n; i++) {
 		const blaze_symbolize_inlined_fn *in = &sym->inlined[i - 1];
@@ -236,10 +266,24 @@ static const blaze_syms *ask(struct ap_source *s, const uint64_t *addrs, size_t 
 	return ask(s, addrs, n);
 }
 
+/* The places where the functions begin, or NULL: none is known by its line. */
+static const blaze_syms *ask_starts(struct ap_source *s, const blaze_syms *syms, size_t n)
+{
+	_cleanup_free_ uint64_t *starts = calloc(n, sizeof(*starts));
+	bool any = false;
+
+	for (size_t i = 0; i < n && starts; i++) {
+		starts[i] = syms->syms[i].addr;
+		any |= syms->syms[i].code_info.line != 0;
+	}
+	return any ? ask(s, starts, n) : NULL;
+}
+
 static int put_all(struct ap_source *s, const blaze_syms *syms, const uint64_t *addrs, size_t n,
 		   struct ap_answers *a)
 {
 	_cleanup_(ap_symbol_names_free) struct ap_symbol_names names = {0};
+	const blaze_syms *starts = ask_starts(s, syms, n);
 	int err = ap_symbol_names_reserve(&names, n);
 
 	for (size_t i = 0; i < n && err == 0; i++)
@@ -249,7 +293,10 @@ static int put_all(struct ap_source *s, const blaze_syms *syms, const uint64_t *
 		err = ap_symbol_names_read(&names, s->fd, &s->elf);
 	for (size_t i = 0; i < n && err == 0; i++)
 		err = put_symbol(a, addrs[i], &syms->syms[i],
-				 ap_symbol_names_get(&names, syms->syms[i].addr));
+				 ap_symbol_names_get(&names, syms->syms[i].addr),
+				 starts ? starts->syms[i].code_info.line : 0);
+	if (starts)
+		blaze_syms_free(starts);
 	return err;
 }
 

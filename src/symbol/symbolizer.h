@@ -34,7 +34,7 @@ struct ap_symbol_level {
 	struct ap_str system_name; /* as in the symbol table; empty: the same as name */
 	struct ap_str file;	   /* source file, empty: unknown */
 	uint32_t line;		   /* of this place (for an inlined-into function: of the call) */
-	uint32_t start_line;	   /* of the function, 0 = unknown */
+	uint32_t start_line;	   /* of the function's first instruction, 0 = unknown */
 };
 
 /* What is at an address: levels[0] is the function that holds the code, each further one was

@@ -143,6 +143,24 @@ static void collapsed_adds_up_lines_that_look_alike(void **state)
 	assert_text(&out, "[unknown];f 21\n[unknown];f;f 12\n");
 }
 
+static void svg_escapes_its_figures(void **state)
+{
+	_cleanup_(ap_cleanup_profile) struct ap_profile *p = ap_profile_new();
+	_cleanup_buf_ struct ap_buf out = {0};
+
+	for (uint32_t i = 0; i < 2; i++) {
+		uint32_t stack,
+			frame = sample_frame(p, 0, i, i ? "rare" : "usual", AP_FRAME_NATIVE, 0);
+
+		ap_profile_stack(p, &frame, 1, 0, &stack);
+		sample_row(p, stack, 0, AP_EVENT_CPU, i, i ? 1 : 1499, i ? 1 : 1499);
+	}
+	write_to(AP_FORMAT_SVG, p, NULL, &out);
+	ap_buf_byte(&out, 0);
+	assert_non_null(strstr((char *)out.p, "rare: 1 ns, &lt;0.1 %"));
+	assert_null(strstr((char *)out.p, "<0"));
+}
+
 static void an_empty_profile_can_be_written(void **state)
 {
 	_cleanup_(ap_cleanup_profile) struct ap_profile *p = ap_profile_new();
@@ -328,6 +346,7 @@ int main(void)
 		cmocka_unit_test(collapsed_lines_have_one_meaning),
 		cmocka_unit_test(collapsed_names_hold_no_line_ends),
 		cmocka_unit_test(collapsed_adds_up_lines_that_look_alike),
+		cmocka_unit_test(svg_escapes_its_figures),
 		cmocka_unit_test(an_empty_profile_can_be_written),
 		cmocka_unit_test(errors_of_the_sink_come_back),
 		cmocka_unit_test(html_needs_its_template),

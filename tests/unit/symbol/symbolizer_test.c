@@ -29,6 +29,7 @@ static void expands_inlined_functions(void **state)
 	assert_true(ap_str_is(y.levels[1].name, "middle"));
 	assert_true(ap_str_is(y.levels[2].name, "innermost"));
 	assert_int_equal(y.levels[0].line, 19);
+	assert_in_range(y.levels[0].start_line, 17, 19);
 	assert_int_equal(y.levels[1].line, 14);
 	assert_int_equal(y.levels[2].line, 9);
 	for (uint32_t i = 0; i < y.n; i++)

@@ -368,7 +368,7 @@ export interface components {
                 file: string;
                 /**
                  * Format: int64
-                 * @description Where the function begins; 0 unknown.
+                 * @description Of the function's first instruction; 0 unknown.
                  */
                 line: number;
                 /**

@@ -94,7 +94,8 @@ export function packageOf(name: string): string {
 
 /**
  * Slot of each string by its group. A group's hash decides, so that it keeps its colour between
- * trees; but the heaviest groups step aside from each other, so that no two of them look the same.
+ * trees; but the heaviest groups step aside from each other, in the order of their names, so that no
+ * two of them look the same and none changes when their weights cross.
  */
 function groupSlots(tree: FlameTree, column: Uint32Array, group: (text: string) => string): Uint8Array {
   const groups = tree.strings.map(group);
@@ -104,10 +105,10 @@ function groupSlots(tree: FlameTree, column: Uint32Array, group: (text: string) 
     const name = groups[column[i]!]!;
     weight.set(name, (weight.get(name) ?? 0) + tree.self[i]!);
   }
-  const heaviest = [...weight].sort((x, y) => y[1] - x[1]).slice(0, HUES.length);
+  const heaviest = [...weight].sort((x, y) => y[1] - x[1]).slice(0, HUES.length).map(([name]) => name).sort();
   const chosen = new Map<string, number>();
   const taken = new Set<number>();
-  for (const [name] of heaviest) {
+  for (const name of heaviest) {
     let slot = hash(name) % HUES.length;
     while (taken.has(slot)) slot = (slot + 1) % HUES.length;
     taken.add(slot);

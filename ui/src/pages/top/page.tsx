@@ -20,6 +20,16 @@ const LIMIT = 2000;
 const SCHEMA = { find: text(), order: text("self"), part: choice(["all", "user", "kernel"], "all") };
 const KERNEL = 1;
 
+function place(f: TopFunction): string {
+  return f.line ? `${f.file}:${f.line}` : f.file;
+}
+
+/** The end of a path, which is what tells files apart. */
+function shortPlace(path: string): string {
+  const parts = path.split("/");
+  return parts.length > 4 ? `…/${parts.slice(-3).join("/")}` : path;
+}
+
 function makeColumns(measure: Measure, total: number, functions: readonly TopFunction[]): Column<TopFunction>[] {
   const share = (v: number): number => (total > 0 ? v / total : 0);
   const largest = { self: maximum(functions, (f) => f.self), total: maximum(functions, (f) => f.total) };
@@ -28,9 +38,9 @@ function makeColumns(measure: Measure, total: number, functions: readonly TopFun
     {
       id: "function", header: "Function", track: "minmax(140px, 2fr)", sort: (f) => f.function,
       cell: (f) => (
-        <span className="fn" title={f.function}>
+        <span className="fn" title={f.file ? `${f.function}\n${place(f)}` : f.function}>
           <span className="truncate name">{f.function}</span>
-          <span className="truncate module">{f.file ? `${f.file}${f.line ? `:${f.line}` : ""}` : kindName(f.kind)}</span>
+          <span className="truncate module">{f.file ? shortPlace(place(f)) : kindName(f.kind)}</span>
         </span>
       ),
     },
