@@ -8,26 +8,39 @@
 struct side {
 	struct ap_range range;
 	struct ap_sums sums;
+	struct ap_coverage *coverage;
+	uint64_t missing;
 };
+
+static int ask_hosts(struct ap_question *q, void *ctx)
+{
+	struct side *side = ctx;
+
+	return ap_coverage_hosts(q, &side->range, side->coverage);
+}
+
+static int ask_stacks(struct ap_question *q, void *ctx)
+{
+	struct side *side = ctx;
+	int r = ap_sums_collect(q, &side->range, NULL, 0, &side->sums);
+
+	return r < 0 ? r : ap_sums_resolve(q, &side->range, &side->sums, &side->missing);
+}
 
 static int collect(struct ap_question *q, const struct ap_query *query, struct side *side,
 		   struct ap_coverage *c)
 {
-	uint64_t missing;
 	int r;
 
 	side->range = ap_range_of(query);
-	r = ap_coverage_hosts(q, &side->range, c);
-	if (r == 0)
-		r = ap_sums_collect(q, &side->range, NULL, 0, &side->sums);
-	if (r == 0)
-		r = ap_sums_resolve(q, &side->range, &side->sums, &missing);
+	side->coverage = c;
+	r = ap_question_both(q, ask_stacks, side, ask_hosts, side);
 	if (r < 0)
 		return r;
 	ap_coverage_sums(q, &side->sums, c);
-	if (missing) {
+	if (side->missing) {
 		c->truncated = "stacks";
-		c->cut = missing;
+		c->cut = side->missing;
 	}
 	return 0;
 }

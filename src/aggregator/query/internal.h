@@ -43,6 +43,10 @@ void ap_question_end(struct ap_question *q);
 
 /* A SELECT on the store within the question's bounds: `sql` is ended with NUL by the callee. */
 int ap_question_select(struct ap_question *q, struct ap_buf *sql, ap_store_block_fn fn, void *ctx);
+/* Two parts of a question at once, so that the store works on the statements of both: 0 or an error
+ * of either. Each is given a question of its own to ask with; at most one may need identities. */
+typedef int (*ap_part_fn)(struct ap_question *q, void *ctx);
+int ap_question_both(struct ap_question *q, ap_part_fn a, void *ctx_a, ap_part_fn b, void *ctx_b);
 int ap_question_no_memory(struct ap_question *q); /* -ENOMEM, said in the error */
 /* -ETIMEDOUT or -ECANCELED once it is time to stop. */
 int ap_question_check(struct ap_question *q);

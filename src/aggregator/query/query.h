@@ -43,7 +43,7 @@ enum ap_query_source { AP_QUERY_BOTH = 0, AP_QUERY_BUFFER = 1, AP_QUERY_STORE = 
 struct ap_query {
 	int64_t from_ms, to_ms; /* Unix milliseconds, half-open */
 	const struct ap_profile_type *type;
-	const struct ap_filter *filter; /* NULL: everything; used by one thread at a time */
+	const struct ap_filter *filter; /* NULL: everything */
 	uint32_t max_nodes;		/* 0 = AP_TREE_NODES_DEFAULT */
 	enum ap_query_source source;
 	const atomic_bool *cancel; /* may be NULL */

@@ -160,6 +160,45 @@ int ap_question_select(struct ap_question *q, struct ap_buf *sql, ap_store_block
 	return ap_store_query(q->e->o.store, ap_buf_view(sql), &limits, fn, ctx, q->err);
 }
 
+struct part {
+	struct ap_question q;
+	struct ap_error err;
+	ap_part_fn run;
+	void *ctx;
+	int result;
+};
+
+static void *run_part(void *arg)
+{
+	struct part *p = arg;
+
+	p->result = p->run(&p->q, p->ctx);
+	return NULL;
+}
+
+int ap_question_both(struct ap_question *q, ap_part_fn a, void *ctx_a, ap_part_fn b, void *ctx_b)
+{
+	struct part p = {.q = *q, .run = b, .ctx = ctx_b};
+	pthread_t thread;
+	bool started;
+	int r;
+
+	p.q.err = &p.err;
+	/* Without a store there is nothing to wait for; without a thread it takes longer. */
+	started = q->use_store && pthread_create(&thread, NULL, run_part, &p) == 0;
+	r = a(q, ctx_a);
+	if (started)
+		pthread_join(thread, NULL);
+	else if (r == 0)
+		run_part(&p);
+	if (r == 0 && p.result < 0) {
+		if (q->err)
+			*q->err = p.err;
+		r = p.result;
+	}
+	return r;
+}
+
 const struct ap_identity *ap_question_identity(struct ap_question *q, size_t part)
 {
 	struct ap_identity *id;

@@ -33,6 +33,9 @@ struct builder {
 	struct ap_question *q;
 	struct ap_range range; /* aligned to steps */
 	struct ap_str label;
+	struct ap_series *s;
+	struct ap_coverage *coverage;
+	uint32_t top;
 	uint32_t step, n_steps;	 /* seconds */
 	struct ap_intern *names; /* of values, with a leading byte: "" is a value too */
 	AP_VEC(uint64_t) totals; /* by name id */
@@ -272,23 +275,23 @@ static int take_batch(void *ctx, const struct ap_batch_meta *m)
 }
 
 /* Which steps some host's batch covers: of the others nothing is known. */
-static int collect_reported(struct builder *b)
+static int collect_reported(struct ap_question *q, struct builder *b)
 {
 	_cleanup_buf_ struct ap_buf sql = {0};
 	int r = 0;
 
-	if (b->q->use_store) {
+	if (q->use_store) {
 		/* Cut to steps first: a few rows a step, however many batches there are. */
 		ap_buf_printf(&sql,
 			      "SELECT toUInt64(intDiv(toUInt32(time), %u) * %u) AS a, "
 			      "toUInt64(intDiv(toUInt32(until) - 1, %u) * %u + 1) AS b "
 			      "FROM aperture.ledger",
 			      b->step, b->step, b->step, b->step);
-		ap_range_ledger_sql(b->q, &b->range, &sql);
+		ap_range_ledger_sql(q, &b->range, &sql);
 		ap_buf_printf(&sql, " AND kind = %d GROUP BY a, b", AP_LEDGER_ROW_BATCH);
-		r = ap_question_select(b->q, &sql, take_spans, b);
+		r = ap_question_select(q, &sql, take_spans, b);
 	}
-	return r < 0 ? r : ap_range_batches(b->q, &b->range, take_batch, b);
+	return r < 0 ? r : ap_range_batches(q, &b->range, take_batch, b);
 }
 
 static void finish_row(const struct builder *b, struct ap_series_row *row, uint64_t *values)
@@ -301,24 +304,41 @@ static void finish_row(const struct builder *b, struct ap_series_row *row, uint6
 	}
 }
 
-static int build(struct builder *b, uint32_t top, struct ap_series *s)
+/* What the values are: totals, then steps. */
+static int ask_values(struct ap_question *q, void *ctx)
 {
+	struct builder *b = ctx;
+	int r = collect_totals(b);
+
+	/* Without a label there is one series, be it of nothing but zeros. */
+	if (r == 0 && !b->label.n)
+		r = add_total(b, AP_STR(""), 0);
+	if (r == 0 && lay_out(b, b->top, b->s) < 0)
+		r = ap_question_no_memory(q);
+	return r == 0 ? collect_values(b, b->s) : r;
+}
+
+/* What they rest on. */
+static int ask_coverage(struct ap_question *q, void *ctx)
+{
+	struct builder *b = ctx;
+	int r = ap_coverage_hosts(q, &b->range, b->coverage);
+
+	if (r == 0)
+		r = ap_coverage_reasons(q, &b->range, b->coverage);
+	return r == 0 ? collect_reported(q, b) : r;
+}
+
+static int build(struct builder *b)
+{
+	struct ap_series *s = b->s;
 	int r;
 
 	b->names = ap_intern_new();
 	b->reported = calloc(b->n_steps, 1);
 	if (!b->names || !b->reported)
 		return ap_question_no_memory(b->q);
-	r = collect_totals(b);
-	/* Without a label there is one series, be it of nothing but zeros. */
-	if (r == 0 && !b->label.n)
-		r = add_total(b, AP_STR(""), 0);
-	if (r == 0 && lay_out(b, top, s) < 0)
-		r = ap_question_no_memory(b->q);
-	if (r == 0)
-		r = collect_values(b, s);
-	if (r == 0)
-		r = collect_reported(b);
+	r = ap_question_both(b->q, ask_values, b, ask_coverage, b);
 	for (uint32_t i = 0; r == 0 && i < s->n_rows; i++)
 		finish_row(b, &s->rows[i], b->rows[i + 1]);
 	if (r == 0 && s->n_other)
@@ -367,11 +387,10 @@ int ap_query_series(struct ap_query_engine *e, const struct ap_query *q, struct 
 		b.n_steps = s->n_steps;
 		b.range.from = (uint32_t)(s->from_ms / 1000);
 		b.range.to = (uint32_t)(s->to_ms / 1000);
-		r = ap_coverage_hosts(&question, &b.range, ret_cov);
-		if (r == 0)
-			r = ap_coverage_reasons(&question, &b.range, ret_cov);
-		if (r == 0)
-			r = build(&b, AP_MIN(top ?: TOP_DEFAULT, (uint32_t)TOP_MAX), s);
+		b.s = s;
+		b.top = AP_MIN(top ?: TOP_DEFAULT, (uint32_t)TOP_MAX);
+		b.coverage = ret_cov;
+		r = build(&b);
 		arena = s->arena;
 	}
 	if (r == 0)

@@ -33,6 +33,7 @@ struct builder {
 	struct ap_services *s;
 	struct ap_arena arena;
 	struct ap_intern *functions; /* {length of the module, module, name} */
+	struct ap_intern *pairs;     /* services and hosts */
 	struct ap_idmap rise_of;
 	AP_VEC(struct rise) rises;
 	struct ap_buf key;
@@ -40,21 +41,106 @@ struct builder {
 
 static const char *const by_service[] = {"service"};
 
-static int collect(struct builder *b, struct side *side, const struct ap_query *of,
-		   int64_t shift_ms, bool stacks)
-{
-	uint64_t missing;
-	int r;
+/* Pairs of service and host, as keys of their own: which services are shown is not known yet. */
+struct host_pairs {
+	struct ap_intern *pairs; /* {length of the service, service, host} */
+	struct ap_buf key;
+};
 
+static int add_pair(struct host_pairs *h, struct ap_str service, struct ap_str host)
+{
+	uint32_t n = (uint32_t)service.n, id;
+
+	ap_buf_clear(&h->key);
+	ap_buf_append(&h->key, &n, sizeof(n));
+	ap_buf_str(&h->key, service);
+	ap_buf_str(&h->key, host);
+	if (ap_buf_error(&h->key))
+		return -ENOMEM;
+	return ap_intern_add(h->pairs, ap_buf_view(&h->key), &id, NULL);
+}
+
+static int take_hosts(void *ctx, const struct ap_native_view *v)
+{
+	int r = 0;
+
+	if (v->n_columns != 2)
+		return -EBADMSG;
+	for (size_t row = 0; row < v->rows && r == 0; row++)
+		r = add_pair(ctx, ap_native_str(&v->columns[0], row),
+			     ap_native_str(&v->columns[1], row));
+	return r;
+}
+
+static int host_row(void *ctx, size_t part, const struct ap_batch *b, const struct ap_sample *row)
+{
+	return add_pair(ctx, ap_batch_label(b, row->labels, AP_STR("service")),
+			ap_batch_label(b, row->labels, AP_STR("host")));
+}
+
+static int collect_pairs(struct ap_question *q, struct builder *b)
+{
+	struct host_pairs h = {.pairs = b->pairs};
+	_cleanup_buf_ struct ap_buf sql = {0};
+	int r = 0;
+
+	if (q->use_store) {
+		ap_buf_puts(&sql, "SELECT service, host FROM aperture.samples");
+		ap_range_sql(q, &b->now.range, &sql);
+		ap_buf_puts(&sql, " GROUP BY service, host");
+		r = ap_question_select(q, &sql, take_hosts, &h);
+	}
+	if (r == 0)
+		r = ap_range_rows(q, &b->now.range, host_row, &h);
+	ap_buf_free(&h.key);
+	return r;
+}
+
+/* A pair's key begins with what is the service's key as a group. */
+static void count_hosts(struct builder *b)
+{
+	for (uint32_t id = 1; id < ap_intern_count(b->pairs); id++) {
+		struct ap_str key = ap_intern_get(b->pairs, id);
+		uint32_t n, group;
+
+		memcpy(&n, key.p, sizeof(n));
+		key.n = sizeof(n) + n;
+		if (ap_intern_find(b->now.sums.groups, key, &group) == 0)
+			b->s->rows[group - 1].hosts++;
+	}
+}
+
+static void set_range(struct side *side, const struct ap_query *of, int64_t shift_ms)
+{
 	side->query = *of;
 	side->query.from_ms -= shift_ms;
 	side->query.to_ms -= shift_ms;
 	side->range = ap_range_of(&side->query);
-	r = ap_coverage_hosts(&b->q, &side->range, &side->coverage);
-	if (r == 0)
-		r = ap_sums_collect(&b->q, &side->range, by_service, 1, &side->sums);
-	if (r == 0 && stacks)
-		r = ap_sums_resolve(&b->q, &side->range, &side->sums, &missing);
+}
+
+static int ask_hosts(struct ap_question *q, void *ctx)
+{
+	struct builder *b = ctx;
+	struct side *sides[] = {&b->now, &b->before, &b->day_before};
+	int r = 0;
+
+	for (size_t i = 0; i < AP_ARRAY_SIZE(sides) && r == 0; i++)
+		r = ap_coverage_hosts(q, &sides[i]->range, &sides[i]->coverage);
+	return r == 0 ? collect_pairs(q, b) : r;
+}
+
+static int ask_stacks(struct ap_question *q, void *ctx)
+{
+	struct builder *b = ctx;
+	struct side *sides[] = {&b->now, &b->before, &b->day_before};
+	uint64_t missing;
+	int r = 0;
+
+	for (size_t i = 0; i < AP_ARRAY_SIZE(sides) && r == 0; i++) {
+		r = ap_sums_collect(q, &sides[i]->range, by_service, 1, &sides[i]->sums);
+		if (r == 0 && sides[i] != &b->day_before)
+			r = ap_sums_resolve(q, &sides[i]->range, &sides[i]->sums, &missing);
+	}
 	return r;
 }
 
@@ -223,68 +309,6 @@ static int pick_risers(struct builder *b)
 	return 0;
 }
 
-struct host_counter {
-	struct builder *b;
-	struct ap_intern *pairs;
-};
-
-static int count_host(struct host_counter *h, struct ap_str service, struct ap_str host)
-{
-	uint32_t n = (uint32_t)service.n, id, row;
-	struct ap_buf *key = &h->b->key;
-	bool is_new;
-
-	ap_buf_clear(key);
-	ap_buf_append(key, &n, sizeof(n));
-	ap_buf_str(key, service);
-	if (ap_buf_error(key))
-		return -ENOMEM;
-	if (ap_intern_find(h->b->now.sums.groups, ap_buf_view(key), &row) < 0)
-		return 0;
-	ap_buf_str(key, host);
-	if (ap_buf_error(key) || ap_intern_add(h->pairs, ap_buf_view(key), &id, &is_new) < 0)
-		return -ENOMEM;
-	if (is_new)
-		h->b->s->rows[row - 1].hosts++;
-	return 0;
-}
-
-static int take_hosts(void *ctx, const struct ap_native_view *v)
-{
-	int r = 0;
-
-	if (v->n_columns != 2)
-		return -EBADMSG;
-	for (size_t row = 0; row < v->rows && r == 0; row++)
-		r = count_host(ctx, ap_native_str(&v->columns[0], row),
-			       ap_native_str(&v->columns[1], row));
-	return r;
-}
-
-static int host_row(void *ctx, size_t part, const struct ap_batch *b, const struct ap_sample *row)
-{
-	return count_host(ctx, ap_batch_label(b, row->labels, AP_STR("service")),
-			  ap_batch_label(b, row->labels, AP_STR("host")));
-}
-
-static int count_hosts(struct builder *b)
-{
-	_cleanup_(ap_cleanup_intern) struct ap_intern *pairs = ap_intern_new();
-	struct host_counter h = {b, pairs};
-	_cleanup_buf_ struct ap_buf sql = {0};
-	int r = 0;
-
-	if (!pairs)
-		return -ENOMEM;
-	if (b->q.use_store) {
-		ap_buf_puts(&sql, "SELECT service, host FROM aperture.samples");
-		ap_range_sql(&b->q, &b->now.range, &sql);
-		ap_buf_puts(&sql, " GROUP BY service, host");
-		r = ap_question_select(&b->q, &sql, take_hosts, &h);
-	}
-	return r < 0 ? r : ap_range_rows(&b->q, &b->now.range, host_row, &h);
-}
-
 static int by_value(const void *a, const void *b)
 {
 	const struct ap_service *x = a, *y = b;
@@ -300,21 +324,20 @@ static int build(struct builder *b, const struct ap_query *q, struct ap_coverage
 	int r;
 
 	b->functions = ap_intern_new();
-	if (!b->functions)
+	b->pairs = ap_intern_new();
+	if (!b->functions || !b->pairs)
 		return -ENOMEM;
-	r = collect(b, &b->now, q, 0, true);
-	if (r == 0)
-		r = collect(b, &b->before, q, length, true);
-	if (r == 0)
-		r = collect(b, &b->day_before, q, 86400000, false);
+	set_range(&b->now, q, 0);
+	set_range(&b->before, q, length);
+	set_range(&b->day_before, q, 86400000);
+	r = ap_question_both(&b->q, ask_stacks, b, ask_hosts, b);
 	if (r == 0)
 		r = make_rows(b);
 	if (r == 0)
 		r = add_sides(b);
-	if (r == 0)
-		r = count_hosts(b);
 	if (r < 0)
 		return r;
+	count_hosts(b);
 	for (uint32_t i = 0; i < b->s->n; i++) {
 		struct ap_service *row = &b->s->rows[i];
 
@@ -352,6 +375,7 @@ int ap_query_services(struct ap_query_engine *e, const struct ap_query *q, struc
 	ap_sums_free(&b.before.sums);
 	ap_sums_free(&b.day_before.sums);
 	ap_intern_free(b.functions);
+	ap_intern_free(b.pairs);
 	ap_idmap_free(&b.rise_of);
 	ap_vec_free(&b.rises);
 	ap_buf_free(&b.key);
