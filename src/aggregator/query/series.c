@@ -229,15 +229,18 @@ static int collect_values(struct builder *b, const struct ap_series *s)
 	if (b->q->use_store && s->n_rows) {
 		ap_buf_printf(&sql,
 			      "SELECT toUInt64(intDiv(toUInt32(time) - %u, %u)) AS step, "
-			      "toUInt64(indexOf([",
+			      "CAST(transform(",
 			      b->range.from, b->step);
+		label_sql(b, &sql);
+		ap_buf_puts(&sql, ", [");
 		for (uint32_t i = 0; i < s->n_rows; i++) {
 			ap_buf_puts(&sql, i ? ", " : "");
 			ap_sql_quote(&sql, s->rows[i].value);
 		}
-		ap_buf_puts(&sql, "], toString(");
-		label_sql(b, &sql);
-		ap_buf_printf(&sql, "))) AS rank, sum(%s) FROM aperture.samples",
+		ap_buf_puts(&sql, "], [");
+		for (uint32_t i = 0; i < s->n_rows; i++)
+			ap_buf_printf(&sql, "%s%u", i ? ", " : "", i + 1);
+		ap_buf_printf(&sql, "], 0) AS UInt64) AS rank, sum(%s) FROM aperture.samples",
 			      ap_range_column(&b->range));
 		ap_range_sql(b->q, &b->range, &sql);
 		ap_buf_puts(&sql, " GROUP BY step, rank");
