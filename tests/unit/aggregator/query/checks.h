@@ -106,6 +106,29 @@ static inline void check_series(struct fixture *f)
 	assert_int_equal(c.reasons[AP_REASON_READ_FAULT], 55);
 }
 
+/* By a label without a column of its own, whose value may be none, and by no label. */
+static inline void check_series_labels(struct fixture *f)
+{
+	_cleanup_(ap_cleanup_series) struct ap_series *team = NULL, *all = NULL;
+	struct ap_query q = query(T0 - 4, T0 + 12);
+	struct ap_coverage c;
+	struct ap_error err = {0};
+
+	if (ap_query_series(f->queries, &q, AP_STR("team"), 2000, 0, &team, &c, &err) < 0 ||
+	    ap_query_series(f->queries, &q, AP_STR(""), 2000, 0, &all, &c, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_int_equal(team->n_rows, 2);
+	assert_int_equal(team->n_other, 0);
+	assert_int_equal(team->rows[0].value.n, 0);
+	assert_int_equal(team->rows[0].values[2], 1 + 2);
+	assert_true(ap_str_is(team->rows[1].value, "db"));
+	assert_int_equal(team->rows[1].total, 30);
+	assert_int_equal(team->rows[1].values[3], 6);
+	assert_int_equal(all->n_rows, 1);
+	assert_int_equal(all->rows[0].total, 85);
+	assert_int_equal(all->rows[0].values[3], team->rows[0].values[3] + 6);
+}
+
 static inline void check_labels(struct fixture *f)
 {
 	_cleanup_(ap_cleanup_label_values) struct ap_label_values *names = NULL, *v = NULL;
@@ -194,6 +217,7 @@ static inline void check_all(struct fixture *f)
 	check_flamegraph(f);
 	check_selections(f);
 	check_series(f);
+	check_series_labels(f);
 	check_labels(f);
 	check_services(f);
 	check_tables(f);
