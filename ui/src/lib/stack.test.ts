@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from "vitest";
-import { addSeries, coveredTime, stackSeries } from "./stack";
+import { addSeries, coveredTime, finishedSteps, stackSeries } from "./stack";
 
 const a = [1, null, null, 0];
 const b = [2, 5, null, 0];
@@ -13,6 +13,12 @@ describe("stacked series", () => {
   it("tells zero from no data", () => {
     expect(addSeries([a, b], 4)).toEqual([3, 5, null, 0]);
     expect(addSeries([], 2)).toEqual([null, null]);
+  });
+
+  it("leaves out the step that is not over", () => {
+    const answer = { step_ms: 10, times: [0, 10, 20] };
+    expect(finishedSteps(answer, [1, 2, 3], 29)).toEqual([1, 2, null]);
+    expect(finishedSteps(answer, [1, 2, 3], 30)).toEqual([1, 2, 3]);
   });
 
   it("finds where data begins and how much there is", () => {

@@ -39,6 +39,12 @@ interface Steps {
   series: readonly { values: Values }[];
 }
 
+/** A series without the step that is still going on at `now`, Unix ms: taken for a whole one it would look
+ *  like a fall. */
+export function finishedSteps(answer: Pick<Steps, "step_ms" | "times">, values: Values, now: number): (number | null)[] {
+  return values.map((v, i) => (answer.times[i]! + answer.step_ms > now ? null : v));
+}
+
 export function coveredTime(answer: Steps, from: number, to: number): Covered {
   const covered = coveredSteps(answer.series.map((s) => s.values), answer.times.length);
   const ms = covered ? covered.steps * answer.step_ms : 0;

@@ -9,7 +9,7 @@ import { PartialNotice } from "@/components/partial-notice";
 import { NoData } from "@/components/no-data";
 import { REST_COLOR, SERIES_COLORS, SeriesChart, type ChartSeries } from "@/components/series-chart";
 import { Page } from "@/components/shell";
-import { addSeries } from "@/lib/stack";
+import { addSeries, finishedSteps, type Values } from "@/lib/stack";
 import { measureOf } from "@/lib/measure";
 import { selectionLink, useSelection, type Selection } from "@/state/selection";
 import { withLabel } from "@/state/filter";
@@ -19,25 +19,23 @@ import { Tiles } from "./tiles";
 
 const STACKED = 7;
 
-/** Values per step as a rate: cores for CPU time, else per second. */
-function rates(answer: SeriesAnswer, values: readonly (number | null)[]): (number | null)[] {
+function chartSeries(answer: SeriesAnswer, now: number): ChartSeries[] {
+  // Values per step as a rate: cores for CPU time, else per second.
   const scale = answer.unit === "nanoseconds" ? answer.step_ms * 1e6 : answer.step_ms / 1000;
-  return values.map((v) => (v === null ? null : v / scale));
-}
-
-function chartSeries(answer: SeriesAnswer): ChartSeries[] {
-  const shown = answer.series.slice(0, STACKED).map((s, i) => ({ label: s.value || "(none)", color: SERIES_COLORS[i]!, values: rates(answer, s.values) }));
+  const rates = (values: Values): (number | null)[] =>
+    finishedSteps(answer, values, now).map((v) => (v === null ? null : v / scale));
+  const shown = answer.series.slice(0, STACKED).map((s, i) => ({ label: s.value || "(none)", color: SERIES_COLORS[i]!, values: rates(s.values) }));
   const hidden = answer.series.slice(STACKED).map((s) => s.values);
   if (answer.other) hidden.push(answer.other.values);
   const number = Math.max(0, answer.series.length - STACKED) + (answer.other?.count ?? 0);
   if (number === 0) return shown;
   const rest = addSeries(hidden, answer.times.length);
-  return [...shown, { label: `${number} more`, color: REST_COLOR, values: rates(answer, rest) }];
+  return [...shown, { label: `${number} more`, color: REST_COLOR, values: rates(rest) }];
 }
 
 function Chart({ selection, onRange }: { selection: Selection; onRange(from: number, to: number): void }): ReactNode {
   const series = useSeries(selection, "service", 50);
-  const lines = useMemo(() => (series.data ? chartSeries(series.data) : []), [series.data]);
+  const lines = useMemo(() => (series.data ? chartSeries(series.data, series.dataUpdatedAt) : []), [series.data, series.dataUpdatedAt]);
   const isCpu = selection.type === "cpu:nanoseconds";
   const unit = isCpu ? "cores" : series.data?.unit === "nanoseconds" ? "s per s" : "per s";
   return (
