@@ -425,3 +425,15 @@ def test_kill_leaves_nothing(tmp_path):
         process.wait()
     until(lambda: not programs & loaded(), 20, "the BPF programs to be gone")
     assert [p.read_text() for p in settings] == old
+
+
+@needs_root
+def test_a_kernel_without_btf_is_named_as_such(tmp_path):
+    """In a mount namespace of its own, where the kernel's type information is hidden."""
+    hide = 'mount -t tmpfs none /sys/kernel/btf && exec "$@"'
+    r = subprocess.run(["unshare", "-m", "sh", "-c", hide, "sh", APERTURE, "record",
+                        "-o", tmp_path / "p.pb.gz", "--", "true"],
+                       capture_output=True, text=True, timeout=60)
+    assert r.returncode == 1
+    assert len(r.stderr.splitlines()) == 1 and "CONFIG_DEBUG_INFO_BTF" in r.stderr
+    assert not (tmp_path / "p.pb.gz").exists()
