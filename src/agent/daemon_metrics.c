@@ -70,6 +70,22 @@ static void write_cost(struct ap_prom *p, const struct ap_agent_status *s, uint6
 	ap_prom_u64(p, AP_PROM_NO_LABELS, s->frequency_hz);
 }
 
+static void write_processes(struct ap_prom *p, struct ap_profiler *profiler)
+{
+	struct ap_profiler_processes n;
+
+	ap_profiler_processes(profiler, &n);
+	ap_prom_family(p, "aperture_processes", AP_PROM_GAUGE, "Processes that the agent knows.");
+	ap_prom_u64(p, AP_PROM_NO_LABELS, n.known);
+	ap_prom_family(
+		p, "aperture_processes_evicted_total", AP_PROM_COUNTER,
+		"Processes forgotten alive because the table was full: their frames lack files.");
+	ap_prom_u64(p, AP_PROM_NO_LABELS, n.evicted);
+	ap_prom_family(p, "aperture_process_events_lost_total", AP_PROM_COUNTER,
+		       "Mmap, fork, exec and exit events that the kernel dropped.");
+	ap_prom_u64(p, AP_PROM_NO_LABELS, n.events_lost);
+}
+
 int ap_daemon_metrics(struct ap_daemon *d, struct ap_buf *out)
 {
 	struct ap_prom p = {.out = out};
@@ -85,6 +101,7 @@ int ap_daemon_metrics(struct ap_daemon *d, struct ap_buf *out)
 	ap_prom_process(&p, "aperture-agent");
 	write_ledger(&p, d->ledger);
 	write_push(&p, &push);
+	write_processes(&p, d->profiler);
 	write_cost(&p, &status, batches);
 	return ap_prom_error(&p);
 }

@@ -365,14 +365,17 @@ void ap_profiler_cost(struct ap_profiler *p, struct ap_profiler_cost *ret)
 	*ret = cost;
 }
 
-uint64_t ap_profiler_process_count(struct ap_profiler *p)
+void ap_profiler_processes(struct ap_profiler *p, struct ap_profiler_processes *ret)
 {
 	struct ap_process_counts counts;
 
 	pthread_mutex_lock(&p->lock);
 	ap_process_table_counts(p->processes, &counts);
 	pthread_mutex_unlock(&p->lock);
-	return counts.sampled;
+	*ret = (struct ap_profiler_processes){.known = counts.processes,
+					      .sampled = counts.sampled,
+					      .evicted = counts.evicted,
+					      .events_lost = counts.events_lost};
 }
 
 bool ap_profiler_target_alive(struct ap_profiler *p)

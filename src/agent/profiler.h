@@ -89,8 +89,16 @@ struct ap_ledger *ap_profiler_ledger(struct ap_profiler *p);
 void ap_profiler_ledger_copy(struct ap_profiler *p, struct ap_ledger *ret);
 
 void ap_profiler_cost(struct ap_profiler *p, struct ap_profiler_cost *ret);
-/* Processes sampled so far, distinct. */
-uint64_t ap_profiler_process_count(struct ap_profiler *p);
+
+/* What the process table holds and what it had to do without: a frame of a forgotten process or after
+ * a dropped event has no file. */
+struct ap_profiler_processes {
+	uint32_t known;	      /* processes in the table, those just ended included */
+	uint64_t sampled;     /* distinct processes sampled so far */
+	uint64_t evicted;     /* forgotten alive, because the table was full */
+	uint64_t events_lost; /* mmap, fork, exec and exit events that the kernel dropped */
+};
+void ap_profiler_processes(struct ap_profiler *p, struct ap_profiler_processes *ret);
 /* Whether any process that was asked for still lives (AP_TARGET_PIDS; else true). */
 bool ap_profiler_target_alive(struct ap_profiler *p);
 

@@ -122,12 +122,16 @@ void ap_record_ledger_json(const struct ap_recording *r, struct ap_buf *out)
 {
 	static const char *const stages[] = {"sample", "reader", "batch"};
 	const struct ap_ledger *l = ap_profiler_ledger(r->profiler);
+	struct ap_profiler_processes processes;
 
 	ap_buf_byte(out, '{');
 	string(out, "version", APERTURE_VERSION);
 	number(out, "frequency_hz", r->set->frequency);
 	real(out, "duration_s", (double)(r->stop_ns - r->start_ns) / 1e9);
-	number(out, "processes", ap_profiler_process_count(r->profiler));
+	ap_profiler_processes(r->profiler, &processes);
+	number(out, "processes", processes.sampled);
+	number(out, "processes_evicted", processes.evicted);
+	number(out, "process_events_lost", processes.events_lost);
 	ap_json_key(out, "stages");
 	ap_buf_byte(out, '[');
 	for (size_t i = 0; i < AP_ARRAY_SIZE(stages); i++) {

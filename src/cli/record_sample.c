@@ -93,6 +93,7 @@ static uint64_t samples(const struct ap_recording *r)
 static void progress(struct ap_recording *r, uint64_t now, bool end)
 {
 	unsigned int seconds = (unsigned int)((now - r->start_ns) / AP_NSEC_PER_SEC);
+	struct ap_profiler_processes processes;
 
 	if (r->set->quiet || !ap_terminal_of(STDERR_FILENO).tty)
 		return;
@@ -100,10 +101,11 @@ static void progress(struct ap_recording *r, uint64_t now, bool end)
 		fputs("\r\033[K", stderr);
 	} else if (seconds != r->progress_at) {
 		r->progress_at = seconds;
+		ap_profiler_processes(r->profiler, &processes);
 		fprintf(stderr,
 			"\r\033[K%u s  %llu samples  %llu processes  %llu lost  (Ctrl-C ends it)",
 			seconds, (unsigned long long)samples(r),
-			(unsigned long long)ap_profiler_process_count(r->profiler),
+			(unsigned long long)processes.sampled,
 			(unsigned long long)ap_ledger_lost(ap_profiler_ledger(r->profiler)));
 	}
 	fflush(stderr);

@@ -16,8 +16,10 @@ static double percent(uint64_t part, uint64_t whole)
 
 static void headline(const struct ap_recording *r, struct ap_buf *out)
 {
-	uint64_t processes = ap_profiler_process_count(r->profiler), count = 0, value = 0;
+	struct ap_profiler_processes processes;
+	uint64_t count = 0, value = 0;
 
+	ap_profiler_processes(r->profiler, &processes);
 	for (size_t i = 0; i < r->profile->samples.n; i++) {
 		count += r->profile->samples.p[i].count;
 		value += r->profile->samples.p[i].value;
@@ -25,8 +27,14 @@ static void headline(const struct ap_recording *r, struct ap_buf *out)
 	ap_buf_printf(out,
 		      "%.1f s at %" PRIu64 " Hz: %" PRIu64 " samples of %" PRIu64 " process%s, "
 		      "%.2f CPU s\n",
-		      (double)(r->stop_ns - r->start_ns) / 1e9, r->set->frequency, count, processes,
-		      processes == 1 ? "" : "es", (double)value / 1e9);
+		      (double)(r->stop_ns - r->start_ns) / 1e9, r->set->frequency, count,
+		      processes.sampled, processes.sampled == 1 ? "" : "es", (double)value / 1e9);
+	if (processes.evicted || processes.events_lost)
+		ap_buf_printf(out,
+			      "known only in part: %" PRIu64
+			      " processes forgotten for want of room, "
+			      "%" PRIu64 " events dropped by the kernel\n",
+			      processes.evicted, processes.events_lost);
 	if (r->end == AP_RECORD_END_MEMORY)
 		ap_buf_printf(out, "ended early: the profile reached %" PRIu64 " MiB (--memory)\n",
 			      r->set->memory >> 20);

@@ -128,6 +128,9 @@ def test_nothing_is_lost_or_doubled_while_the_aggregator_is_away(start_aggregato
     assert kept >= 5
     second = start_aggregator("aggregator", "--grpc-listen", f"127.0.0.1:{port}")
     wait_for(lambda: metric(metrics, "aperture_queue_batches") <= 1, "the queue to empty")
+    assert metric(metrics, "aperture_processes") > 0
+    assert metric(metrics, "aperture_processes_evicted_total") == 0
+    assert metric(metrics, "aperture_process_events_lost_total") == 0
     wait_for(lambda: "pushing again" in agent.text(), "the agent to say so")
     for status in ("refused", "dropped"):
         assert metric(metrics, f'aperture_push_total{{status="{status}"}}') == 0
