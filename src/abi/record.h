@@ -9,8 +9,10 @@
  * values are in host order: the ring buffer never leaves the machine.
  *
  * A user frame is one u64. With AP_FRAME_FILE set it names a file that the walker knew:
- *	bit 63 = 1 | bits 62..40: file id (agent's unwind table store) | bits 39..0: offset in file
- * else it is the virtual address as sampled (user addresses on Linux leave bit 63 clear).
+ *	bit 63 = 1 | bits 62..40: struct ap_file_ref.file | bits 39..0: offset in the file
+ * else it is a virtual address (user addresses on Linux leave bit 63 clear). Both are of the
+ * instruction that is or was executed: the walker has taken 1 off return addresses, and not off the
+ * leaf's address and that of a frame that a signal interrupted.
  */
 #ifndef AP_ABI_RECORD_H
 #define AP_ABI_RECORD_H
@@ -30,6 +32,7 @@ enum ap_record_type {
 	AP_RECORD_LOCK = 3,    /* value: nanoseconds waited */
 	AP_RECORD_SYSCALL = 4, /* value: nanoseconds in the call */
 	AP_RECORD_GPU = 5,
+	AP_RECORD_FILE = 6, /* no sample: the process maps a file that the walker does not know */
 };
 
 enum ap_section_kind {
@@ -40,6 +43,7 @@ enum ap_section_kind {
 	AP_SECTION_WAKER_KERNEL_STACK = 5,
 	AP_SECTION_WAKER_USER_STACK = 6,
 	AP_SECTION_LOCK = 7,
+	AP_SECTION_FILE = 8, /* struct ap_file_notice (abi/unwind.h) */
 };
 
 /* Why a user stack ends: values of ap_record.reason. */
