@@ -64,12 +64,18 @@ static int load_error(struct ap_error *err, int r)
 {
 	size_t n = strcspn(libbpf_warning, "\n");
 
-	if (r == -EPERM || r == -EACCES)
+	if (r == -EPERM)
 		return ap_error_set(
-			err, -EPERM,
+			err, r,
 			"the kernel refuses to load BPF programs: run as root, or grant "
 			"the program CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_SYSLOG, "
 			"CAP_DAC_READ_SEARCH and CAP_CHECKPOINT_RESTORE");
+	if (r == -EACCES)
+		return ap_error_set(
+			err, r,
+			"this kernel's verifier, or a security module, does not accept the "
+			"BPF programs (%.*s): please report it with the kernel's version",
+			(int)n, libbpf_warning);
 	return ap_error_set(err, r, "cannot load the BPF programs: %s (%.*s)", ap_strerror(r),
 			    (int)n, libbpf_warning);
 }

@@ -164,7 +164,12 @@ AP_INLINE uint32_t build_record(struct bpf_perf_event_data *ctx, struct task_str
 
 	if (!user_mode)
 		kernel = bpf_get_stack(ctx, p + KERNEL_AT + 4, KERNEL_BYTES, 0);
-	if (kernel > 0 && kernel <= KERNEL_BYTES) {
+	if (kernel < 0)
+		kernel = 0;
+	/* Without the barrier the compiler makes one comparison of both bounds, on a copy, from
+	 * which Linux 6.1's verifier learns nothing about `kernel`. */
+	barrier_var(kernel);
+	if (kernel && kernel <= KERNEL_BYTES) {
 		put_section(p + KERNEL_AT, AP_SECTION_KERNEL_STACK, kernel);
 		at += kernel + 8;
 		n_sections++;
