@@ -99,13 +99,14 @@ static int ask(struct ap_frames *f, uint32_t group, const uint64_t *addrs, size_
 	file = &f->rows->files.p[group];
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file->fd);
 	query = (struct ap_symbol_file){
-		.build_id = ap_rows_str(f->rows, file->build_id),
+		.key = ap_rows_str(f->rows, file->build_id),
 		.open_path = file->fd >= 0 ? path : NULL,
+		.path = ap_rows_str(f->rows, file->path).p,
+		.pid = file->pid,
 	};
 	/* A container's copy of a file is the same file. */
-	query.key = query.build_id.n
-			    ? query.build_id
-			    : (struct ap_str){(const char *)&file->serial, sizeof(file->serial)};
+	if (!query.key.n)
+		query.key = (struct ap_str){(const char *)&file->serial, sizeof(file->serial)};
 	if (ap_str_is(ap_rows_str(f->rows, file->path), "[vdso]"))
 		query.open_path = "[vdso]";
 	return ap_symbolizer_file(f->symbolizer, &query, addrs, n, ret);

@@ -23,7 +23,7 @@ struct ap_rows_file {
 	uint32_t path;	   /* string: as its process names it; "[vdso]" for the vDSO */
 	uint32_t build_id; /* string: lower-case hex, "" where there is none */
 	int fd;		   /* open for reading, closed by ap_rows_free(); -1: could not be opened */
-	uint32_t pad;	   /* 0 */
+	uint32_t pid;	   /* a process that maps it; may have ended since */
 	uint64_t serial;   /* the same file has the same serial in every collection */
 };
 

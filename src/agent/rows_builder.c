@@ -79,9 +79,10 @@ static int add_text(struct ap_rows_builder *b, const char *s, uint32_t *ret)
 	return add_string(b, s, s ? strlen(s) : 0, ret);
 }
 
-static int add_file(struct ap_rows_builder *b, struct ap_file *f, uint32_t *ret)
+static int add_file(struct ap_rows_builder *b, const struct ap_process *p, struct ap_file *f,
+		    uint32_t *ret)
 {
-	struct ap_rows_file rf = {.fd = f->fd, .serial = f->serial};
+	struct ap_rows_file rf = {.fd = f->fd, .pid = (uint32_t)p->pid, .serial = f->serial};
 	char hex[2 * AP_ELF_BUILD_ID_MAX + 1] = "";
 
 	if (f->rows_serial == b->serial) {
@@ -113,7 +114,7 @@ static int add_process(struct ap_rows_builder *b, struct ap_process *p)
 	if (add_string(b, p->comm, strnlen(p->comm, sizeof(p->comm)), &rp.comm) < 0 ||
 	    add_text(b, p->exe, &rp.exe) < 0 || add_text(b, p->cgroup, &rp.cgroup) < 0 ||
 	    add_text(b, p->group_exe, &rp.group_exe) < 0 ||
-	    (p->exe_file && add_file(b, p->exe_file, &rp.exe_file) < 0))
+	    (p->exe_file && add_file(b, p, p->exe_file, &rp.exe_file) < 0))
 		return -ENOMEM;
 	if (p->rows_serial == b->serial) {
 		b->rows->processes.p[p->rows_id] = rp;
@@ -141,7 +142,7 @@ static int resolve(struct ap_rows_builder *b, struct ap_process *p, const struct
 
 		out[n] = (struct ap_raw_frame){.address = address};
 		if (range && range->file) {
-			if (add_file(b, range->file, &out[n].file) < 0)
+			if (add_file(b, p, range->file, &out[n].file) < 0)
 				return -ENOMEM;
 			out[n].address = ap_elf_map_vaddr(&range->file->map,
 							  address - range->start + range->pgoff);

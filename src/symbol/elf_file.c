@@ -260,6 +260,12 @@ static int note_section(const struct reader *r, const struct section *s, uint64_
 	struct ap_str name = s->name < r->names_size ? ap_str_of(r->names + s->name) : AP_STR("");
 	bool dwarf =
 		ap_str_starts(name, AP_STR(".debug_")) || ap_str_starts(name, AP_STR(".zdebug_"));
+	const struct {
+		const char *name;
+		struct ap_elf_section *to;
+	} kept[] = {{".gnu_debuglink", &e->debug_link},
+		    {".gnu_debugaltlink", &e->alt_link},
+		    {".gnu_debugdata", &e->mini}};
 	uint64_t size;
 	int err;
 
@@ -276,9 +282,16 @@ static int note_section(const struct reader *r, const struct section *s, uint64_
 		return -EFBIG;
 	if (ap_str_is(name, ".debug_info"))
 		e->has_debug_info = true;
-	if (ap_str_is(name, ".gnu_debuglink") || ap_str_is(name, ".gnu_debugaltlink") ||
-	    ap_str_is(name, ".debug_sup"))
-		e->has_links = true;
+	if (ap_str_is(name, ".debug_sup"))
+		e->has_sup = true;
+	for (size_t i = 0; i < AP_ARRAY_SIZE(kept); i++) {
+		if (!ap_str_is(name, kept[i].name))
+			continue;
+		/* Only one that the parser behind reads the same way. */
+		if (kept[i].to->size || (s->flags & SHF_COMPRESSED))
+			e->has_bomb = true;
+		*kept[i].to = (struct ap_elf_section){s->offset, s->size};
+	}
 	return s->type == SHT_SYMTAB || s->type == SHT_DYNSYM ? note_symbols(r, s, e) : 0;
 }
 

@@ -22,12 +22,15 @@ struct ap_elf_section {
 struct ap_elf {
 	bool is64;
 	bool has_debug_info; /* .debug_info */
-	bool has_links;	     /* names other files: .gnu_debuglink, .gnu_debugaltlink, .debug_sup */
-	bool has_bomb;	     /* a compressed section that is not what it declares, or too large */
+	bool has_sup;	     /* .debug_sup: shares DWARF with a file that it names by path */
+	bool has_bomb; /* a compressed section that is not what it declares, or too large; two links */
 	uint64_t symbol_bytes;			/* .symtab and .dynsym */
 	uint64_t debug_bytes;			/* DWARF, unpacked */
 	struct ap_elf_section symtab, strtab;	/* .symtab and its names; size 0: absent */
 	struct ap_elf_section dynsym, dynstr;	/* the same of .dynsym */
+	struct ap_elf_section debug_link;	/* .gnu_debuglink */
+	struct ap_elf_section alt_link;		/* .gnu_debugaltlink */
+	struct ap_elf_section mini;		/* .gnu_debugdata: MiniDebugInfo */
 	char build_id[2 * AP_BUILD_ID_MAX + 1]; /* lower-case hex, "" = none */
 };
 

@@ -10,23 +10,34 @@
 #include <sys/mman.h>
 
 #include "base/io.h"
-#include "symbol/elf_file.h"
+#include "symbol/debug_file.h"
+#include "symbol/debug_link.h"
 #include "symbol/guard.h"
+#include "symbol/mini_debug.h"
 #include "symbol/symbol_table.h"
 
 #define PATH_BYTES   4096
 #define INLINE_MAX   64u /* levels at one address; deeper ones are hostile */
 #define SOURCE_BYTES (64u << 10)
+#define IMAGES_MAX   3u
+#define MINI_MAX     (64ull << 20) /* of MiniDebugInfo, unpacked */
+
+/* A file with symbols: the program, its separate debug file, or what is packed in it. */
+struct image {
+	struct ap_elf elf;
+	int fd;
+	char path[32]; /* of fd, under /proc/self/fd */
+	bool dwarf;
+	bool damaged; /* not to be read any more */
+};
 
 struct ap_source {
 	const struct ap_source_opts *opts;
 	blaze_symbolizer *blaze;
-	struct ap_elf elf;
-	int fd;
-	char path[32]; /* of fd, under /proc/self/fd */
-	bool debug_info;
-	bool damaged;	   /* not to be read any more */
+	struct image images[IMAGES_MAX]; /* each asked for what those before it do not know */
+	size_t n_images;
 	size_t dwarf_held; /* by what blazesym parsed, as far as malloc tells */
+	char lacks[2 * AP_BUILD_ID_MAX + 1];
 };
 
 static int open_vdso(void)
@@ -42,29 +53,6 @@ static int open_vdso(void)
 		return -errno;
 	err = ap_write_all(fd, h, h->e_shoff + (size_t)h->e_shnum * h->e_shentsize);
 	return err < 0 ? err : AP_TAKE_FD(fd);
-}
-
-/* The separate debug file of `elf`, if there is one with the same build-id. */
-static int open_debug_file(const struct ap_source_opts *opts, const struct ap_elf *elf,
-			   struct ap_elf *ret_elf)
-{
-	char path[PATH_BYTES];
-
-	if (strlen(elf->build_id) < 4)
-		return -ENOENT;
-	for (char **dir = opts->debug_dirs; *dir; dir++) {
-		_cleanup_fd_ int fd = -1;
-
-		snprintf(path, sizeof(path), "%s/.build-id/%.2s/%s.debug", *dir, elf->build_id,
-			 elf->build_id + 2);
-		fd = ap_open_regular(path);
-		if (fd < 0 || ap_elf_read(fd, opts->max_debug_info, AP_ELF_OF_SYSTEM, ret_elf) < 0)
-			continue;
-		if (strcmp(elf->build_id, ret_elf->build_id) == 0 && !ret_elf->has_bomb &&
-		    (ret_elf->has_debug_info || ret_elf->symtab.size))
-			return AP_TAKE_FD(fd);
-	}
-	return -ENOENT;
 }
 
 static int start_blaze(struct ap_source *s)
@@ -85,38 +73,94 @@ static int start_blaze(struct ap_source *s)
 	return s->blaze ? 0 : -ENOMEM;
 }
 
-int ap_source_open(const struct ap_source_opts *opts, const char *path, struct ap_source **ret)
+/* Takes over `fd`. */
+static void add_image(struct ap_source *s, int fd, const struct ap_elf *elf, bool dwarf)
+{
+	struct image *i = &s->images[s->n_images++];
+
+	*i = (struct image){.elf = *elf, .fd = fd};
+	i->dwarf = dwarf && elf->debug_bytes <= s->opts->max_debug_info;
+	snprintf(i->path, sizeof(i->path), "/proc/self/fd/%d", fd);
+}
+
+static bool open_mini(int fd, const struct ap_elf *elf, int *ret_fd, struct ap_elf *ret)
+{
+	_cleanup_fd_ int mini = elf->mini.size ? ap_mini_debug_open(fd, &elf->mini, MINI_MAX) : -1;
+
+	if (mini < 0 || ap_elf_read(mini, 0, AP_ELF_STRANGER, ret) < 0 || !ret->symtab.size)
+		return false;
+	*ret_fd = AP_TAKE_FD(mini);
+	return true;
+}
+
+/* A separate file whose DWARF cannot be read for want of the one that it shares it with lacks that. */
+static void note_lack(struct ap_source *s, const struct ap_elf *elf,
+		      const struct ap_debug_file *separate)
+{
+	struct ap_alt_link alt;
+
+	if (!separate)
+		memcpy(s->lacks, elf->build_id, sizeof(s->lacks));
+	else if (!separate->dwarf && ap_alt_link_read(separate->fd, &separate->elf, &alt) == 0)
+		memcpy(s->lacks, alt.build_id, sizeof(s->lacks));
+}
+
+/* Takes over `fd` where it adds it. */
+static void add_images(struct ap_source *s, const struct ap_source_file *file, int *fd,
+		       const struct ap_elf *elf)
+{
+	bool dwarf = elf->has_debug_info && !s->opts->no_debug_info &&
+		     ap_debug_file_whole(s->opts, *fd, elf);
+	struct ap_debug_file separate;
+	struct ap_elf mini;
+	int mini_fd = -1;
+	bool found = !dwarf && !s->opts->no_debug_info &&
+		     ap_debug_file_find(s->opts, file, *fd, elf, &separate) == 0;
+
+	if (!elf->has_debug_info)
+		note_lack(s, elf, found ? &separate : NULL);
+	if (found)
+		add_image(s, separate.fd, &separate.elf, separate.dwarf);
+	if (found && separate.elf.symtab.size)
+		return;
+	if (!elf->symtab.size)
+		open_mini(*fd, elf, &mini_fd, &mini);
+	if (dwarf || elf->symtab.size || elf->dynsym.size)
+		add_image(s, AP_TAKE_FD(*fd), elf, dwarf);
+	if (mini_fd >= 0)
+		add_image(s, mini_fd, &mini, false);
+}
+
+int ap_source_open(const struct ap_source_opts *opts, const struct ap_source_file *file,
+		   struct ap_source **ret)
 {
 	_cleanup_(ap_cleanup_source) struct ap_source *s = calloc(1, sizeof(*s));
-	struct ap_elf separate;
-	int err, fd;
+	_cleanup_fd_ int fd = -1;
+	struct ap_elf elf;
+	int err;
 
 	if (!s)
 		return -ENOMEM;
 	s->opts = opts;
-	s->fd = strcmp(path, "[vdso]") == 0 ? open_vdso() : ap_open_regular(path);
-	if (s->fd < 0)
-		return s->fd;
-	err = ap_elf_read(s->fd, opts->max_debug_info, AP_ELF_STRANGER, &s->elf);
+	fd = strcmp(file->open_path, "[vdso]") == 0 ? open_vdso()
+						    : ap_open_regular(file->open_path);
+	if (fd < 0)
+		return fd;
+	err = ap_elf_read(fd, opts->max_debug_info, AP_ELF_STRANGER, &elf);
 	if (err < 0)
 		return err;
-	s->debug_info = s->elf.has_debug_info && !s->elf.has_links && !s->elf.has_bomb;
-	fd = s->debug_info || opts->no_debug_info ? -1 : open_debug_file(opts, &s->elf, &separate);
-	if (fd >= 0) {
-		close(s->fd);
-		s->fd = fd;
-		s->elf = separate;
-		s->debug_info = separate.has_debug_info;
-	}
-	if (opts->no_debug_info || s->elf.debug_bytes > opts->max_debug_info)
-		s->debug_info = false;
-	if (!s->debug_info && !s->elf.symtab.size && !s->elf.dynsym.size)
+	add_images(s, file, &fd, &elf);
+	if (s->n_images == 0 && !s->lacks[0])
 		return -ENODATA;
-	snprintf(s->path, sizeof(s->path), "/proc/self/fd/%d", s->fd);
 	err = start_blaze(s);
 	if (err == 0)
 		*ret = AP_TAKE_PTR(s);
 	return err;
+}
+
+const char *ap_source_lacks(const struct ap_source *s)
+{
+	return s->lacks;
 }
 
 static void free_guarded(void *blaze)
@@ -136,14 +180,18 @@ void ap_source_free(struct ap_source *s)
 	if (!s)
 		return;
 	stop_blaze(s);
-	if (s->fd >= 0)
-		close(s->fd);
+	for (size_t i = 0; i < s->n_images; i++)
+		close(s->images[i].fd);
 	free(s);
 }
 
 size_t ap_source_bytes(const struct ap_source *s)
 {
-	return SOURCE_BYTES + s->elf.symbol_bytes / 3 + s->dwarf_held;
+	size_t n = SOURCE_BYTES + s->dwarf_held;
+
+	for (size_t i = 0; i < s->n_images; i++)
+		n += s->images[i].elf.symbol_bytes / 3;
+	return n;
 }
 
 /* DWARF is parsed unit by unit as it is asked for, up to 3.5 times its size (libc's 9.6 MB: 33 MB
@@ -202,8 +250,6 @@ static int put_symbol(struct ap_answers *a, uint64_t addr, const blaze_sym *sym,
 	_cleanup_free_ char *paths = NULL;
 	uint32_t n = 1;
 
-	if (!sym || !sym->name || !sym->name[0])
-		return ap_answers_put(a, addr, NULL, 0);
 	n += (uint32_t)AP_MIN(sym->inlined_cnt, (size_t)INLINE_MAX);
 	paths = malloc((size_t)n * PATH_BYTES);
 	if (!paths)
@@ -228,8 +274,17 @@ static int put_symbol(struct ap_answers *a, uint64_t addr, const blaze_sym *sym,
 	return ap_answers_put(a, addr, levels, n);
 }
 
+/* One image is asked. */
 struct question {
-	const struct ap_source *source;
+	struct ap_source *source;
+	struct image *image;
+	struct ap_answers *answers;
+	uint64_t *unknown; /* what it does not know */
+	size_t n_unknown;
+};
+
+struct call {
+	const struct question *q;
 	const uint64_t *addrs;
 	size_t n;
 	const blaze_syms *ret;
@@ -237,37 +292,39 @@ struct question {
 
 static void ask_guarded(void *arg)
 {
-	struct question *q = arg;
+	struct call *c = arg;
 	blaze_symbolize_src_elf src = {.type_size = sizeof(src),
-				       .path = q->source->path,
-				       .debug_syms = q->source->debug_info};
+				       .path = c->q->image->path,
+				       .debug_syms = c->q->image->dwarf};
 
-	q->ret = blaze_symbolize_elf_virt_offsets(q->source->blaze, &src, q->addrs, q->n);
+	c->ret = blaze_symbolize_elf_virt_offsets(c->q->source->blaze, &src, c->addrs, c->n);
 }
 
 /* NULL: no answer. Where reading the file fails for good, DWARF is given up first, then the file. */
-static const blaze_syms *ask(struct ap_source *s, const uint64_t *addrs, size_t n)
+static const blaze_syms *ask(const struct question *q, const uint64_t *addrs, size_t n)
 {
-	struct question q = {s, addrs, n, NULL};
-	size_t before = s->debug_info ? allocated() : 0, after;
-	int err = s->damaged ? -EFAULT : ap_guard_run(ask_guarded, &q);
+	struct ap_source *s = q->source;
+	struct image *i = q->image;
+	struct call c = {q, addrs, n, NULL};
+	size_t before = i->dwarf ? allocated() : 0, after;
+	int err = i->damaged || !s->blaze ? -EFAULT : ap_guard_run(ask_guarded, &c);
 
-	after = s->debug_info ? allocated() : 0;
+	after = i->dwarf ? allocated() : 0;
 	s->dwarf_held += after > before ? after - before : 0;
 	if (err == 0)
-		return q.ret;
-	if (q.ret)
-		blaze_syms_free(q.ret);
-	if (s->damaged)
+		return c.ret;
+	if (c.ret)
+		blaze_syms_free(c.ret);
+	if (i->damaged)
 		return NULL;
 	stop_blaze(s);
-	s->damaged = !s->debug_info || err != -ECANCELED || start_blaze(s) < 0;
-	s->debug_info = false;
-	return ask(s, addrs, n);
+	i->damaged = start_blaze(s) < 0 || !i->dwarf || err != -ECANCELED;
+	i->dwarf = false;
+	return ask(q, addrs, n);
 }
 
 /* The places where the functions begin, or NULL: none is known by its line. */
-static const blaze_syms *ask_starts(struct ap_source *s, const blaze_syms *syms, size_t n)
+static const blaze_syms *ask_starts(const struct question *q, const blaze_syms *syms, size_t n)
 {
 	_cleanup_free_ uint64_t *starts = calloc(n, sizeof(*starts));
 	bool any = false;
@@ -276,57 +333,72 @@ static const blaze_syms *ask_starts(struct ap_source *s, const blaze_syms *syms,
 		starts[i] = syms->syms[i].addr;
 		any |= syms->syms[i].code_info.line != 0;
 	}
-	return any ? ask(s, starts, n) : NULL;
+	return any ? ask(q, starts, n) : NULL;
 }
 
-static int put_all(struct ap_source *s, const blaze_syms *syms, const uint64_t *addrs, size_t n,
-		   struct ap_answers *a)
+static int put_all(struct question *q, const blaze_syms *syms, const uint64_t *addrs, size_t n)
 {
 	_cleanup_(ap_symbol_names_free) struct ap_symbol_names names = {0};
-	const blaze_syms *starts = ask_starts(s, syms, n);
+	const blaze_syms *starts = ask_starts(q, syms, n);
 	int err = ap_symbol_names_reserve(&names, n);
 
 	for (size_t i = 0; i < n && err == 0; i++)
 		if (syms->syms[i].name && strpbrk(syms->syms[i].name, ":(<{ "))
 			err = ap_symbol_names_want(&names, syms->syms[i].addr);
 	if (err == 0)
-		err = ap_symbol_names_read(&names, s->fd, &s->elf);
-	for (size_t i = 0; i < n && err == 0; i++)
-		err = put_symbol(a, addrs[i], &syms->syms[i],
-				 ap_symbol_names_get(&names, syms->syms[i].addr),
-				 starts ? starts->syms[i].code_info.line : 0);
+		err = ap_symbol_names_read(&names, q->image->fd, &q->image->elf);
+	for (size_t i = 0; i < n && err == 0; i++) {
+		const blaze_sym *y = &syms->syms[i];
+
+		if (y->name && y->name[0])
+			err = put_symbol(q->answers, addrs[i], y,
+					 ap_symbol_names_get(&names, y->addr),
+					 starts ? starts->syms[i].code_info.line : 0);
+		else
+			q->unknown[q->n_unknown++] = addrs[i];
+	}
 	if (starts)
 		blaze_syms_free(starts);
 	return err;
 }
 
-static int put_none(const uint64_t *addrs, size_t n, struct ap_answers *a)
+/* One damaged entry fails the whole question, so it is asked again in halves. */
+static int find_range(struct question *q, const uint64_t *addrs, size_t n)
 {
+	const blaze_syms *syms = ask(q, addrs, n);
 	int err = 0;
 
-	for (size_t i = 0; i < n && err == 0; i++)
-		err = ap_answers_put(a, addrs[i], NULL, 0);
-	return err;
-}
-
-/* One damaged entry fails the whole question, so it is asked again in halves. */
-static int find_range(struct ap_source *s, const uint64_t *addrs, size_t n, struct ap_answers *a)
-{
-	const blaze_syms *syms = ask(s, addrs, n);
-	int err;
-
-	if (syms)
-		err = put_all(s, syms, addrs, n, a);
-	else if (s->damaged || n == 1)
-		err = put_none(addrs, n, a);
-	else if ((err = find_range(s, addrs, n / 2, a)) == 0)
-		err = find_range(s, addrs + n / 2, n - n / 2, a);
-	if (syms)
+	if (syms) {
+		err = put_all(q, syms, addrs, n);
 		blaze_syms_free(syms);
+	} else if (q->image->damaged || n == 1) {
+		memcpy(q->unknown + q->n_unknown, addrs, n * sizeof(*addrs));
+		q->n_unknown += n;
+	} else if ((err = find_range(q, addrs, n / 2)) == 0) {
+		err = find_range(q, addrs + n / 2, n - n / 2);
+	}
 	return err;
 }
 
 int ap_source_find(struct ap_source *s, const uint64_t *addrs, size_t n, struct ap_answers *a)
 {
-	return n ? find_range(s, addrs, n, a) : 0;
+	_cleanup_free_ uint64_t *left = malloc((n ? n : 1) * sizeof(*left));
+	_cleanup_free_ uint64_t *unknown = malloc((n ? n : 1) * sizeof(*unknown));
+	int err = 0;
+
+	if (!left || !unknown)
+		return -ENOMEM;
+	memcpy(left, addrs, n * sizeof(*left));
+	for (size_t i = 0; i < s->n_images && n > 0 && err == 0; i++) {
+		struct question q = {s, &s->images[i], a, unknown, 0};
+		uint64_t *asked = left;
+
+		err = find_range(&q, left, n);
+		left = unknown;
+		unknown = asked;
+		n = q.n_unknown;
+	}
+	for (size_t i = 0; i < n && err == 0; i++)
+		err = ap_answers_put(a, left[i], NULL, 0);
+	return err;
 }

@@ -217,13 +217,14 @@ static void collect(struct ap_symbolizer *s, const struct ap_answers *a, const u
 	}
 }
 
-static int open_source(struct ap_symbolizer *s, struct file *f, const char *path)
+static int open_source(struct ap_symbolizer *s, struct file *f, const struct ap_symbol_file *file)
 {
+	struct ap_source_file where = {file->open_path, file->path, file->pid};
 	int err;
 
-	if (f->source || f->refused || !path)
+	if (f->source || f->refused || !file->open_path)
 		return 0;
-	err = ap_source_open(&s->source_opts, path, &f->source);
+	err = ap_source_open(&s->source_opts, &where, &f->source);
 	if (err == -ENOMEM || err == -EMFILE || err == -ENFILE)
 		return err == -ENOMEM ? err : 0;
 	if (err < 0) {
@@ -248,7 +249,7 @@ int ap_symbolizer_file(struct ap_symbolizer *s, const struct ap_symbol_file *fil
 	trim(s, f, f->used);
 	err = missing(f->answers, addrs, n, &m, &k);
 	if (err == 0 && k > 0)
-		err = open_source(s, f, file->open_path);
+		err = open_source(s, f, file);
 	if (err == 0 && k > 0 && f->source)
 		err = ap_source_find(f->source, m, k, f->answers);
 	if (err < 0)

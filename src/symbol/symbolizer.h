@@ -47,9 +47,13 @@ struct ap_symbol {
 /* A file to look in. */
 struct ap_symbol_file {
 	struct ap_str key; /* identity, the cache's key: build-id, or device and inode in hex */
-	struct ap_str build_id; /* lower-case hex, empty: unknown (no separate debug file then) */
-	const char *
-		open_path; /* what to open: "/proc/self/fd/7", "/usr/bin/x"; "[vdso]"; NULL: gone */
+	/* What to open: "/proc/self/fd/7", "/usr/bin/x"; "[vdso]"; NULL: gone. Its own build-id is
+	 * what separate debug files are looked for by. */
+	const char *open_path;
+	/* For separate files that stand beside it, or in its container: its path as the process
+	 * `pid` names it. NULL and 0: unknown. */
+	const char *path;
+	uint32_t pid;
 };
 
 /* NULL `opts` takes every default. NULL = out of memory. */
