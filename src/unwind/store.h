@@ -3,9 +3,10 @@
  * rules, and which words are whose. Tables are shared by content: files with the same table have one.
  *
  * The walker reads while the store is written, without a lock: a table is complete before its place is
- * told to anybody, and the words of one that was dropped are used again only AP_STORE_REST_NS later,
+ * told to anybody, and the words of one that was released are used again only AP_STORE_REST_NS later,
  * when every walk that could have seen it is over. Rules are counted by the tables that use them and
- * rest as long. Not thread-safe: one thread owns it.
+ * rest as long; of the dictionary's room one table takes half at most, and past that its rules are
+ * AP_CFA_UNSUPPORTED. Not thread-safe: one thread owns it.
  */
 #ifndef AP_UNWIND_STORE_H
 #define AP_UNWIND_STORE_H
@@ -26,7 +27,8 @@ AP_DEFINE_CLEANUP(table_store, struct ap_table_store, ap_table_store_free)
  * -ENOSPC: no room even so, or only after the rest of what was dropped; -ENOMEM. */
 int ap_table_store_add(struct ap_table_store *s, const struct ap_unwind_table *t, uint64_t now,
 		       struct ap_file_ref *ret);
-/* Gives up one holder of the table at `at`: it stays until its room is needed. */
+/* Gives up one holder of the table at `at`: it stays until its room is needed. Whoever tells the
+ * walker of places has taken this one back before `now`. */
 void ap_table_store_release(struct ap_table_store *s, uint32_t at, uint64_t now);
 
 struct ap_table_store_stats {
