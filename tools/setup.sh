@@ -36,8 +36,28 @@ install_packages() {
 equivalents of these packages by hand: $(grep -hv '^#' "${lists[@]}" | tr '\n' ' ')"
     names=$(missing_packages "${lists[@]}")
     # shellcheck disable=SC2086
-    apt_install $names
+    apt_install_without_services $names
 }
+
+# Tests start servers of their own: those that packages bring along are not to run, neither now nor
+# after a restart. One that the machine had before stays as it is.
+apt_install_without_services() (
+    local policy=/usr/sbin/policy-rc.d unit new=()
+    [ $# -gt 0 ] || return 0
+    for unit in nginx postgresql; do
+        [ -e "/lib/systemd/system/$unit.service" ] || new+=("$unit")
+    done
+    if [ ! -e $policy ]; then
+        trap 'as_root rm -f $policy' EXIT
+        printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
+        as_root chmod 755 $policy
+    fi
+    apt_install "$@"
+    command -v systemctl >/dev/null || return 0
+    for unit in "${new[@]}"; do
+        [ ! -e "/lib/systemd/system/$unit.service" ] || as_root systemctl disable --quiet "$unit"
+    done
+)
 
 install_rust() {
     local have
