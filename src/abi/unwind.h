@@ -42,7 +42,7 @@ enum ap_cfa {
 			       cfa_offset (x86-64: from r8 on, struct sigcontext) */
 	AP_CFA_END,	    /* the outermost frame */
 	AP_CFA_UNSUPPORTED, /* there is a rule, and it cannot be expressed here */
-	AP_CFA_GO_SYSTEMSTACK, /* Go: runs on the thread's stack for a goroutine, whose stack goes on */
+	AP_CFA_GO_SWITCH,   /* Go: the caller is on another stack; `ra` is an enum ap_go_switch */
 	AP_CFA_KINDS,
 };
 
@@ -55,6 +55,22 @@ enum ap_saved {
 	AP_SAVED_REGISTER,  /* in register number `offset`, of leaves (vfork) */
 	AP_SAVED_UNDEFINED, /* lost */
 	AP_SAVED_KINDS,
+};
+
+/* How the stack goes on where Go's runtime has switched to another (bpf/go.bpf.h tells of each). The
+ * offsets are in bytes; g, m and gobuf are the runtime's structs for goroutine, thread and saved
+ * registers. The return address is at CFA - 8 but for AP_GO_MORESTACK. */
+enum ap_go_switch {
+	/* CFA = register + cfa_offset. */
+	AP_GO_FRAME = 0,
+	/* g = *(stack pointer + ra_offset), v = *(stack pointer + cfa_offset);
+	 * CFA = (g ? g->stack.hi - v : v) + cfa_add. */
+	AP_GO_CGOCALL,
+	/* g = *(thread pointer + cfa_offset), m = *(g + ra_offset), curg = *(m + fp_offset),
+	 * gobuf at curg + tracked_offset; CFA = gobuf.sp + cfa_add; the frame pointer is kept. */
+	AP_GO_SYSTEMSTACK,
+	/* The gobuf as before holds all of the caller: sp, pc at 8, frame pointer at cfa_add. */
+	AP_GO_MORESTACK,
 };
 
 struct ap_rule {
