@@ -90,6 +90,27 @@ static int drop_old(struct ap_store *store, const char *table, const char *befor
 	return r;
 }
 
+/* Symbols of modules that no frame is of any more. A day's grace, for those whose samples are still
+ * on their way to the store. A mutation rewrites the table, so it is asked for only where it does
+ * something. */
+static int drop_symbols(struct ap_store *store, int64_t now_s, struct ap_error *err)
+{
+	char where[160], sql[256];
+	uint64_t n = 0;
+	int r;
+
+	snprintf(where, sizeof(where),
+		 "version < %lld AND build_id NOT IN (SELECT build_id FROM aperture.frames)",
+		 (long long)(now_s - DAY_S) * (long long)AP_NSEC_PER_SEC);
+	snprintf(sql, sizeof(sql), "SELECT count() FROM %s WHERE %s", ap_schema_symbols.name,
+		 where);
+	r = ap_store_query_uint(store, sql, &n, err);
+	if (r < 0 || n == 0)
+		return r;
+	return ap_store_exec(store, err, "ALTER TABLE %s DELETE WHERE %s", ap_schema_symbols.name,
+			     where);
+}
+
 int ap_retention_apply(struct ap_store *store, uint64_t retention_ns, int64_t now_s,
 		       struct ap_error *err)
 {
@@ -109,7 +130,7 @@ int ap_retention_apply(struct ap_store *store, uint64_t retention_ns, int64_t no
 		if (r < 0 && first == 0)
 			first = r;
 	}
-	return first;
+	return first < 0 ? first : drop_symbols(store, now_s, err);
 }
 
 static void *retention_main(void *arg)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The thread that drops days older than the retention from the store: at the start, then every
  * hour. A day goes as a whole, once its last second is too old; dropping a partition is cheap and
- * works on every version of the engine. */
+ * works on every version of the engine. Symbols go when the last frame of their module has. */
 #ifndef AP_AGGREGATOR_RETENTION_H
 #define AP_AGGREGATOR_RETENTION_H
 

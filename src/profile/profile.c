@@ -245,6 +245,20 @@ void ap_profile_frame_name(const struct ap_profile *p, uint32_t frame, struct ap
 	ap_buf_printf(out, "+0x%llx", (unsigned long long)f->offset);
 }
 
+/* What a frame's id is made of. */
+struct frame_key {
+	uint64_t module, place;
+	uint32_t by, inline_index;
+};
+
+uint64_t ap_address_hash(struct ap_str build_id, uint64_t offset)
+{
+	struct frame_key key = {
+		.module = XXH3_64bits(build_id.p, build_id.n), .place = offset, .by = 1};
+
+	return XXH3_64bits(&key, sizeof(key));
+}
+
 uint64_t ap_profile_frame_hash(const struct ap_profile *p, uint32_t frame)
 {
 	const struct ap_frame *f = ap_profile_get_frame(p, frame);
@@ -252,10 +266,8 @@ uint64_t ap_profile_frame_hash(const struct ap_profile *p, uint32_t frame)
 	struct ap_str build_id = ap_profile_str(p, m->build_id);
 	struct ap_str module = build_id.n ? build_id : ap_profile_str(p, m->path);
 	struct ap_str name = ap_profile_str(p, ap_profile_get_function(p, f->function)->name);
-	struct {
-		uint64_t module, place;
-		uint32_t by, inline_index;
-	} key = {.module = XXH3_64bits(module.p, module.n), .inline_index = f->inline_index};
+	struct frame_key key = {.module = XXH3_64bits(module.p, module.n),
+				.inline_index = f->inline_index};
 
 	/* Without a build id offsets do not outlive the file: the name is the identity. */
 	if (build_id.n || !name.n) {

@@ -149,6 +149,9 @@ void ap_profile_frame_name(const struct ap_profile *p, uint32_t frame, struct ap
  * function name, inline index). A stack is its frames' ids, outermost first, and its reason. */
 uint64_t ap_profile_frame_hash(const struct ap_profile *p, uint32_t frame);
 uint64_t ap_profile_stack_hash(const struct ap_profile *p, uint32_t stack);
+/* The id of the frame of the function that holds the code at `offset` (inline index 0) in a file
+ * with that build id. */
+uint64_t ap_address_hash(struct ap_str build_id, uint64_t offset);
 /* The same from frame hashes that the caller has already. */
 uint64_t ap_stack_hash(uint16_t reason, const uint64_t *frame_hashes, uint32_t n);
 

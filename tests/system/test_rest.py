@@ -92,6 +92,8 @@ OPERATIONS = [(path, method.upper(), operation) for path, item in DOC["paths"].i
               for method, operation in item.items()]
 READS = [(p, o) for p, m, o in OPERATIONS if m == "GET"]
 IDS = [f"{m} {p}" for p, m, _ in OPERATIONS]
+# These answer of what samples have; an empty aggregator says that there is none.
+NEED_DATA = {"/api/v1/symbols", "/api/v1/symbols/missing"}
 
 
 def contents(node):
@@ -135,6 +137,10 @@ def test_the_documents_examples_fit_their_schemas():
 def test_every_path_answers_as_described(server, path, method, operation):
     target, body = request_for(path, operation)
     answer = server.ask(target, method, body, {"Content-Type": "application/json"})
+    if path in NEED_DATA:
+        assert answer.status == 404, answer.body
+        check_named("Error", answer.json)
+        return
     assert answer.status == 200, answer.body
     content = operation["responses"]["200"]["content"]
     kind = answer.headers["Content-Type"].split(";")[0]
@@ -156,7 +162,7 @@ def test_every_parameter_is_taken_and_no_other(server, path, operation):
             value = p["schema"].get("default", p.get("example", ""))
             given.append(f"{p['name']}={value}")
     target = path_of(path)
-    assert server.ask(f"{target}?{'&'.join(given)}").status == 200
+    assert server.ask(f"{target}?{'&'.join(given)}").status == (404 if path in NEED_DATA else 200)
     refused = server.ask(f"{target}?{'&'.join([*given, 'nonsense=1'])}")
     assert refused.status == 400
     assert refused.json["error"]["field"] == "nonsense"
@@ -166,12 +172,24 @@ def test_every_parameter_is_taken_and_no_other(server, path, operation):
 def test_head_is_get_without_the_body(server, path, operation):
     target, _ = request_for(path, operation)
     head = server.ask(target, "HEAD")
-    assert head.status == 200
+    assert head.status == (404 if path in NEED_DATA else 200)
     assert head.body == b""
     assert head.headers["Content-Type"] == server.ask(target).headers["Content-Type"]
 
 
 FG = "/api/v1/flamegraph"
+SYMBOLS = "/api/v1/symbols"
+ONE = {"offset": 1, "functions": [{"name": "a"}]}
+
+
+def symbols(rows, **more):
+    return json.dumps({"build_id": "ab", "symbols": rows, **more})
+
+
+def function(**fields):
+    return symbols([{"offset": 1, "functions": [fields]}])
+
+
 TOMORROW = int((time.time() + 86400) * 1000)
 REFUSED = [
     ("GET", FG + "?from=yesterday", None, 400, "invalid_argument", "from"),
@@ -202,6 +220,34 @@ REFUSED = [
     ("GET", "/api/v1/diff?b.type=cpu:samples", None, 400, "invalid_argument", "b.type"),
     ("GET", "/api/v1/diff?from=now", None, 400, "invalid_argument", "from"),
     ("GET", "/api/v1/ledger?agent=nobody", None, 404, "not_found", "agent"),
+    ("GET", "/api/v1/modules?limit=0", None, 400, "invalid_argument", "limit"),
+    ("GET", "/api/v1/modules?max_nodes=5", None, 400, "invalid_argument", "max_nodes"),
+    ("GET", "/api/v1/symbols/missing", None, 400, "invalid_argument", "build_id"),
+    ("GET", "/api/v1/symbols/missing?build_id=AB", None, 400, "invalid_argument", "build_id"),
+    ("GET", "/api/v1/symbols/missing?build_id=ab&after=-1", None, 400, "invalid_argument", "after"),
+    ("GET", "/api/v1/symbols/missing?build_id=ab", None, 404, "not_found", "build_id"),
+    ("GET", "/api/v1/symbols", None, 405, "method_not_allowed", None),
+    ("POST", SYMBOLS, "{}", 400, "invalid_argument", None),
+    ("POST", SYMBOLS, "{\"build_id\":\"..\",\"symbols\":[]}", 400, "invalid_argument", "build_id"),
+    ("POST", SYMBOLS, "{\"build_id\":\"ab\",\"symbols\":[]}", 400, "invalid_argument", "symbols"),
+    ("POST", SYMBOLS, symbols([ONE] * 10001), 400, "invalid_argument", "symbols"),
+    ("POST", SYMBOLS, symbols([ONE], more=1), 400, "invalid_argument", None),
+    ("POST", SYMBOLS, symbols([{**ONE, "x": 1}]), 400, "invalid_argument", "symbols[0]"),
+    ("POST", SYMBOLS, symbols([{**ONE, "offset": -1}]), 400, "invalid_argument", "symbols[0]"),
+    ("POST", SYMBOLS, symbols([{**ONE, "functions": {}}]), 400, "invalid_argument", "symbols[0]"),
+    ("POST", SYMBOLS, symbols([ONE, ONE]), 400, "invalid_argument", "symbols[1]"),
+    ("POST", SYMBOLS, symbols([{"offset": 1, "functions": [{"name": "a"}] * 257}]), 400,
+     "invalid_argument", "symbols[0]"),
+    ("POST", SYMBOLS, function(name=""), 400, "invalid_argument", "symbols[0].functions[0]"),
+    ("POST", SYMBOLS, function(name=1), 400, "invalid_argument", "symbols[0].functions[0]"),
+    ("POST", SYMBOLS, function(name="a\0b"), 400, "bad_json", None),
+    ("POST", SYMBOLS, function(nam="a"), 400, "invalid_argument", "symbols[0].functions[0]"),
+    ("POST", SYMBOLS, function(name="a", line=2**32), 400, "invalid_argument",
+     "symbols[0].functions[0]"),
+    ("POST", SYMBOLS, function(name="a" * 32769), 400, "invalid_argument",
+     "symbols[0].functions[0]"),
+    ("POST", SYMBOLS, "[" + " " * (4 << 20), 413, "too_large", None),
+    ("POST", SYMBOLS, symbols([ONE]), 404, "not_found", "build_id"),
     ("GET", "/api/export/docx", None, 404, "not_found", None),
     ("GET", "/api/none", None, 404, "not_found", None),
     ("GET", "/api/", None, 404, "not_found", None),
@@ -279,8 +325,9 @@ def test_no_path_leads_out_of_the_dashboards_folder(server, path):
 def test_other_names_for_this_machine_are_refused(server):
     assert server.ask("/api/health", headers={"Host": "evil.example"}).status == 403
     assert server.ask("/api/health", headers={"Host": f"localhost:{server.port}"}).status == 200
-    cross = server.ask("/api/aggregate", "POST", "{}", {"Sec-Fetch-Site": "cross-site"})
-    assert (cross.status, cross.json["error"]["code"]) == (403, "cross_site")
+    for path in ("/api/aggregate", SYMBOLS):
+        cross = server.ask(path, "POST", "{}", {"Sec-Fetch-Site": "cross-site"})
+        assert (cross.status, cross.json["error"]["code"]) == (403, "cross_site")
 
 
 def test_binary_flame_graph(server):

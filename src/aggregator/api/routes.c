@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aggregator/api/answer.h"
 
-#define BODY_MAX (64u << 10)
+#define BODY_MAX    (64u << 10)
+#define SYMBOLS_MAX (4u << 20)
 
 /* Quick: those that ask neither the store nor more than a few locks. */
 const struct ap_http_route ap_api_routes[] = {
@@ -21,6 +22,9 @@ const struct ap_http_route ap_api_routes[] = {
 	{AP_HTTP_GET, "/api/v1/top", ap_api_top},
 	{AP_HTTP_GET, "/api/v1/series", ap_api_series},
 	{AP_HTTP_GET, "/api/v1/diff", ap_api_diff},
+	{AP_HTTP_GET, "/api/v1/modules", ap_api_modules},
+	{AP_HTTP_GET, "/api/v1/symbols/missing", ap_api_symbols_missing},
+	{AP_HTTP_POST, "/api/v1/symbols", ap_api_symbols_put, .max_body = SYMBOLS_MAX},
 	{AP_HTTP_POST, "/api/aggregate", ap_api_aggregate, .max_body = BODY_MAX},
 	{AP_HTTP_POST, "/api/diff", ap_api_diff_post, .max_body = BODY_MAX},
 	{AP_HTTP_GET, "/api/export/:format", ap_api_export},

@@ -50,6 +50,7 @@ static void dictionary_free(struct ap_dictionary *d)
 	ap_idmap_free(&d->frames);
 	ap_vec_free(&d->path_of);
 	ap_vec_free(&d->symbol_of);
+	ap_renaming_free(&d->renaming);
 	free(d);
 }
 
@@ -91,7 +92,8 @@ size_t ap_dictionary_bytes(struct ap_dictionary *d)
 	pthread_rwlock_rdlock(&d->lock);
 	n = ap_profile_bytes(d->p) + ap_idmap_bytes(&d->stacks) + ap_idmap_bytes(&d->frames) +
 	    ap_tree_builder_bytes(d->paths) +
-	    (d->path_of.cap + d->symbol_of.cap) * sizeof(uint32_t);
+	    (d->path_of.cap + d->symbol_of.cap) * sizeof(uint32_t) +
+	    ap_renaming_bytes(&d->renaming);
 	pthread_rwlock_unlock(&d->lock);
 	return n;
 }
@@ -132,7 +134,7 @@ static int add_frame(struct ap_dictionary *d, uint64_t id, const struct frame_te
 	if (r == 0)
 		r = ap_profile_frame(p, &f, &local);
 	if (r == 0)
-		r = add_symbols(d);
+		r = ap_renaming_want(&d->renaming, p, local);
 	if (r == 0)
 		r = ap_idmap_add(&d->frames, id, local);
 	return r < 0 ? r : 0;
@@ -160,26 +162,40 @@ static int add_profile_frame(struct ap_dictionary *d, const struct ap_profile *f
 int ap_dictionary_add_ids(struct ap_dictionary *d, uint64_t id, const uint64_t *frames, uint32_t n,
 			  uint16_t reason)
 {
-	AP_VEC(uint32_t) path = {0};
+	struct ap_frame_ids path = {0};
 	uint32_t local;
-	int r;
+	int r = 0;
 
 	if (ap_idmap_find(&d->stacks, id))
 		return 0;
-	r = ap_vec_reserve(&path, (size_t)n);
 	for (uint32_t i = 0; i < n && r == 0; i++) {
 		const uint32_t *known = ap_idmap_find(&d->frames, frames[i]);
 
-		path.p[i] = known ? *known : 0;
+		r = ap_renaming_expand(&d->renaming, d->p, known ? *known : 0, &path);
 	}
 	if (r == 0)
-		r = ap_profile_stack(d->p, path.p, n, reason, &local);
+		r = ap_profile_stack(d->p, path.p, (uint32_t)path.n, reason, &local);
+	if (r == 0)
+		r = add_symbols(d);
 	if (r == 0)
 		r = add_paths(d);
 	if (r == 0)
 		r = ap_idmap_add(&d->stacks, id, local);
 	ap_vec_free(&path);
 	return r < 0 ? r : 0;
+}
+
+int ap_dictionary_add_stack_frames(struct ap_dictionary *d, const struct ap_profile *from,
+				   const struct ap_identity *id, uint32_t stack)
+{
+	struct ap_stack st = ap_profile_get_stack(from, stack);
+	int r = 0;
+
+	if (ap_idmap_find(&d->stacks, id->stacks[stack]))
+		return 0;
+	for (uint32_t i = 0; i < st.n && r == 0; i++)
+		r = add_profile_frame(d, from, id->frames[st.frames[i]], st.frames[i]);
+	return r;
 }
 
 int ap_dictionary_add_stack(struct ap_dictionary *d, const struct ap_profile *from,
@@ -192,10 +208,8 @@ int ap_dictionary_add_stack(struct ap_dictionary *d, const struct ap_profile *fr
 	if (ap_idmap_find(&d->stacks, id->stacks[stack]))
 		return 0;
 	r = ap_vec_reserve(&path, (size_t)st.n);
-	for (uint32_t i = 0; i < st.n && r == 0; i++) {
+	for (uint32_t i = 0; i < st.n && r == 0; i++)
 		path.p[i] = id->frames[st.frames[i]];
-		r = add_profile_frame(d, from, path.p[i], st.frames[i]);
-	}
 	if (r == 0)
 		r = ap_dictionary_add_ids(d, id->stacks[stack], path.p, st.n, st.reason);
 	ap_vec_free(&path);

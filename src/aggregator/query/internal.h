@@ -20,6 +20,7 @@ struct ap_query_engine {
 	pthread_cond_t permit;
 	uint32_t running;
 	struct ap_dictionary *dictionary; /* the current one; questions hold on to theirs */
+	bool renamed;			  /* it has names that are no longer right */
 };
 
 struct ap_question {

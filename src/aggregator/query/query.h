@@ -20,6 +20,7 @@
 #include "profile/profile.h"
 #include "profile/top.h"
 #include "profile/tree.h"
+#include "symbol/symbolizer.h"
 
 struct ap_buffer;
 struct ap_store;
@@ -155,6 +156,55 @@ int ap_query_label_values(struct ap_query_engine *e, const struct ap_query *q, s
 			  struct ap_error *err);
 void ap_label_values_free(struct ap_label_values *v);
 AP_DEFINE_CLEANUP(label_values, struct ap_label_values, ap_label_values_free)
+
+/* Modules (ELF files, the kernel, code without a file) with frames that have no symbol. */
+struct ap_module {
+	struct ap_str path;	/* as the process saw it, of one of those with the build-id */
+	struct ap_str build_id; /* "": none, the path is what tells it apart */
+	enum ap_frame_kind kind;
+	uint64_t total;	 /* of stacks that pass through such a frame of it; modules overlap */
+	uint64_t self;	 /* of stacks that end in one */
+	uint32_t frames; /* how many different ones */
+};
+struct ap_modules {
+	struct ap_module *rows; /* by total descending, then self, path */
+	uint32_t n, n_modules;	/* given; of how many */
+	uint64_t total;		/* of all stacks of the range */
+	struct ap_arena arena;
+};
+/* `limit` 0 = all; the rest is told by the coverage as "modules". */
+int ap_query_modules(struct ap_query_engine *e, const struct ap_query *q, uint32_t limit,
+		     struct ap_modules **ret, struct ap_coverage *ret_cov, struct ap_error *err);
+void ap_modules_free(struct ap_modules *m);
+AP_DEFINE_CLEANUP(modules, struct ap_modules, ap_modules_free)
+
+/* The addresses in a module, of all that is kept, that would gain from debug information: those
+ * without a symbol, or with a name from a symbol table only. */
+struct ap_missing_symbols {
+	uint64_t *offsets; /* ascending */
+	size_t n, total;   /* given; all that are missing, whatever `after` says */
+	size_t unnamed;	   /* of `total`, those without a symbol */
+};
+/* Those greater than `after` (NULL: from the first), at most `limit`. -ENOENT: no frame is of that
+ * build-id. */
+int ap_query_missing_symbols(struct ap_query_engine *e, struct ap_str build_id,
+			     const uint64_t *after, size_t limit, struct ap_missing_symbols *ret,
+			     struct ap_error *err);
+void ap_missing_symbols_free(struct ap_missing_symbols *m);
+
+/* Renames what is stored and what will be: symbols[i] is at offsets[i] of the module, each offset
+ * given once. Durable when it returns 0, and seen by every question that begins after. -ENOENT as
+ * above; -EINVAL for a symbol of no or more than AP_SYMBOL_LEVELS_MAX levels; -ENOTSUP: there is no
+ * store. */
+enum { AP_SYMBOL_LEVELS_MAX = 256 };
+struct ap_put_symbols {
+	uint64_t stored;
+	uint64_t unchanged; /* lesser than what is known: without source files */
+	uint64_t unknown;   /* of addresses that no sample has */
+};
+int ap_query_put_symbols(struct ap_query_engine *e, struct ap_str build_id, const uint64_t *offsets,
+			 const struct ap_symbol *symbols, size_t n, struct ap_put_symbols *ret,
+			 struct ap_error *err);
 
 /* Which events have samples in the range: bit (1 << enum ap_event). The query's type is ignored. */
 int ap_query_events(struct ap_query_engine *e, const struct ap_query *q, uint32_t *ret_events,

@@ -45,7 +45,7 @@ void ap_query_engine_free(struct ap_query_engine *e)
 	free(e);
 }
 
-/* Takes a permit, and the dictionary: a new one where it has grown too large. */
+/* Takes a permit, and the dictionary: a new one where it has grown too large or out of date. */
 static int enter(struct ap_query_engine *e, struct ap_dictionary **ret, struct ap_error *err)
 {
 	uint64_t until = ap_clock_mono_ns() + PERMIT_WAIT;
@@ -63,11 +63,12 @@ static int enter(struct ap_query_engine *e, struct ap_dictionary **ret, struct a
 				    e->o.max_concurrent);
 	}
 	e->running++;
-	if (ap_dictionary_bytes(e->dictionary) > e->o.max_dictionary) {
+	if (e->renamed || ap_dictionary_bytes(e->dictionary) > e->o.max_dictionary) {
 		fresh = ap_dictionary_new();
 		if (fresh) {
 			ap_dictionary_unref(e->dictionary);
 			e->dictionary = fresh;
+			e->renamed = false;
 		}
 	}
 	*ret = ap_dictionary_ref(e->dictionary);

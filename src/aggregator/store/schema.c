@@ -59,6 +59,17 @@ static const struct ap_native_spec frames[AP_FRAMES_COLUMNS] = {
 	{"kind", AP_NATIVE_UINT8},
 };
 
+static const struct ap_native_spec symbols[AP_SYMBOLS_COLUMNS] = {
+	{"build_id", AP_NATIVE_STRING},
+	{"offset", AP_NATIVE_UINT64},
+	{"version", AP_NATIVE_UINT64},
+	{"functions", AP_NATIVE_ARRAY_STRING},
+	{"system_names", AP_NATIVE_ARRAY_STRING},
+	{"files", AP_NATIVE_ARRAY_STRING},
+	{"start_lines", AP_NATIVE_ARRAY_UINT64},
+	{"lines", AP_NATIVE_ARRAY_UINT64},
+};
+
 static const struct ap_native_spec ledger[AP_LEDGER_COLUMNS] = {
 	{"time", AP_NATIVE_DATETIME},	{"until", AP_NATIVE_DATETIME},
 	{"agent", AP_NATIVE_LC_STRING}, {"host", AP_NATIVE_LC_STRING},
@@ -70,19 +81,21 @@ static const struct ap_native_spec ledger[AP_LEDGER_COLUMNS] = {
 const struct ap_schema_table ap_schema_samples = {"aperture.samples", samples, AP_SAMPLES_COLUMNS};
 const struct ap_schema_table ap_schema_stacks = {"aperture.stacks", stacks, AP_STACKS_COLUMNS};
 const struct ap_schema_table ap_schema_frames = {"aperture.frames", frames, AP_FRAMES_COLUMNS};
+const struct ap_schema_table ap_schema_symbols = {"aperture.symbols", symbols, AP_SYMBOLS_COLUMNS};
 const struct ap_schema_table ap_schema_ledger = {"aperture.ledger", ledger, AP_LEDGER_COLUMNS};
 
 /* What CREATE TABLE needs beside the columns. The engine's replacing merges away dictionary rows
  * that were stored twice; for samples and the ledger a row is a fact and stays. */
 struct table {
 	const struct ap_schema_table *t;
-	const char *engine, *day, *order;
+	const char *engine, *partition, *order;
 };
 static const struct table tables[] = {
 	{&ap_schema_samples, "MergeTree", "toDate(time)",
 	 "service, event, toStartOfHour(time), stack, time"},
 	{&ap_schema_stacks, "ReplacingMergeTree", "day", "id"},
 	{&ap_schema_frames, "ReplacingMergeTree", "day", "id"},
+	{&ap_schema_symbols, "ReplacingMergeTree(version)", "tuple()", "build_id, offset"},
 	{&ap_schema_ledger, "MergeTree", "toDate(time)", "agent, time"},
 };
 
@@ -112,7 +125,7 @@ static int create(struct ap_store *s, const struct table *t, struct ap_error *er
 	ap_buf_printf(
 		&sql,
 		") ENGINE = %s PARTITION BY %s ORDER BY (%s) SETTINGS index_granularity = 8192",
-		t->engine, t->day, t->order);
+		t->engine, t->partition, t->order);
 	if (s->caps & AP_STORE_CAP_DEDUPLICATION)
 		ap_buf_puts(&sql, ", non_replicated_deduplication_window = 1000");
 	if (s->caps & AP_STORE_CAP_FSYNC)

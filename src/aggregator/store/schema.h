@@ -5,12 +5,17 @@
  *	samples  a row per (second, event, label set, stack) of a batch
  *	stacks   a stack's frame ids, outermost first, and why it ends
  *	frames   what a frame is called, and where it is
+ *	symbols  what was learned later of an address: its function and what is inlined there
  *	ledger   what each batch reported: losses, stacks by reason; a batch has at least one row
  *	meta     the schema's version
  *
- * All tables are partitioned by UTC day, and stacks and frames are stored again for each day that
- * uses them: dropping a day is dropping its partition everywhere, and no row is left without its
- * names. Ids are content hashes, so a row stored twice is harmless. */
+ * Tables but symbols are partitioned by UTC day, and stacks and frames are stored again for each
+ * day that uses them: dropping a day is dropping its partition everywhere, and no row is left
+ * without its names. Ids are content hashes, so a row stored twice is harmless.
+ *
+ * A frame's id says where it is, not what it is called, so a row of symbols names it on all days,
+ * in stacks that are stored already and in those to come. One row is one answer: the functions at
+ * an address, outermost first, in arrays of equal length; of two rows the higher version holds. */
 #ifndef AP_AGGREGATOR_STORE_SCHEMA_H
 #define AP_AGGREGATOR_STORE_SCHEMA_H
 
@@ -73,6 +78,17 @@ enum ap_frames_column {
 	AP_FRAMES_KIND,
 	AP_FRAMES_COLUMNS,
 };
+enum ap_symbols_column {
+	AP_SYMBOLS_BUILD_ID,
+	AP_SYMBOLS_OFFSET,
+	AP_SYMBOLS_VERSION, /* Unix nanoseconds when it was learned */
+	AP_SYMBOLS_FUNCTIONS,
+	AP_SYMBOLS_SYSTEM_NAMES,
+	AP_SYMBOLS_FILES,
+	AP_SYMBOLS_START_LINES,
+	AP_SYMBOLS_LINES,
+	AP_SYMBOLS_COLUMNS,
+};
 enum ap_ledger_column {
 	AP_LEDGER_COL_TIME,  /* the batch's start */
 	AP_LEDGER_COL_UNTIL, /* and end, rounded up; half-open */
@@ -99,7 +115,7 @@ struct ap_schema_table {
 	uint32_t n_columns;
 };
 extern const struct ap_schema_table ap_schema_samples, ap_schema_stacks, ap_schema_frames,
-	ap_schema_ledger;
+	ap_schema_symbols, ap_schema_ledger;
 
 /* Creates what is missing and checks the version; see ap_store_open() for errors. */
 int ap_schema_apply(struct ap_store *s, struct ap_error *err);

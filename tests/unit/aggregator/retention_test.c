@@ -10,7 +10,8 @@
 #include "base/clock.h"
 #include "engine.h"
 
-#define DAY 86400
+#define DAY	 86400
+#define NS_OF(s) ((s) * (int64_t)AP_NSEC_PER_SEC)
 
 static char *folder;
 static struct ap_store *store;
@@ -84,6 +85,42 @@ static void test_days_go_whole(void **state)
 	assert_days(0);
 }
 
+static void put_symbols(const char *build_id, int64_t version_s)
+{
+	struct ap_error err = {0};
+
+	if (ap_store_exec(store, &err,
+			  "INSERT INTO aperture.symbols (build_id, version) VALUES ('%s', %lld)",
+			  build_id, (long long)NS_OF(version_s)) < 0)
+		fail_msg("%s", err.msg);
+}
+
+/* Symbols go with the last frame of their module, but not on the day that they came. */
+static void test_symbols_go_with_their_module(void **state)
+{
+	const uint64_t retention = 7 * DAY * AP_NSEC_PER_SEC;
+	const int64_t day = 20000ll * DAY, now = day + 7 * DAY;
+	uint64_t deadline = ap_clock_mono_ns() + 60 * AP_NSEC_PER_SEC;
+	struct ap_error err;
+
+	if (ap_store_exec(store, &err,
+			  "INSERT INTO aperture.frames (day, id, build_id) VALUES (%lld, 1, 'aa')",
+			  (long long)(day / DAY)) < 0)
+		fail_msg("%s", err.msg);
+	put_symbols("aa", day);
+	put_symbols("bb", day);
+	put_symbols("cc", now - DAY);
+	assert_int_equal(ap_retention_apply(store, retention, now, &err), 0);
+	while (count("aperture.symbols") > 2 && ap_clock_mono_ns() < deadline)
+		usleep(10000);
+	assert_int_equal(count("aperture.symbols WHERE build_id = 'bb'"), 0);
+	assert_int_equal(count("aperture.symbols"), 2);
+	assert_int_equal(ap_retention_apply(store, retention, now + DAY, &err), 0);
+	while (count("aperture.symbols") && ap_clock_mono_ns() < deadline)
+		usleep(10000);
+	assert_int_equal(count("aperture.symbols"), 0);
+}
+
 static void test_thread(void **state)
 {
 	struct ap_retention *r = NULL;
@@ -102,6 +139,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_days_go_whole),
+		cmocka_unit_test(test_symbols_go_with_their_module),
 		cmocka_unit_test(test_thread),
 	};
 
