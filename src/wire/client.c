@@ -16,6 +16,9 @@ enum {
 	RECONNECT_MIN_MS = 200,
 	RECONNECT_MAX_MS = 2000,
 	CONNECT_TIMEOUT_MS = 5000,
+	/* Longer than the longest pause between two attempts, which varies by a fifth. */
+	RECONNECT_WAIT_MS = RECONNECT_MAX_MS + RECONNECT_MAX_MS / 4,
+	CANCEL_CHECK_MS = 100,
 };
 
 struct running {
@@ -125,6 +128,16 @@ static int call_begin(struct ap_client *c, struct running *r)
 	return err;
 }
 
+static bool is_cancelled(struct ap_client *c)
+{
+	bool cancelled;
+
+	pthread_mutex_lock(&c->lock);
+	cancelled = c->cancelled;
+	pthread_mutex_unlock(&c->lock);
+	return cancelled;
+}
+
 /* Whether the client was cancelled meanwhile. */
 static bool call_end(struct ap_client *c, struct running *r)
 {
@@ -142,6 +155,30 @@ static bool call_end(struct ap_client *c, struct running *r)
 		pthread_cond_broadcast(&c->idle);
 	pthread_mutex_unlock(&c->lock);
 	return cancelled;
+}
+
+static gpr_timespec after_ms(int64_t ms)
+{
+	return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(ms, GPR_TIMESPAN));
+}
+
+/* A channel makes progress only while somebody waits for it: left alone after a failure, it would
+ * not even notice that a connection was refused or made until that attempt's deadline, and each
+ * call would fail at once with the old error. So such a call first sees an attempt through. */
+static void reconnect(struct ap_client *c, const struct running *run, grpc_completion_queue *cq,
+		      gpr_timespec deadline)
+{
+	gpr_timespec until = gpr_time_min(after_ms(RECONNECT_WAIT_MS), deadline);
+
+	while (!is_cancelled(c) &&
+	       grpc_channel_check_connectivity_state(c->channel, 1) ==
+		       GRPC_CHANNEL_TRANSIENT_FAILURE &&
+	       gpr_time_cmp(gpr_now(GPR_CLOCK_MONOTONIC), until) < 0) {
+		grpc_channel_watch_connectivity_state(c->channel, GRPC_CHANNEL_TRANSIENT_FAILURE,
+						      after_ms(CANCEL_CHECK_MS), cq, (void *)run);
+		grpc_completion_queue_pluck(cq, (void *)run, gpr_inf_future(GPR_CLOCK_MONOTONIC),
+					    NULL);
+	}
 }
 
 /* One exchange on a fresh call. */
@@ -226,6 +263,7 @@ int ap_client_call(struct ap_client *c, const char *method, struct ap_str reques
 	grpc_slice_unref(name);
 	r = call_begin(c, &run);
 	if (r == 0) {
+		reconnect(c, &run, cq, deadline);
 		x.request = ap_grpc_message(request);
 		exchange_run(&x, run.call, cq);
 		if (call_end(c, &run) && x.code == GRPC_STATUS_CANCELLED)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A gRPC client over one channel: unary calls with a deadline. The channel connects on the first
- * call, keeps itself alive with pings and reconnects by itself (waiting 0.2 to 5 s between tries). */
+ * call, keeps itself alive with pings and reconnects while calls are made (0.2 to 2 s between
+ * attempts). A call on a channel whose last attempt failed waits for the outcome of another one, up
+ * to 2.5 s: it fails only if the server cannot be reached now. */
 #ifndef AP_WIRE_CLIENT_H
 #define AP_WIRE_CLIENT_H
 

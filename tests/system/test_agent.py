@@ -127,7 +127,8 @@ def test_nothing_is_lost_or_doubled_while_the_aggregator_is_away(start_aggregato
     kept = metric(metrics, "aperture_queue_batches")
     assert kept >= 5
     second = start_aggregator("aggregator", "--grpc-listen", f"127.0.0.1:{port}")
-    wait_for(lambda: metric(metrics, "aperture_queue_batches") <= 1, "the queue to empty")
+    # The longest wait is 4 s, and the try after it sees an attempt to connect through.
+    wait_for(lambda: metric(metrics, "aperture_queue_batches") <= 1, "the queue to empty", 15)
     assert metric(metrics, "aperture_processes") > 0
     assert metric(metrics, "aperture_processes_evicted_total") == 0
     assert metric(metrics, "aperture_process_events_lost_total") == 0

@@ -18,6 +18,15 @@
 
 static const char *spin_path;
 
+/* From here on this process runs before all ordinary ones, where that is permitted: sharing a CPU, it
+ * would be met by chance, which scatters more than these tests allow for. */
+static void go_first(void)
+{
+	const struct sched_param p = {.sched_priority = 1};
+
+	sched_setscheduler(0, SCHED_FIFO, &p);
+}
+
 /* A child that waits for a byte before it runs spin. */
 struct child {
 	pid_t pid;
@@ -37,6 +46,7 @@ static struct child child_prepare(const char *ms)
 		char byte, fd[16];
 
 		snprintf(fd, sizeof(fd), "%d", out[1]);
+		go_first();
 		if (read(go[0], &byte, 1) == 1)
 			execl(spin_path, "spin", ms, fd, (char *)NULL);
 		_exit(127);
@@ -97,13 +107,6 @@ static void start(struct ap_profiler *p)
 static uint64_t count(struct ap_profiler *p, enum ap_ledger_id id)
 {
 	return ap_ledger_get(ap_profiler_ledger(p), id);
-}
-
-/* The fewest of `expected` samples that may be there: periods that the kernel skipped, as on a
- * machine whose host is busy, are named losses. */
-static uint64_t fewest(struct ap_profiler *p, uint64_t expected)
-{
-	return expected - AP_MIN(count(p, AP_LEDGER_SAMPLE_NOT_RUN), expected);
 }
 
 static void assert_closed(struct ap_profiler *p)
@@ -177,7 +180,7 @@ static void samples_reach_main_and_add_up_to_cpu_time(void **state)
 	expected = used * 997 / AP_NSEC_PER_SEC;
 	print_message("%llu samples, %llu expected, %llu through main()\n", (unsigned long long)all,
 		      (unsigned long long)expected, (unsigned long long)passing);
-	assert_in_range(all, fewest(p, expected * 93 / 100), expected * 107 / 100);
+	assert_in_range(all, expected * 93 / 100, expected * 107 / 100);
 	/* All but those of ld.so and the C library before main(). */
 	assert_in_range(passing, all * 97 / 100, all);
 	ap_profiler_cost(p, &cost);
@@ -302,6 +305,7 @@ static void children_of_a_target_are_profiled(void **state)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		go_first();
 		dup2(go[0], 0);
 		execl("/bin/sh", "sh", "-c", command, (char *)NULL);
 		_exit(127);
@@ -324,7 +328,7 @@ static void children_of_a_target_are_profiled(void **state)
 	assert_closed(p);
 	count_spin(rows, 0, &all, &passing);
 	/* Two of 100 ms each, and not the 200 ms of the one that is no child of the target. */
-	assert_in_range(all, fewest(p, 170), 260);
+	assert_in_range(all, 170, 260);
 	assert_true(count(p, AP_LEDGER_SAMPLE_FILTERED) > 0);
 	AP_VEC_FOREACH(&rows->processes, proc)
 		assert_int_not_equal(proc->pid, other.pid);
@@ -348,7 +352,7 @@ static void a_cgroup_is_profiled_with_those_below_it(void **state)
 	const char *root = cgroup_root();
 	struct ap_profiler *p;
 	struct child inside, outside;
-	uint64_t all = 0, passing = 0, least;
+	uint64_t all = 0, passing = 0;
 	int fd, n;
 
 	if (!root) {
@@ -375,11 +379,10 @@ static void a_cgroup_is_profiled_with_those_below_it(void **state)
 	assert_int_equal(ap_profiler_collect(p, &rows), 0);
 	assert_closed(p);
 	count_spin(rows, 0, &all, &passing);
-	least = fewest(p, 150);
 	ap_profiler_free(p);
 	assert_int_equal(rmdir(sub), 0);
 	assert_int_equal(rmdir(top), 0);
-	assert_in_range(all, least, 260);
+	assert_in_range(all, 150, 260);
 	assert_int_equal(rows->processes.n, 1);
 }
 

@@ -125,25 +125,21 @@ static void calls_run_at_once(void **state)
 	ap_server_stop(s, SECOND);
 }
 
-static void the_client_reconnects_after_a_restart(void **state)
+static void the_first_call_after_a_restart_is_answered(void **state)
 {
 	int calls = 0;
 	struct ap_server *s = start("127.0.0.1:0", &calls);
 	uint16_t port = ap_server_port(s);
 	struct ap_client *c = connect_to(port);
-	uint64_t deadline;
 	char listen[32];
 
 	assert_int_equal(call(c, "/test.Echo/Echo", AP_STR("a"), "a"), AP_RPC_OK);
 	ap_server_stop(s, SECOND);
-	assert_int_equal(call(c, "/test.Echo/Echo", AP_STR("b"), NULL), AP_RPC_UNAVAILABLE);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(call(c, "/test.Echo/Echo", AP_STR("b"), NULL), AP_RPC_UNAVAILABLE);
 	snprintf(listen, sizeof(listen), "127.0.0.1:%u", port);
 	s = start(listen, &calls);
-	deadline = ap_clock_mono_ns() + 30 * SECOND;
-	while (call(c, "/test.Echo/Echo", AP_STR("c"), NULL) != AP_RPC_OK) {
-		assert_true(ap_clock_mono_ns() < deadline);
-		usleep(20000);
-	}
+	assert_int_equal(call(c, "/test.Echo/Echo", AP_STR("c"), "c"), AP_RPC_OK);
 	ap_client_free(c);
 	ap_server_stop(s, SECOND);
 }
@@ -231,7 +227,7 @@ int main(void)
 		cmocka_unit_test(calls_are_answered),
 		cmocka_unit_test(a_message_above_the_limit_is_refused_and_the_server_goes_on),
 		cmocka_unit_test(calls_run_at_once),
-		cmocka_unit_test(the_client_reconnects_after_a_restart),
+		cmocka_unit_test(the_first_call_after_a_restart_is_answered),
 		cmocka_unit_test(an_address_in_use_is_named),
 		cmocka_unit_test(health_is_told),
 		cmocka_unit_test(a_call_to_nobody_fails_at_once),
