@@ -31,7 +31,7 @@ struct ap_frames {
 	uint32_t *stacks;	/* by raw stack: the profile's, or NOT_YET */
 };
 
-/* The groups in order: the kernel, files 1 …, processes. */
+/* The groups in order: the kernel, files 1 …, processes, what nothing is known of. */
 static uint32_t group_of_user(const struct ap_frames *f, const struct ap_stack_view *v,
 			      const struct ap_raw_frame *u)
 {
@@ -39,7 +39,7 @@ static uint32_t group_of_user(const struct ap_frames *f, const struct ap_stack_v
 
 	if (u->file > 0 && u->file < n_files)
 		return u->file;
-	if (v->process < f->rows->processes.n)
+	if (u->file == AP_ROWS_JIT && v->process < f->rows->processes.n)
 		return n_files + v->process;
 	return n_files + (uint32_t)f->rows->processes.n;
 }
@@ -73,11 +73,24 @@ static int collect_places(struct ap_frames *f)
 	return err;
 }
 
+static int ask_jit(struct ap_frames *f, const struct ap_rows_process *process,
+		   const uint64_t *addrs, size_t n, struct ap_symbol *ret)
+{
+	struct ap_symbol_process p = {
+		.serial = process->serial,
+		.start_time = process->start_time,
+		.pid = (uint32_t)process->pid,
+		.runtime = process->runtime,
+		.alive = process->alive,
+	};
+
+	return ap_symbolizer_jit(f->symbolizer, &p, addrs, n, ret);
+}
+
 static int ask(struct ap_frames *f, uint32_t group, const uint64_t *addrs, size_t n,
 	       struct ap_symbol *ret)
 {
 	uint32_t n_files = (uint32_t)f->rows->files.n;
-	const struct ap_rows_process *process;
 	const struct ap_rows_file *file;
 	struct ap_symbol_file query;
 	char path[32];
@@ -89,13 +102,8 @@ static int ask(struct ap_frames *f, uint32_t group, const uint64_t *addrs, size_
 		return ap_symbolizer_kernel(f->symbolizer, addrs, n, ret);
 	if (group >= n_files + f->rows->processes.n)
 		return 0;
-	if (group >= n_files) {
-		process = &f->rows->processes.p[group - n_files];
-		return process->alive && !process->kernel && process->pid > 0
-			       ? ap_symbolizer_jit(f->symbolizer, (uint32_t)process->pid, addrs, n,
-						   ret)
-			       : 0;
-	}
+	if (group >= n_files)
+		return ask_jit(f, &f->rows->processes.p[group - n_files], addrs, n, ret);
 	file = &f->rows->files.p[group];
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file->fd);
 	query = (struct ap_symbol_file){

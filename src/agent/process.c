@@ -34,6 +34,7 @@ struct ap_process_table *ap_process_table_new(uint32_t max_processes, uint32_t m
 static void reset_program(struct ap_process *p)
 {
 	ap_maps_clear(&p->maps);
+	p->runtime = AP_RUNTIME_UNKNOWN;
 	ap_file_unref(p->exe_file);
 	p->exe_file = NULL;
 	free(p->exe);
@@ -119,6 +120,15 @@ static struct ap_file *find_exe_file(const struct ap_process *p)
 	return NULL;
 }
 
+/* A process that starts another's runtime in itself is told by what it mapped first. */
+static void note_runtime(struct ap_process *p, const struct ap_file *f)
+{
+	if (p->runtime != AP_RUNTIME_UNKNOWN || !f)
+		return;
+	p->runtime = ap_runtime_of_file(ap_str_of(f->path));
+	p->changed |= p->runtime != AP_RUNTIME_UNKNOWN;
+}
+
 /* Reads from /proc what runs there now. Leaves it as it is where the process has gone. */
 static void read_program(struct ap_process_table *t, struct ap_process *p)
 {
@@ -144,6 +154,8 @@ static void read_program(struct ap_process_table *t, struct ap_process *p)
 	if (ap_proc_exe(p->pid, &exe) == 0)
 		p->exe = exe;
 	p->exe_file = find_exe_file(p);
+	AP_VEC_FOREACH(&p->maps.ranges, r)
+		note_runtime(p, r->file);
 }
 
 void ap_process_table_learn(struct ap_process_table *t, int32_t pid, uint64_t now)
@@ -271,6 +283,7 @@ static int apply_mmap(struct ap_process_table *t, const struct ap_sideband_event
 			return -ENOMEM;
 	}
 	r = ap_maps_add(&p->maps, &range);
+	note_runtime(p, range.file);
 	if (p->exec_pending && range.file) {
 		p->exec_pending = false;
 		p->changed = true;
@@ -320,6 +333,7 @@ static int apply_fork(struct ap_process_table *t, const struct ap_sideband_event
 	p->cgroup = dup_text(parent->cgroup);
 	p->group_exe = dup_text(parent->group_exe);
 	p->exe_file = ap_file_ref(parent->exe_file);
+	p->runtime = parent->runtime;
 	return ap_maps_copy(&p->maps, &parent->maps);
 }
 

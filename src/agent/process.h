@@ -12,6 +12,7 @@
 
 #include "agent/maps.h"
 #include "agent/sideband.h"
+#include "symbol/runtime.h"
 
 #define AP_PROCESS_GRACE_NS 2000000000ull
 
@@ -28,6 +29,7 @@ struct ap_process {
 	uint64_t cgroup_id;  /* with which `cgroup` was read */
 	struct ap_file *exe_file;
 	struct ap_maps maps;
+	enum ap_runtime runtime; /* what its executable or a library that it maps is */
 	bool kernel;
 	bool mapped;	   /* `maps` is what the kernel told, or was read */
 	bool described;	   /* exe, cgroup and group_exe were looked for */

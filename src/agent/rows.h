@@ -13,12 +13,14 @@
 #include "abi/record.h"
 #include "base/intern.h"
 #include "base/vec.h"
+#include "symbol/runtime.h"
 
 struct ap_file;
 
 #define AP_ROWS_NONE UINT32_MAX /* "no process" in ap_raw_stack.process */
+#define AP_ROWS_JIT  UINT32_MAX /* "anonymous executable memory" in ap_raw_frame.file */
 
-/* A file that user frames lie in. File 0 is "no file": JIT code or other memory without one. */
+/* A file that user frames lie in. File 0 is "no file": nothing is known of the address. */
 struct ap_rows_file {
 	uint32_t path;	   /* string: as its process names it; "[vdso]" for the vDSO */
 	uint32_t build_id; /* string: lower-case hex, "" where there is none */
@@ -39,16 +41,17 @@ struct ap_rows_process {
 	uint32_t cgroup;    /* string: the text of /proc/PID/cgroup, "" = unknown. Of a process that
 				was gone before it could be read: its parent's */
 	uint32_t group_exe; /* string: executable of its process group's leader, "" = unknown */
-	bool kernel;	    /* a kernel thread */
-	bool alive;	    /* at the time of the collection */
+	enum ap_runtime runtime; /* what compiled its code that has no file */
+	bool kernel;		 /* a kernel thread */
+	bool alive;		 /* at the time of the collection */
 };
 
 /* A place in user code. */
 struct ap_raw_frame {
-	uint64_t address; /* file: ELF virtual address in it; file 0: address in the process. The
+	uint64_t address; /* file: ELF virtual address in it; without: address in the process. The
 			     leaf's is the instruction itself, the others' are the return address
 			     minus 1, which lies within the calling instruction */
-	uint32_t file;	  /* file, 0 = none */
+	uint32_t file;	  /* file, AP_ROWS_JIT, or 0 = unknown */
 	uint32_t pad;	  /* 0 */
 };
 

@@ -107,6 +107,7 @@ static int add_process(struct ap_rows_builder *b, struct ap_process *p)
 	struct ap_rows_process rp = {.serial = p->serial,
 				     .start_time = p->start_time,
 				     .pid = p->pid,
+				     .runtime = p->runtime,
 				     .kernel = p->kernel};
 
 	if (p->rows_serial == b->serial && !p->changed)
@@ -153,6 +154,8 @@ static int resolve(struct ap_rows_builder *b, struct ap_process *p, const struct
 			break;
 		}
 		raw->process = p->rows_id;
+		if (range)
+			out[n].file = AP_ROWS_JIT;
 		if (!range && raw->reason == AP_REASON_OK)
 			raw->reason = AP_REASON_NO_MAPPING;
 	}

@@ -10,8 +10,8 @@
 #include <uthash.h>
 
 #include "base/clock.h"
+#include "symbol/jit.h"
 #include "symbol/kallsyms.h"
-#include "symbol/perf_map.h"
 #include "symbol/resident.h"
 #include "symbol/source.h"
 
@@ -21,7 +21,6 @@
 #define SOURCE_IDLE_NS	  (60 * AP_NSEC_PER_SEC)
 #define SOURCE_LARGE	  (4u << 20) /* its memory goes back to the system at once */
 #define DEBUG_INFO_MAX	  (1ull << 30)
-#define PERF_MAP_MAX	  (256ull << 20)
 #define KALLSYMS_RENEW_NS (60 * AP_NSEC_PER_SEC) /* at first, then ever more seldom */
 #define KALLSYMS_HOUR_NS  (3600 * AP_NSEC_PER_SEC)
 
@@ -43,7 +42,9 @@ struct ap_symbolizer {
 	uint64_t kallsyms_ns;	 /* when it was read */
 	uint64_t kallsyms_renew; /* after how long it may be read again */
 	int kallsyms_err;
-	struct ap_answers *kernel, *jit;
+	struct ap_answers *kernel;
+	struct ap_jit *jit;
+	struct ap_answers *jit_answers; /* of the last call */
 	struct ap_symbolizer_stats stats;
 };
 
@@ -82,7 +83,9 @@ struct ap_symbolizer *ap_symbolizer_new(const struct ap_symbolizer_opts *opts)
 	s->source_opts.max_debug_info =
 		opts->max_debug_info ? opts->max_debug_info : DEBUG_INFO_MAX;
 	s->kallsyms_path = strdup(opts->kallsyms ? opts->kallsyms : "/proc/kallsyms");
-	if (!s->kallsyms_path || copy_dirs(opts->debug_dirs, &s->source_opts.debug_dirs) < 0) {
+	s->jit = ap_jit_new();
+	if (!s->kallsyms_path || !s->jit ||
+	    copy_dirs(opts->debug_dirs, &s->source_opts.debug_dirs) < 0) {
 		ap_symbolizer_free(s);
 		return NULL;
 	}
@@ -111,7 +114,8 @@ void ap_symbolizer_free(struct ap_symbolizer *s)
 	ap_kallsyms_free(s->kallsyms);
 	free(s->kallsyms_path);
 	ap_answers_free(s->kernel);
-	ap_answers_free(s->jit);
+	ap_answers_free(s->jit_answers);
+	ap_jit_free(s->jit);
 	free(s);
 }
 
@@ -327,29 +331,26 @@ int ap_symbolizer_kernel(struct ap_symbolizer *s, const uint64_t *addrs, size_t 
 	return 0;
 }
 
-int ap_symbolizer_jit(struct ap_symbolizer *s, uint32_t pid, const uint64_t *addrs, size_t n,
-		      struct ap_symbol *ret)
+int ap_symbolizer_jit(struct ap_symbolizer *s, const struct ap_symbol_process *p,
+		      const uint64_t *addrs, size_t n, struct ap_symbol *ret)
 {
-	_cleanup_free_ uint64_t *sorted = malloc((n ? n : 1) * sizeof(*sorted));
-	_cleanup_fd_ int fd = -1;
-
 	memset(ret, 0, n * sizeof(*ret));
-	ap_answers_free(s->jit);
-	s->jit = ap_answers_new();
-	if (!s->jit || !sorted)
-		return -ENOMEM;
-	memcpy(sorted, addrs, n * sizeof(*sorted));
-	fd = ap_perf_map_open(pid);
-	if (fd >= 0 && ap_perf_map_find(fd, PERF_MAP_MAX, sorted, n, s->jit) == -ENOMEM)
+	ap_answers_free(s->jit_answers);
+	s->jit_answers = ap_answers_new();
+	if (!s->jit_answers ||
+	    ap_jit_find(s->jit, p, ap_clock_mono_ns(), addrs, n, s->jit_answers) < 0)
 		return -ENOMEM;
 	s->stats.lookups += n;
-	collect(s, s->jit, addrs, n, ret);
+	collect(s, s->jit_answers, addrs, n, ret);
 	return 0;
 }
 
 void ap_symbolizer_rest(struct ap_symbolizer *s)
 {
-	trim(s, NULL, ap_clock_mono_ns());
+	uint64_t now = ap_clock_mono_ns();
+
+	trim(s, NULL, now);
+	ap_jit_trim(s->jit, now);
 	ap_resident_release();
 	malloc_trim(0);
 }
@@ -373,4 +374,5 @@ int ap_symbolizer_kernel_status(struct ap_symbolizer *s, struct ap_error *err)
 void ap_symbolizer_get_stats(const struct ap_symbolizer *s, struct ap_symbolizer_stats *ret)
 {
 	*ret = s->stats;
+	ret->jit_bytes = ap_jit_bytes(s->jit);
 }

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "symbol/runtime.h"
 
 struct ap_symbolizer;
 
@@ -56,6 +57,15 @@ struct ap_symbol_file {
 	uint32_t pid;
 };
 
+/* A process with code that has no file. */
+struct ap_symbol_process {
+	uint64_t serial;     /* never given to another process */
+	uint64_t start_time; /* ns since boot, 0 = unknown */
+	uint32_t pid;
+	enum ap_runtime runtime; /* what compiled the code */
+	bool alive;
+};
+
 /* NULL `opts` takes every default. NULL = out of memory. */
 struct ap_symbolizer *ap_symbolizer_new(const struct ap_symbolizer_opts *opts);
 void ap_symbolizer_free(struct ap_symbolizer *s);
@@ -71,10 +81,12 @@ int ap_symbolizer_file(struct ap_symbolizer *s, const struct ap_symbol_file *f,
 /* Kernel addresses. A module's symbols are named "symbol [module]". */
 int ap_symbolizer_kernel(struct ap_symbolizer *s, const uint64_t *addrs, size_t n,
 			 struct ap_symbol *ret);
-/* Addresses of anonymous executable memory in a living process, from /tmp/perf-PID.map as that
- * process sees it, provided that it is a regular file owned by the process's user or root. */
-int ap_symbolizer_jit(struct ap_symbolizer *s, uint32_t pid, const uint64_t *addrs, size_t n,
-		      struct ap_symbol *ret);
+/* Addresses of anonymous executable memory, from /tmp/perf-PID.map as that process sees it,
+ * provided that it is a regular file owned by the process's user or root. It has to be asked for
+ * while the process lives; within a minute of that also later. An address without name gets one
+ * that says why, such as "[jit: needs --perf-basic-prof]", so none is without symbol. */
+int ap_symbolizer_jit(struct ap_symbolizer *s, const struct ap_symbol_process *p,
+		      const uint64_t *addrs, size_t n, struct ap_symbol *ret);
 
 /* Gives back memory that is of use only while addresses are asked for: sources over the budget or
  * long unused, pages of mapped files (they stay in the page cache), and what the allocator holds
@@ -92,6 +104,7 @@ struct ap_symbolizer_stats {
 	uint64_t files_refused; /* files not opened or not parsed because of what they are */
 	size_t cache_bytes;	/* held by answers */
 	size_t source_bytes;	/* held by parsed sources, an estimate */
+	size_t jit_bytes;	/* held by indices of perf maps */
 };
 
 void ap_symbolizer_get_stats(const struct ap_symbolizer *s, struct ap_symbolizer_stats *ret);

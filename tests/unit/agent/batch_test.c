@@ -236,8 +236,9 @@ static void reasons_are_counted_and_kept(void **state)
 static void names_jit_code_of_living_processes(void **state)
 {
 	_cleanup_(ap_cleanup_symbolizer) struct ap_symbolizer *s = ap_symbolizer_new(NULL);
-	struct ap_raw_frame user[] = {{0x7f0000001010, 0, 0}, {0x7f0000009000, 0, 0}};
-	struct ap_raw_stack h = {.n_user = 2, .process = 1};
+	struct ap_raw_frame user[] = {
+		{0x7f0000001010, AP_ROWS_JIT, 0}, {0x7f0000009000, AP_ROWS_JIT, 0}, {0x99, 0, 0}};
+	struct ap_raw_stack h = {.n_user = 3, .process = 1};
 	struct ap_profile *p;
 	struct maker m;
 	char path[64];
@@ -252,7 +253,18 @@ static void names_jit_code_of_living_processes(void **state)
 	put_row(&m, 1, "node", put_stack(&m, h, NULL, user), 1);
 	p = build(&m, s, NULL);
 	unlink(path);
-	check_stack(p, 0, "[anon]+0x7f0000009000;JS:*sort app.js:7");
+	check_stack(p, 0, "[anon]+0x99;[jit];JS:*sort app.js:7");
+	ap_profile_free(p);
+	/* The map is kept past its process's end. */
+	m.rows->processes.p[1].alive = false;
+	p = build(&m, s, NULL);
+	check_stack(p, 0, "[anon]+0x99;[jit];JS:*sort app.js:7");
+	ap_profile_free(p);
+	m.rows->processes.p[1].serial++;
+	m.rows->processes.p[1].runtime = AP_RUNTIME_NODE;
+	p = build(&m, s, NULL);
+	check_stack(p, 0,
+		    "[anon]+0x99;[jit: needs --perf-basic-prof];[jit: needs --perf-basic-prof]");
 	ap_profile_free(p);
 	end(&m);
 }
