@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unwind/table.h"
+
+#include <string.h>
+
+#include "unwind/arch.h"
+#include "unwind/cfi.h"
+#include "unwind/sections.h"
+
+enum { WINDOW = 1 << 20 };
+
+_Static_assert(WINDOW >= AP_CFI_FEED_MIN, "an entry fits into the window");
+
+/* Of what a section unpacks to; libLLVM's takes 8 MiB, Chromium's 20. */
+#define SECTION_MAX (128ull << 20)
+
+/* The start code of programs that do not describe it. */
+#define ENTRY_BYTES 64
+
+void ap_unwind_table_free(struct ap_unwind_table *t)
+{
+	if (!t)
+		return;
+	free(t->rules);
+	free(t->words);
+	free(t);
+}
+
+/* Feeds the section to the parser. A damaged one counts up to the damage. */
+static int feed(struct ap_cfi *c, struct ap_stream *s, uint8_t *window)
+{
+	uint64_t used, total = 0;
+	size_t n = 0, more;
+	int err;
+
+	for (;;) {
+		err = ap_stream_read(s, window + n, WINDOW - n, &more);
+		if (err < 0)
+			return err == -EBADMSG ? 0 : err;
+		n += more;
+		err = ap_cfi_feed(c, window, n, &used);
+		if (err != 0 || used == 0)
+			return AP_MIN(err, 0);
+		if (used > SECTION_MAX - total)
+			return -EFBIG;
+		total += used;
+		err = used > n ? ap_stream_skip(s, used - n) : 0;
+		if (err < 0)
+			return err == -EBADMSG ? 0 : err;
+		more = (size_t)AP_MIN(used, n);
+		n -= more;
+		memmove(window, window + more, n);
+	}
+}
+
+static int add_section(const struct ap_unwind_elf *e, const struct ap_unwind_section *s,
+		       bool tracked, struct ap_table_builder *b)
+{
+	_cleanup_(ap_cleanup_stream) struct ap_stream *stream = NULL;
+	_cleanup_(ap_cleanup_cfi) struct ap_cfi *c = NULL;
+	_cleanup_free_ uint8_t *window = NULL;
+	struct ap_cfi_options options = {
+		.eh = s == &e->eh_frame,
+		.stop_at_zero = s->open_ended,
+		.tracked = tracked,
+		.vaddr = s->vaddr,
+	};
+	int err;
+
+	if (s->n == 0)
+		return 0;
+	window = malloc(WINDOW);
+	c = ap_cfi_new(&options, b);
+	if (!window || !c)
+		return -ENOMEM;
+	err = ap_stream_open(e->fd, s->offset, s->n, s->packing, &stream);
+	return err < 0 ? err : feed(c, stream, window);
+}
+
+/* ld.so's and musl's start code says nothing of itself; it is where a stack ends. */
+static int add_entry(const struct ap_unwind_elf *e, struct ap_table_builder *b)
+{
+	struct ap_rule end = {.cfa = AP_CFA_END};
+	int err;
+
+	if (e->entry == 0 || e->entry > UINT64_MAX - ENTRY_BYTES ||
+	    ap_table_builder_covers(b, e->entry))
+		return 0;
+	err = ap_table_builder_function(b, e->entry, e->entry + ENTRY_BYTES);
+	return err < 0 ? err : ap_table_builder_row(b, e->entry, &end);
+}
+
+static int build(const struct ap_unwind_elf *e, bool tracked, struct ap_unwind_table **ret)
+{
+	_cleanup_(ap_cleanup_table_builder) struct ap_table_builder *b =
+		ap_table_builder_new(e->segments, e->n_segments);
+	bool cut;
+	int err;
+
+	if (!b)
+		return -ENOMEM;
+	err = add_section(e, &e->eh_frame, tracked, b);
+	if (err == 0)
+		err = add_section(e, &e->debug_frame, tracked, b);
+	if (err == 0)
+		err = add_entry(e, b);
+	cut = err == -EFBIG;
+	if (err < 0 && !cut)
+		return err;
+	err = ap_table_builder_finish(b, ret);
+	if (err == 0)
+		(*ret)->cut |= cut;
+	return err;
+}
+
+static bool needs_tracked(const struct ap_unwind_table *t)
+{
+	for (uint32_t i = 0; i < t->n_rules; i++)
+		if ((t->rules[i].cfa == AP_CFA_REGISTER || t->rules[i].cfa == AP_CFA_DEREF) &&
+		    t->rules[i].cfa_register == AP_REG_TRACKED)
+			return true;
+	return false;
+}
+
+int ap_unwind_table_build(int fd, struct ap_unwind_table **ret)
+{
+	_cleanup_(ap_cleanup_unwind_table) struct ap_unwind_table *t = NULL;
+	struct ap_unwind_elf e;
+	int err = ap_unwind_elf_read(fd, &e);
+
+	if (err == 0)
+		err = build(&e, false, &t);
+	if (err == 0 && needs_tracked(t)) {
+		ap_unwind_table_free(AP_TAKE_PTR(t));
+		err = build(&e, true, &t);
+	}
+	if (err == 0)
+		*ret = AP_TAKE_PTR(t);
+	return err;
+}
+
+const struct ap_rule *ap_unwind_table_find(const struct ap_unwind_table *t, uint64_t offset)
+{
+	uint64_t page = (offset >> t->shift) - t->first_page;
+	uint32_t low, high, rows = t->n_pages + 1;
+
+	if (page >= t->n_pages)
+		return &t->rules[AP_RULE_NONE];
+	low = t->words[page];
+	high = t->words[page + 1];
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if ((t->words[middle] & 0xffff) <= (offset & 0xffff))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return &t->rules[low > rows ? t->words[low - 1] >> 16 : AP_RULE_NONE];
+}
