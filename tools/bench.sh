@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Measures and prints JSON lines:  tools/bench.sh
-#   the parts that run without privileges (bench/), the cost of sampling a known load, and the
-#   flame graph's redraw time in a headless browser. Run it on an idle machine.
+#   the parts that run without privileges (bench/), the cost of sampling a known load, the share of
+#   complete stacks beside perf's, and the flame graph's redraw time in a headless browser. Run it
+#   on an idle machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/lib.sh
@@ -19,4 +20,10 @@ for hz in 99 997; do
         2>"$out/record.log" || true
     python3 tools/bench_capture.py "$hz" "$seconds" <"$out/ledger.json"
 done
+missing=$(for name in perf nginx wrk redis-benchmark pgbench; do command -v "$name" >/dev/null || echo "$name"; done)
+if [ -z "$missing" ]; then
+    bench/complete.py
+else
+    warn "left out bench/complete.py, for want of" $missing "(tools/setup.sh test installs them)"
+fi
 node ui/bench/redraw.mjs

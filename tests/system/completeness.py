@@ -160,19 +160,30 @@ def profile_stacks(path):
             for stack, label, count in zip(samples["stack"], samples["label_set"], samples["count"])]
 
 
-def perf_stacks(path, pids=None):
-    """The stacks of a file of `perf record`, of these processes or all, as perf itself unwinds them."""
-    text = subprocess.run(["perf", "script", "-i", path, "--no-inline", "-F", "comm,pid,tid,event,ip,sym,dso"],
-                          capture_output=True, text=True, errors="replace", check=True).stdout
+def perf_script(path, *args):
+    done = subprocess.run(["perf", "script", "-i", path, "--no-inline", *args], capture_output=True, text=True,
+                          errors="replace")
+    assert done.returncode == 0, f"perf script: {done.returncode}: {done.stderr[-1000:]}"
+    return done.stdout
+
+
+def perf_stacks(path):
+    """The stacks of a file of `perf record`, as perf itself unwinds them."""
     found = []
-    for block in text.split("\n\n"):
+    for block in perf_script(path, "-F", "comm,pid,tid,event,ip,sym,dso").split("\n\n"):
         lines = block.strip("\n").splitlines()
         head = re.match(r"\s*(.*?)\s+(\d+)/\d+\s+\S+:", lines[0]) if lines else None
-        if not head or (pids is not None and int(head[2]) not in pids):
+        if not head:
             continue
         frames = tuple(perf_frame(line) for line in reversed(lines[1:]) if line.strip())
-        found.append(Stack(frames, 1, "perf", {"comm": head[1], "pid": head[2]}))
+        found.append(Stack(frames, 1, "incomplete", {"comm": head[1], "pid": head[2]}))
     return found
+
+
+def perf_lost(path):
+    """How many samples perf says that it could not write."""
+    text = perf_script(path, "--show-lost-events", "-F", "event")
+    return sum(int(n) for n in re.findall(r"PERF_RECORD_LOST\w* lost (\d+)", text))
 
 
 def perf_frame(line):

@@ -6,11 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
 import pytest
+
+from waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("AP_BUILD", ROOT / "build/release"))
@@ -18,17 +19,6 @@ CHDB = Path(os.environ.get(
     "AP_CHDB_LIBRARY", ROOT / "deps/chdb/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so"))
 AGENT = BUILD / "src/agent/aperture-agent"
 AGGREGATOR = BUILD / "src/aggregator/aperture-aggregator"
-
-
-def wait_for(condition, what, seconds=60):
-    """The first true value of condition(); fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"waited {seconds} s in vain for {what}")
 
 
 def environment():

@@ -14,10 +14,11 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import completeness
+from waiting import wait_for
 
 ROOT = completeness.ROOT
 BUILD = Path(os.environ.get("AP_BUILD", ROOT / "build/release"))
@@ -25,17 +26,6 @@ APERTURE = BUILD / "src/cli/aperture"
 SOURCES = Path(__file__).resolve().parent / "programs"
 HZ = 99
 NOBODY = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-
-
-def until(condition, what, seconds=60):
-    """The first true value of condition()."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"waited {seconds} s in vain for {what}")
 
 
 def free_port():
@@ -57,6 +47,10 @@ class Cgroup:
     def pids(self):
         return {int(p) for p in (self.path / "cgroup.procs").read_text().split()}
 
+    def entering(self, *args):
+        """A command line that runs `args` in the cgroup."""
+        return ["sh", "-c", 'echo $$ >"$0" && exec "$@"', str(self.path / "cgroup.procs"), *map(str, args)]
+
     def cpu_seconds(self):
         usage = dict(line.split() for line in (self.path / "cpu.stat").read_text().splitlines())
         return int(usage["usage_usec"]) / 1e6
@@ -65,7 +59,7 @@ class Cgroup:
         for pid in self.pids():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        until(lambda: not self.pids(), f"the end of what runs in {self.path}")
+        wait_for(lambda: not self.pids(), f"the end of what runs in {self.path}")
         self.path.rmdir()
 
 
@@ -87,7 +81,7 @@ class Load:
         """Starts a program, in the load's cgroup if it is `measured`."""
         args = [str(a) for a in args]
         if measured:
-            args = ["sh", "-c", 'echo $$ >"$0" && exec "$@"', str(self.cgroup.path / "cgroup.procs"), *args]
+            args = self.cgroup.entering(*args)
         with self.log.open("ab") as out:
             kwargs = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": out, "cwd": self.folder} | kwargs
             self.processes.append(subprocess.Popen(args, **kwargs))
@@ -109,7 +103,7 @@ class Load:
                 assert p.poll() in (None, 0), self.text()
             return self.cgroup.cpu_seconds() > before + 0.1
 
-        until(busy, f"work of {self.name}")
+        wait_for(busy, f"work of {self.name}")
 
     def stop(self):
         for p in reversed(self.processes):
@@ -141,7 +135,7 @@ def redis(load):
     server, at = load.folder / "redis-server", str(load.folder / "socket")
     server.symlink_to(shutil.which("redis-server") or need("redis-check-rdb"))
     load.start(server, "--port", "0", "--unixsocket", at, "--save", "", "--dir", load.folder)
-    until(lambda: answers(socket.AF_UNIX, at), "redis-server")
+    wait_for(lambda: answers(socket.AF_UNIX, at), "redis-server")
     load.start(need("redis-benchmark"), "-s", at, "-q", "-l", "-n", "100000", "-P", "8", measured=False)
 
 
@@ -162,7 +156,7 @@ server {{ listen 127.0.0.1:{port}; root {site}; }}
 }}
 """)
     load.start(need("nginx"), "-c", conf, "-e", "stderr")
-    until(lambda: answers(socket.AF_INET, ("127.0.0.1", port)), "nginx")
+    wait_for(lambda: answers(socket.AF_INET, ("127.0.0.1", port)), "nginx")
     load.start(need("wrk"), "-t", "1", "-c", "8", "-d", "600", "-H", "Accept-Encoding: gzip",
                f"http://127.0.0.1:{port}/", measured=False)
 
@@ -175,9 +169,9 @@ def postgresql(load):
     shutil.chown(load.folder, "nobody", "nogroup")
     load.run(*NOBODY, tools / "initdb", "-D", data, "-U", "nobody", "-A", "trust", "--no-sync")
     load.start(*NOBODY, tools / "postgres", "-D", data, "-k", load.folder, "-h", "", "-c", "fsync=off")
-    until(lambda: answers(socket.AF_UNIX, str(load.folder / ".s.PGSQL.5432")), "PostgreSQL")
+    wait_for(lambda: answers(socket.AF_UNIX, str(load.folder / ".s.PGSQL.5432")), "PostgreSQL")
     connect = ["-h", load.folder, "-U", "nobody", "postgres"]
-    until(lambda: subprocess.run([tools / "pg_isready", *connect[:4]], capture_output=True).returncode == 0,
+    wait_for(lambda: subprocess.run([tools / "pg_isready", *connect[:4]], capture_output=True).returncode == 0,
           "PostgreSQL to be ready")
     load.run(tools / "pgbench", "-i", "-q", "-s", "2", *connect)
     load.start(tools / "pgbench", "-b", "tpcb-like", "-b", "select-only", "-c", "4", "-T", "600", *connect,
@@ -267,7 +261,11 @@ def go(load):
     load.start(out)
 
 
-PROGRAMS = [redis, nginx, postgresql, sqlite3, xz, python3, node, exceptions, rust, go, signals, deep, loader]
+PROGRAMS = {f.__name__: f for f in (redis, nginx, postgresql, sqlite3, xz, python3, node, exceptions, rust, go,
+                                    signals, deep, loader)}
+# What is recorded at once: as much as keeps two CPUs busy.
+TOGETHER = [("redis",), ("nginx",), ("postgresql",), ("sqlite3", "xz"), ("python3", "node"),
+            ("exceptions", "signals"), ("rust",), ("go",), ("deep", "loader")]
 
 
 # --- recording
@@ -277,6 +275,7 @@ PROGRAMS = [redis, nginx, postgresql, sqlite3, xz, python3, node, exceptions, ru
 class Recorded:
     """What one recording says of one load."""
     stacks: list
+    is_own: Callable  # whether a stack, of whatever profiler, is the load's
     lost: collections.Counter  # of the whole recording
     busy: int  # periods of the whole recording in which a CPU ran a program
     rate: float = 0.0  # what the program counted, per second of its CPU time
@@ -329,7 +328,7 @@ class Signals:
     def ask(self):
         before = len(self.load.answer.read_text().split())
         self.load.main.send_signal(signal.SIGUSR1)
-        return int(until(lambda: self.load.answer.read_text().split()[before:], "the number of signals")[0])
+        return int(wait_for(lambda: self.load.answer.read_text().split()[before:], "the number of signals")[0])
 
     def rate(self):
         return (self.ask() - self.handled) / (self.load.cgroup.cpu_seconds() - self.seconds)
@@ -342,23 +341,26 @@ def aperture(*args):
     return done.stdout
 
 
-def record(*starters, seconds=10, hz=HZ):
-    """Records the loads at once; name → Recorded."""
+def record(*starters, seconds=10, hz=HZ, beside=contextlib.nullcontext):
+    """Records the loads at once; name → Recorded. `beside`, given the cgroup, makes a context in which
+    that is done."""
     with running(*starters) as (parent, loads):
         out, ledger = parent.folder / "profile.json", parent.folder / "ledger.json"
         pids = {load.name: load.cgroup.pids() for load in loads}
         counters = {load.name: Signals(load) for load in loads if load.name == "signals"}
-        aperture("-F", hz, "-d", seconds, "--cgroup", parent.cgroup.path, "-o", out, "--ledger", ledger)
+        with beside(parent.cgroup):
+            aperture("-F", hz, "-d", seconds, "--cgroup", parent.cgroup.path, "-o", out, "--ledger", ledger)
         rates = {name: counter.rate() for name, counter in counters.items()}
         lost, busy = completeness.read_ledger(ledger)
         stacks = completeness.profile_stacks(out)
     if len(loads) == 1:
-        pids = {loads[0].name: {int(s.labels["pid"]) for s in stacks}}
-    strangers = [s for s in stacks if not any(int(s.labels["pid"]) in p for p in pids.values())]
+        owners = {loads[0].name: lambda stack: True}
+    else:
+        owners = {name: lambda stack, own=own: int(stack.labels["pid"]) in own for name, own in pids.items()}
+    strangers = [s for s in stacks if not any(is_own(s) for is_own in owners.values())]
     assert not strangers, strangers[0].labels
-    return {name: Recorded([s for s in stacks if int(s.labels["pid"]) in p], lost, busy,
-                           rates.get(name, 0.0))
-            for name, p in pids.items()}
+    return {name: Recorded([s for s in stacks if is_own(s)], is_own, lost, busy, rates.get(name, 0.0))
+            for name, is_own in owners.items()}
 
 
 def record_of(pid, folder, seconds, hz):
@@ -368,14 +370,19 @@ def record_of(pid, folder, seconds, hz):
     return completeness.profile_stacks(out)
 
 
-def record_short_lived(seconds=20, hz=HZ, rate=200):
+def record_short_lived(seconds=20, hz=HZ, rate=200, beside=contextlib.nullcontext):
     """Records `rate` processes a second, from the first instruction of the first to the last of the
     last: Recorded without the program that starts them, and what that one counted."""
     with running() as (parent, _):
         out, ledger = parent.folder / "profile.json", parent.folder / "ledger.json"
         spawner = compiled(parent, "spawner.c")
-        told = json.loads(aperture("-F", hz, "-o", out, "--ledger", ledger, "--", spawner, rate, seconds))
+        with beside(parent.cgroup):
+            told = json.loads(aperture("-F", hz, "-o", out, "--ledger", ledger, "--",
+                                       *parent.cgroup.entering(spawner, rate, seconds)))
         stacks = completeness.profile_stacks(out)
-        recorded = Recorded([s for s in stacks if int(s.labels["pid"]) != told["pid"]],
-                            *completeness.read_ledger(ledger))
-    return recorded, told
+        lost, busy = completeness.read_ledger(ledger)
+
+    def is_own(stack):
+        return int(stack.labels["pid"]) != told["pid"]
+
+    return Recorded([s for s in stacks if is_own(s)], is_own, lost, busy), told

@@ -45,11 +45,11 @@ static int by_hash(const void *a, const void *b)
 
 KEEP static void sort_numbers(void)
 {
-	unsigned int numbers[4096];
+	unsigned int numbers[512];
 
-	for (unsigned int i = 0; i < 4096; i++)
+	for (unsigned int i = 0; i < 512; i++)
 		numbers[i] = i ^ (unsigned int)sink;
-	qsort(numbers, 4096, sizeof(numbers[0]), by_hash);
+	qsort(numbers, 512, sizeof(numbers[0]), by_hash);
 	sink += numbers[7];
 }
 
