@@ -30,6 +30,8 @@
 #define AP_PAGE_SHIFT_MIN 8
 #define AP_PAGE_SHIFT_MAX 16
 
+#define AP_MAP_TYPE_ARENA 33 /* BPF_MAP_TYPE_ARENA, which older headers lack */
+
 /* How the canonical frame address is found. Registers have their DWARF numbers; besides the stack
  * pointer, the frame pointer and AP_REG_TRACKED (bpf/arch_*.h) only the leaf's and those of a frame
  * that a signal interrupted are known. */

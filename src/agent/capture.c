@@ -12,12 +12,10 @@
 
 #include "abi/cpu.h"
 #include "agent/account.h"
+#include "agent/bpf_object.h"
 #include "agent/cpus.h"
 #include "base/clock.h"
 #include "bpf/cpu.skel.h"
-
-#define RINGBUF_BYTES	  (4u << 20)
-#define RINGBUF_BYTES_MIN (256u << 10)
 
 /* Two events on each CPU. One samples. It leaves out idle time, not only for its cost: the kernel
  * throttles an event that fires kernel.perf_event_max_sample_rate / HZ times without a timer tick,
@@ -34,135 +32,18 @@ struct cpu {
 };
 
 struct ap_capture {
-	struct ap_cpu_bpf *bpf;
+	struct ap_bpf_object object;
 	struct ring_buffer *ring;
 	struct ap_cpu_stats *stats; /* by CPU: shared with the BPF program */
 	size_t stats_bytes;
 	struct cpu *cpus;
 	uint64_t *idle_now; /* by CPU: ap_cpu_idle_read()'s last answer */
 	uint32_t n_cpus;    /* possible ones */
-	int prog_fd;
 	uint64_t period_ns;
-	size_t ringbuf_bytes;
 	bool pids; /* AP_TARGET_PIDS */
 	ap_capture_fn fn;
 	void *ctx;
 };
-
-/* libbpf's last warning in this thread, for error messages: it knows more than errno. */
-static _Thread_local char libbpf_warning[240];
-
-static int AP_PRINTF(2, 0)
-	keep_warning(enum libbpf_print_level level, const char *fmt, va_list args)
-{
-	if (level == LIBBPF_WARN)
-		vsnprintf(libbpf_warning, sizeof(libbpf_warning), fmt, args);
-	return 0;
-}
-
-static int load_error(struct ap_error *err, int r)
-{
-	size_t n = strcspn(libbpf_warning, "\n");
-
-	if (r == -EPERM)
-		return ap_error_set(
-			err, r,
-			"the kernel refuses to load BPF programs: run as root, or grant "
-			"the program CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_SYSLOG, "
-			"CAP_DAC_READ_SEARCH and CAP_CHECKPOINT_RESTORE");
-	if (r == -EACCES)
-		return ap_error_set(
-			err, r,
-			"this kernel's verifier, or a security module, does not accept the "
-			"BPF programs (%.*s): please report it with the kernel's version",
-			(int)n, libbpf_warning);
-	return ap_error_set(err, r, "cannot load the BPF programs: %s (%.*s)", ap_strerror(r),
-			    (int)n, libbpf_warning);
-}
-
-static void configure(struct ap_capture *c, const struct ap_profiler_options *o,
-		      const struct ap_location *at, bool iterators)
-{
-	struct ap_cpu_bpf *b = c->bpf;
-
-	b->rodata->target = o->target;
-	b->rodata->max_user_frames =
-		o->max_user_frames ? o->max_user_frames : AP_USER_FRAMES_DEFAULT;
-	b->rodata->pid_level = at->pid_level;
-	b->rodata->pid_ns = at->pid_ns;
-	b->rodata->wakeup_bytes = c->ringbuf_bytes / 4;
-	bpf_map__set_max_entries(b->maps.records, (uint32_t)c->ringbuf_bytes);
-	bpf_map__set_max_entries(b->maps.cpu_stats, c->n_cpus);
-	if (!c->pids)
-		bpf_map__set_max_entries(b->maps.target_pids, 1);
-	bpf_program__set_autoload(b->progs.ap_cpu, iterators);
-	bpf_program__set_autoload(b->progs.ap_cpu_bounded, !iterators);
-	bpf_program__set_autoload(b->progs.ap_fork, c->pids);
-	bpf_program__set_autoload(b->progs.ap_exit, c->pids);
-	bpf_program__set_autoload(b->progs.ap_locate, false);
-}
-
-static int load_once(struct ap_capture *c, const struct ap_profiler_options *o,
-		     const struct ap_location *at, bool iterators)
-{
-	int r;
-
-	ap_cpu_bpf__destroy(c->bpf);
-	c->bpf = ap_cpu_bpf__open();
-	if (!c->bpf)
-		return -errno;
-	configure(c, o, at, iterators);
-	r = ap_cpu_bpf__load(c->bpf);
-	if (r == 0)
-		c->prog_fd = bpf_program__fd(iterators ? c->bpf->progs.ap_cpu
-						       : c->bpf->progs.ap_cpu_bounded);
-	return r;
-}
-
-/* The best variant that this kernel accepts, with the largest ring buffer that it grants. */
-static int load(struct ap_capture *c, const struct ap_profiler_options *o,
-		const struct ap_location *at)
-{
-	bool iterators = true;
-	int r;
-
-	for (;;) {
-		r = load_once(c, o, at, iterators);
-		if (r == 0)
-			return 0;
-		if (r == -ENOMEM && c->ringbuf_bytes / 2 >= RINGBUF_BYTES_MIN)
-			c->ringbuf_bytes /= 2;
-		else if (iterators && r != -EPERM && r != -ENOMEM)
-			iterators = false;
-		else
-			return r;
-	}
-}
-
-/* Where this process stands among pid namespaces, found out by a program run upon itself. */
-static int locate(struct ap_location *ret)
-{
-	struct ap_cpu_bpf *b = ap_cpu_bpf__open();
-	LIBBPF_OPTS(bpf_test_run_opts, opts);
-	struct bpf_program *prog;
-	int r;
-
-	if (!b)
-		return -errno;
-	bpf_object__for_each_program(prog, b->obj)
-		bpf_program__set_autoload(prog, prog == b->progs.ap_locate);
-	bpf_map__set_max_entries(b->maps.records, (uint32_t)sysconf(_SC_PAGESIZE));
-	bpf_map__set_max_entries(b->maps.target_pids, 1);
-	r = ap_cpu_bpf__load(b);
-	if (r == 0)
-		r = bpf_prog_test_run_opts(bpf_program__fd(b->progs.ap_locate), &opts);
-	if (r == 0)
-		*ret = b->bss->location;
-	if (r == 0 && !ret->done)
-		r = -EIO;
-	ap_cpu_bpf__destroy(b);
-	return r;
-}
 
 static int set_cgroup(struct ap_capture *c, const char *path, struct ap_error *err)
 {
@@ -182,7 +63,7 @@ static int set_cgroup(struct ap_capture *c, const char *path, struct ap_error *e
 		fd = open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (fd < 0)
 			continue;
-		r = bpf_map_update_elem(bpf_map__fd(c->bpf->maps.target_cgroup), &zero, &fd,
+		r = bpf_map_update_elem(bpf_map__fd(c->object.bpf->maps.target_cgroup), &zero, &fd,
 					BPF_ANY);
 		if (r == 0)
 			return 0;
@@ -208,8 +89,8 @@ static int map_stats(struct ap_capture *c)
 	void *p;
 
 	c->stats_bytes = (c->n_cpus * sizeof(*c->stats) + page - 1) & ~(page - 1);
-	p = mmap(NULL, c->stats_bytes, PROT_READ, MAP_SHARED, bpf_map__fd(c->bpf->maps.cpu_stats),
-		 0);
+	p = mmap(NULL, c->stats_bytes, PROT_READ, MAP_SHARED,
+		 bpf_map__fd(c->object.bpf->maps.cpu_stats), 0);
 	if (p == MAP_FAILED)
 		return -errno;
 	c->stats = p;
@@ -222,16 +103,16 @@ static int attach(struct ap_capture *c, struct ap_error *err)
 
 	if (r < 0)
 		return ap_error_set(err, r, "cannot map the BPF counters: %s", ap_strerror(r));
-	c->ring = ring_buffer__new(bpf_map__fd(c->bpf->maps.records), on_record, c, NULL);
+	c->ring = ring_buffer__new(bpf_map__fd(c->object.bpf->maps.records), on_record, c, NULL);
 	if (!c->ring) {
 		r = -errno;
 		return ap_error_set(err, r, "cannot map the ring buffer: %s", ap_strerror(r));
 	}
 	if (!c->pids)
 		return 0;
-	c->bpf->links.ap_fork = bpf_program__attach(c->bpf->progs.ap_fork);
-	c->bpf->links.ap_exit = bpf_program__attach(c->bpf->progs.ap_exit);
-	if (!c->bpf->links.ap_fork || !c->bpf->links.ap_exit) {
+	c->object.bpf->links.ap_fork = bpf_program__attach(c->object.bpf->progs.ap_fork);
+	c->object.bpf->links.ap_exit = bpf_program__attach(c->object.bpf->progs.ap_exit);
+	if (!c->object.bpf->links.ap_fork || !c->object.bpf->links.ap_exit) {
 		r = -errno;
 		return ap_error_set(err, r, "cannot follow forks: %s", ap_strerror(r));
 	}
@@ -240,7 +121,6 @@ static int attach(struct ap_capture *c, struct ap_error *err)
 
 static int prepare(struct ap_capture *c, const struct ap_profiler_options *o, struct ap_error *err)
 {
-	struct ap_location at = {0};
 	int cpus = libbpf_num_possible_cpus(), r;
 
 	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
@@ -256,11 +136,9 @@ static int prepare(struct ap_capture *c, const struct ap_profiler_options *o, st
 		return ap_error_set(err, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < c->n_cpus; i++)
 		c->cpus[i].fd = c->cpus[i].wall_fd = -1;
-	r = locate(&at);
-	if (r == 0)
-		r = load(c, o, &at);
+	r = ap_bpf_object_load(o, c->n_cpus, err, &c->object);
 	if (r < 0)
-		return load_error(err, r);
+		return r;
 	if (o->target == AP_TARGET_CGROUP) {
 		r = set_cgroup(c, o->cgroup, err);
 		if (r < 0)
@@ -273,8 +151,6 @@ int ap_capture_open(const struct ap_profiler_options *o, ap_capture_fn fn, void 
 		    struct ap_error *err, struct ap_capture **ret)
 {
 	_cleanup_(ap_cleanup_capture) struct ap_capture *c = calloc(1, sizeof(*c));
-	size_t want = o->ringbuf_bytes ? o->ringbuf_bytes : RINGBUF_BYTES;
-	libbpf_print_fn_t print;
 	int r;
 
 	if (!c)
@@ -283,12 +159,7 @@ int ap_capture_open(const struct ap_profiler_options *o, ap_capture_fn fn, void 
 	c->ctx = ctx;
 	c->pids = o->target == AP_TARGET_PIDS;
 	c->period_ns = AP_NSEC_PER_SEC / (o->frequency_hz ? o->frequency_hz : AP_FREQUENCY_DEFAULT);
-	for (c->ringbuf_bytes = RINGBUF_BYTES_MIN; c->ringbuf_bytes < want;)
-		c->ringbuf_bytes *= 2;
-	libbpf_warning[0] = '\0';
-	print = libbpf_set_print(keep_warning);
 	r = prepare(c, o, err);
-	libbpf_set_print(print);
 	if (r < 0)
 		return r;
 	*ret = AP_TAKE_PTR(c);
@@ -306,7 +177,7 @@ void ap_capture_free(struct ap_capture *c)
 	ring_buffer__free(c->ring);
 	if (c->stats)
 		munmap(c->stats, c->stats_bytes);
-	ap_cpu_bpf__destroy(c->bpf);
+	ap_bpf_object_close(&c->object);
 	free(c->cpus);
 	free(c->idle_now);
 	free(c);
@@ -349,7 +220,7 @@ int ap_capture_start_cpu(struct ap_capture *c, uint32_t cpu)
 	fd = wall_fd < 0 ? wall_fd : open_clock(cpu, c->period_ns);
 	if (fd < 0)
 		return fd;
-	if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, c->prog_fd) < 0 ||
+	if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, c->object.prog_fd) < 0 ||
 	    ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) < 0)
 		return -errno;
 	c->cpus[cpu].fd = AP_TAKE_FD(fd);
@@ -407,7 +278,8 @@ int ap_capture_add_pid(struct ap_capture *c, int32_t pid)
 
 	if (!c->pids || pid <= 0)
 		return -EINVAL;
-	return bpf_map_update_elem(bpf_map__fd(c->bpf->maps.target_pids), &key, &one, BPF_ANY);
+	return bpf_map_update_elem(bpf_map__fd(c->object.bpf->maps.target_pids), &key, &one,
+				   BPF_ANY);
 }
 
 bool ap_capture_has_targets(const struct ap_capture *c)
@@ -415,7 +287,29 @@ bool ap_capture_has_targets(const struct ap_capture *c)
 	uint32_t key;
 
 	return !c->pids ||
-	       bpf_map_get_next_key(bpf_map__fd(c->bpf->maps.target_pids), NULL, &key) == 0;
+	       bpf_map_get_next_key(bpf_map__fd(c->object.bpf->maps.target_pids), NULL, &key) == 0;
+}
+
+uint32_t *ap_capture_words(struct ap_capture *c, uint32_t *ret_n_words)
+{
+	*ret_n_words = c->object.n_words;
+	return c->object.words;
+}
+
+int ap_capture_set_file(struct ap_capture *c, const struct ap_file_key *key,
+			const struct ap_file_ref *ref)
+{
+	return bpf_map_update_elem(bpf_map__fd(c->object.bpf->maps.files), key, ref, BPF_ANY);
+}
+
+int ap_capture_forget_file(struct ap_capture *c, const struct ap_file_key *key)
+{
+	return bpf_map_delete_elem(bpf_map__fd(c->object.bpf->maps.files), key);
+}
+
+const char *ap_capture_variant(const struct ap_capture *c)
+{
+	return c->object.variant;
 }
 
 int ap_capture_drain(struct ap_capture *c)
@@ -481,5 +375,7 @@ void ap_capture_cost(const struct ap_capture *c, struct ap_profiler_cost *ret)
 			ret->bpf_ns += (uint64_t)((double)s->timed_ns / (double)s->timed_runs *
 						  (double)s->runs);
 	}
-	bpf_object__for_each_map(m, c->bpf->obj) ret->map_bytes += map_bytes(m);
+	bpf_object__for_each_map(m, c->object.bpf->obj) if (bpf_map__autocreate(m) &&
+							    bpf_map__type(m) != AP_MAP_TYPE_ARENA)
+		ret->map_bytes += map_bytes(m);
 }

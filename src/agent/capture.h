@@ -6,6 +6,7 @@
 #define AP_AGENT_CAPTURE_H
 
 #include "abi/ledger.h"
+#include "abi/unwind.h"
 #include "agent/profiler.h"
 
 struct ap_capture;
@@ -33,6 +34,16 @@ int ap_capture_add_pid(struct ap_capture *c, int32_t pid); /* AP_TARGET_PIDS; -E
 /* Whether there is anything left to profile: always true but for AP_TARGET_PIDS, where it is whether
  * a target or a descendant of one lives. */
 bool ap_capture_has_targets(const struct ap_capture *c);
+
+/* The store of unwind tables (abi/unwind.h): zeroed memory that the walker reads, valid as long as the
+ * capture. */
+uint32_t *ap_capture_words(struct ap_capture *c, uint32_t *ret_n_words);
+/* Tells the walker of a file, or anew, in any thread: 0; -E2BIG: AP_FILES_MAX are known. */
+int ap_capture_set_file(struct ap_capture *c, const struct ap_file_key *key,
+			const struct ap_file_ref *ref);
+int ap_capture_forget_file(struct ap_capture *c, const struct ap_file_key *key); /* or -ENOENT */
+/* Which variant of the programs was loaded, for people: "arena, iterator". */
+const char *ap_capture_variant(const struct ap_capture *c);
 
 /* Calls `fn` for every record that the ring buffer holds. */
 int ap_capture_drain(struct ap_capture *c);

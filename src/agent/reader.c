@@ -46,9 +46,12 @@ void ap_reader_add(struct ap_reader *r, const void *record, size_t n)
 	struct ap_record_view v;
 	struct pending p = {.at = r->bytes.n, .n = n};
 	uint8_t *to;
+	int e = ap_record_parse(record, n, &v);
 
+	if (e == 0 && v.head.type == AP_RECORD_FILE)
+		return;
 	ap_ledger_add(r->ledger, AP_LEDGER_READER_IN, 1);
-	if (ap_record_parse(record, n, &v) < 0 || v.head.type != AP_RECORD_CPU) {
+	if (e < 0 || v.head.type != AP_RECORD_CPU) {
 		ap_ledger_add(r->ledger, AP_LEDGER_READER_MALFORMED, 1);
 		return;
 	}

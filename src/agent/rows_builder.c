@@ -129,8 +129,7 @@ static int add_process(struct ap_rows_builder *b, struct ap_process *p)
 	return 0;
 }
 
-/* Resolves the user frames into `out`. Return addresses name the instruction after the call: one
- * less lies within it. A frame outside all code is no frame: a chain of saved registers that leads
+/* Resolves the user frames into `out`. A frame outside all code is no frame: a chain of saved registers that leads
  * there ended one frame earlier. Returns the number of frames or -ENOMEM. */
 static int resolve(struct ap_rows_builder *b, struct ap_process *p, const struct ap_record_view *v,
 		   struct ap_raw_stack *raw, struct ap_raw_frame *out)
@@ -138,7 +137,7 @@ static int resolve(struct ap_rows_builder *b, struct ap_process *p, const struct
 	uint32_t n;
 
 	for (n = 0; n < v->n_user; n++) {
-		uint64_t address = ap_record_address(v->user, n) - (n > 0);
+		uint64_t address = ap_record_address(v->user, n);
 		const struct ap_map_range *range = ap_maps_find(&p->maps, address);
 
 		out[n] = (struct ap_raw_frame){.address = address};

@@ -1,11 +1,33 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* arm64: registers and the shape of a frame. The frame record {x29, x30} may lie anywhere in its
- * frame, so that its end is only a lower bound of the caller's stack pointer (AAPCS64, 6.4.6). */
+/* arm64: registers and the shapes of frames. Register numbers are DWARF's (AADWARF64, 4.1). The
+ * frame record {x29, x30} may lie anywhere in its frame, so that its end is only a lower bound of
+ * the caller's stack pointer (AAPCS64, 6.4.6). */
 #ifndef AP_BPF_ARCH_ARM64_H
 #define AP_BPF_ARCH_ARM64_H
 
-#define AP_USER_ADDRESS_MAX   ((1ull << 52) - 1)
+#define AP_USER_ADDRESS_MAX ((1ull << 52) - 1)
+
+#define AP_REGISTERS   32
+#define AP_REG_TRACKED 30 /* x30: a leaf's return address is there, and not on the stack */
+#define AP_REG_FP      29
+#define AP_REG_SP      31
+
 #define AP_FRAME_RECORD_BYTES 16
+
+/* The vDSO's code that signal handlers return to: mov x8, #139; svc #0. */
+#define AP_SIGRETURN_CODE    0xd4000001d2801168ull
+#define AP_SIGRETURN_CODE_AT 0
+#define AP_SIGCONTEXT_AT     (128 + 176 + 8) /* siginfo, uc_mcontext, fault_address */
+#define AP_SIGCONTEXT_WORDS  33
+
+/* struct sigcontext (asm/sigcontext.h) from regs[] on. */
+static inline __attribute__((always_inline)) void ap_arch_sigcontext(const uint64_t *c,
+								     uint64_t *regs, uint64_t *pc)
+{
+	for (int i = 0; i < 32; i++)
+		regs[i] = c[i];
+	*pc = c[32];
+}
 
 /* The return address of a leaf is in x30, not on the stack. */
 static inline __attribute__((always_inline)) int ap_arch_leaf_return(uint64_t code)
@@ -14,20 +36,44 @@ static inline __attribute__((always_inline)) int ap_arch_leaf_return(uint64_t co
 }
 
 #ifdef __bpf__
-#define AP_REGS_PC(r)	     ((r)->pc)
-#define AP_REGS_SP(r)	     ((r)->sp)
-#define AP_REGS_FP(r)	     ((r)->regs[29])
-#define AP_REGS_USER_MODE(r) (((r)->pstate & 0xf) == 0)
+static inline __attribute__((always_inline)) uint64_t
+ap_arch_perf_registers(bpf_user_pt_regs_t *ctx, uint64_t *regs)
+{
+	uint64_t pc = ctx->pc, sp = ctx->sp;
+
+	barrier_var(pc);
+	barrier_var(sp);
+#pragma unroll
+	for (int i = 0; i < 31; i++) {
+		uint64_t v = ctx->regs[i];
+
+		barrier_var(v);
+		regs[i] = v;
+	}
+	regs[31] = sp;
+	return pc;
+}
+
+#define AP_REGS_USER_MODE(r)	(((r)->pstate & 0xf) == 0)
+#define AP_THREAD_POINTER(task) 0
 
 struct user_pt_regs___kernel {
-	unsigned long long regs[31], sp, pc;
+	unsigned long long regs[31], sp, pc, pstate;
 } __attribute__((preserve_access_index));
 struct pt_regs___kernel {
 	struct user_pt_regs___kernel user_regs;
 } __attribute__((preserve_access_index));
-#define AP_KREGS_PC(r) ((r)->user_regs.pc)
-#define AP_KREGS_SP(r) ((r)->user_regs.sp)
-#define AP_KREGS_FP(r) ((r)->user_regs.regs[29])
+
+static inline __attribute__((always_inline)) uint64_t
+ap_arch_kernel_registers(struct pt_regs___kernel *from, uint64_t *regs)
+{
+#pragma unroll
+	for (int i = 0; i < 31; i++)
+		regs[i] = from->user_regs.regs[i];
+	regs[31] = from->user_regs.sp;
+	return from->user_regs.pc;
+}
+#define AP_KERNEL_IS_COMPAT(from) (((from)->user_regs.pstate & 0x10) != 0)
 #endif
 
 #endif

@@ -1,13 +1,42 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* x86-64: registers and the shape of a frame. */
+/* x86-64: registers and the shapes of frames. Register numbers are DWARF's (System V ABI, AMD64
+ * supplement, figure 3.36). */
 #ifndef AP_BPF_ARCH_X86_H
 #define AP_BPF_ARCH_X86_H
 
 #define AP_USER_ADDRESS_MAX ((1ull << 56) - 1) /* 5-level page tables */
 
+#define AP_REGISTERS   16
+#define AP_REG_TRACKED 3 /* rbx: ld.so's lazy binding has its CFA there */
+#define AP_REG_FP      6
+#define AP_REG_SP      7
+
 /* Words between the end of a frame record {saved frame pointer, return address} and the caller's
  * stack pointer at the call. */
 #define AP_FRAME_RECORD_BYTES 16
+
+/* The code that the kernel lets signal handlers return to: mov $15,%rax; syscall. */
+#define AP_SIGRETURN_CODE    0x050f0000000fc0c7ull /* from its second byte on */
+#define AP_SIGRETURN_CODE_AT 1
+#define AP_SIGCONTEXT_AT     40 /* from the stack pointer there: ucontext.uc_mcontext */
+#define AP_SIGCONTEXT_WORDS  17
+
+/* struct sigcontext (asm/sigcontext.h) to registers. */
+static inline __attribute__((always_inline)) void ap_arch_sigcontext(const uint64_t *c,
+								     uint64_t *regs, uint64_t *pc)
+{
+	for (int i = 0; i < 8; i++)
+		regs[8 + i] = c[i];
+	regs[5] = c[8]; /* rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip */
+	regs[4] = c[9];
+	regs[6] = c[10];
+	regs[3] = c[11];
+	regs[1] = c[12];
+	regs[0] = c[13];
+	regs[2] = c[14];
+	regs[7] = c[15];
+	*pc = c[16];
+}
 
 /* Where the caller's frame pointer is still or again in its register, the return address lies at
  * a known place above the stack pointer: before `push %rbp`, between it and `mov %rsp,%rbp`, and
@@ -27,19 +56,74 @@ static inline __attribute__((always_inline)) int ap_arch_leaf_return(uint64_t co
 }
 
 #ifdef __bpf__
-/* The user's struct pt_regs as a perf event hands it over. */
-#define AP_REGS_PC(r)	     ((r)->rip)
-#define AP_REGS_SP(r)	     ((r)->rsp)
-#define AP_REGS_FP(r)	     ((r)->rbp)
-#define AP_REGS_USER_MODE(r) (((r)->cs & 3) == 3)
+/* User registers as a perf event hands them over. The barriers keep the compiler from merging these
+ * loads with those of the other source through a computed pointer, which the verifier refuses for a
+ * context. */
+#define AP_PERF_REGISTER(n, name)       \
+	do {                            \
+		uint64_t v = ctx->name; \
+		barrier_var(v);         \
+		regs[n] = v;            \
+	} while (0)
+
+static inline __attribute__((always_inline)) uint64_t
+ap_arch_perf_registers(bpf_user_pt_regs_t *ctx, uint64_t *regs)
+{
+	uint64_t pc = ctx->rip;
+
+	barrier_var(pc);
+	AP_PERF_REGISTER(0, rax);
+	AP_PERF_REGISTER(1, rdx);
+	AP_PERF_REGISTER(2, rcx);
+	AP_PERF_REGISTER(3, rbx);
+	AP_PERF_REGISTER(4, rsi);
+	AP_PERF_REGISTER(5, rdi);
+	AP_PERF_REGISTER(6, rbp);
+	AP_PERF_REGISTER(7, rsp);
+	AP_PERF_REGISTER(8, r8);
+	AP_PERF_REGISTER(9, r9);
+	AP_PERF_REGISTER(10, r10);
+	AP_PERF_REGISTER(11, r11);
+	AP_PERF_REGISTER(12, r12);
+	AP_PERF_REGISTER(13, r13);
+	AP_PERF_REGISTER(14, r14);
+	AP_PERF_REGISTER(15, r15);
+	return pc;
+}
+
+#define AP_REGS_USER_MODE(r)	(((r)->cs & 3) == 3)
+#define AP_THREAD_POINTER(task) ((task)->thread.fsbase)
 
 /* The kernel's own struct pt_regs, by BTF. */
 struct pt_regs___kernel {
-	unsigned long bp, ip, sp;
+	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, ip, cs, sp;
 } __attribute__((preserve_access_index));
-#define AP_KREGS_PC(r) ((r)->ip)
-#define AP_KREGS_SP(r) ((r)->sp)
-#define AP_KREGS_FP(r) ((r)->bp)
+
+#define AP_CODE_SEGMENT_32 0x23 /* __USER32_CS */
+
+/* Returns the program counter, 0 where the task has no user registers. */
+static inline __attribute__((always_inline)) uint64_t
+ap_arch_kernel_registers(struct pt_regs___kernel *from, uint64_t *regs)
+{
+	regs[0] = from->ax;
+	regs[1] = from->dx;
+	regs[2] = from->cx;
+	regs[3] = from->bx;
+	regs[4] = from->si;
+	regs[5] = from->di;
+	regs[6] = from->bp;
+	regs[7] = from->sp;
+	regs[8] = from->r8;
+	regs[9] = from->r9;
+	regs[10] = from->r10;
+	regs[11] = from->r11;
+	regs[12] = from->r12;
+	regs[13] = from->r13;
+	regs[14] = from->r14;
+	regs[15] = from->r15;
+	return from->ip;
+}
+#define AP_KERNEL_IS_COMPAT(from) ((from)->cs == AP_CODE_SEGMENT_32)
 #endif
 
 #endif

@@ -4,6 +4,9 @@
  * one counter of struct ap_cpu_stats, so that what the perf counter says has elapsed can be
  * accounted for to the last period. It does not run while the CPU is idle (src/agent/capture.c).
  *
+ * Compiled twice: with AP_KFUNCS for kernels that have the functions open-coded iterators need (6.4), and
+ * without, since libbpf refuses an object that mentions what the kernel does not have.
+ *
  * Process ids are those that the agent's pid namespace uses: a process that is not in it cannot be
  * named by the agent and counts as filtered. */
 #include "bpf/kernel.bpf.h"
@@ -14,7 +17,11 @@
 
 #define ap_read_user(dst, bytes, address) \
 	((int)bpf_probe_read_user((dst), (bytes), (const void *)(address)))
+#include "bpf/store.bpf.h"
+
 #include "bpf/unwind.bpf.h"
+
+#include "bpf/mapping.bpf.h"
 
 #define KERNEL_BYTES (AP_KERNEL_FRAMES_MAX * 8)
 #define COMM_AT	     sizeof(struct ap_record)
@@ -23,6 +30,12 @@
 /* Sections are packed without gaps, so the record needs room for the largest of each. */
 struct scratch {
 	struct ap_walk walk;
+	struct notice {
+		struct ap_record head;
+		struct ap_section section;
+		struct ap_file_notice file;
+		uint32_t pad;
+	} __attribute__((packed)) notice;
 	unsigned char record[KERNEL_AT + 8 + KERNEL_BYTES + 8 + AP_USER_FRAMES_MAX * 8];
 };
 
@@ -112,36 +125,26 @@ AP_INLINE void put_section(unsigned char *at, uint16_t kind, uint16_t bytes)
 	*(uint32_t *)at = kind | (uint32_t)bytes << 16;
 }
 
-/* The registers with which the task was or will be executing user code. */
-AP_INLINE int user_registers(struct bpf_perf_event_data *ctx, struct task_struct *task,
-			     int user_mode, struct ap_walk *w)
+/* The registers with which the task was or will be executing user code: a reason why there are none,
+ * or AP_REASON_OK. */
+AP_INLINE uint32_t user_registers(struct bpf_perf_event_data *ctx, struct task_struct *task,
+				  int user_mode, struct ap_walk *w)
 {
-	uint64_t pc = AP_REGS_PC(&ctx->regs), sp = AP_REGS_SP(&ctx->regs);
-	uint64_t fp = AP_REGS_FP(&ctx->regs);
+	struct pt_regs___kernel *regs = (void *)bpf_task_pt_regs(task);
 
-	/* Without the barriers the compiler merges the loads of both branches into one through a
-	 * computed pointer, which the verifier refuses for a context. */
-	barrier_var(pc);
-	barrier_var(sp);
-	barrier_var(fp);
-	if (!user_mode) {
-		struct pt_regs___kernel *regs = (void *)bpf_task_pt_regs(task);
-
-		pc = AP_KREGS_PC(regs);
-		sp = AP_KREGS_SP(regs);
-		fp = AP_KREGS_FP(regs);
-	}
-	w->pc = pc;
-	w->sp = sp;
-	w->fp = fp;
+	if (AP_KERNEL_IS_COMPAT(regs))
+		return AP_REASON_COMPAT;
+	w->pc = user_mode ? ap_arch_perf_registers(&ctx->regs, w->regs)
+			  : ap_arch_kernel_registers(regs, w->regs);
 	w->end = task->mm->start_stack;
-	w->window_at = 0;
-	return pc ? 0 : -1;
+	w->tls = AP_THREAD_POINTER(task);
+	ap_walk_begin(w);
+	return w->pc ? AP_REASON_OK : AP_REASON_NO_REGISTERS;
 }
 
 /* Fills the record in `s` and returns its size. */
 AP_INLINE uint32_t build_record(struct bpf_perf_event_data *ctx, struct task_struct *task,
-				uint32_t tgid, struct scratch *s, bool iter)
+				uint32_t tgid, struct scratch *s)
 {
 	struct ap_record *r = (void *)s->record;
 	unsigned char *p = s->record;
@@ -177,18 +180,14 @@ AP_INLINE uint32_t build_record(struct bpf_perf_event_data *ctx, struct task_str
 			flags |= AP_RECORD_F_KSTACK_CUT;
 	}
 
-	if ((task->flags & PF_KTHREAD) || !task->mm) {
+	if ((task->flags & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER)) || !task->mm) {
 		flags |= AP_RECORD_F_KTHREAD;
-	} else if (user_registers(ctx, task, user_mode, &s->walk) < 0) {
-		r->reason = AP_REASON_NO_REGISTERS;
-	} else if (at <= KERNEL_AT + KERNEL_BYTES + 8) {
+	} else if ((r->reason = user_registers(ctx, task, user_mode, &s->walk)) == AP_REASON_OK &&
+		   at <= KERNEL_AT + KERNEL_BYTES + 8) {
 		uint64_t *frames = (void *)(p + at + 4);
 		uint32_t n;
 
-		if (iter)
-			ap_walk_user_iter(&s->walk, frames, max_user_frames);
-		else
-			ap_walk_user(&s->walk, frames, max_user_frames);
+		ap_walk_user(&s->walk, frames, max_user_frames);
 		r->reason = s->walk.reason;
 		n = s->walk.depth;
 		if (n > AP_USER_FRAMES_MAX)
@@ -203,7 +202,21 @@ AP_INLINE uint32_t build_record(struct bpf_perf_event_data *ctx, struct task_str
 	return at;
 }
 
-AP_INLINE void sample(struct bpf_perf_event_data *ctx, struct ap_cpu_stats *stats, bool iter)
+/* Tells user space of a mapped file that the walk met and nobody knew. It is told again as long as it is
+ * met, so that a full ring buffer loses nothing. */
+AP_INLINE void send_notice(struct scratch *s, uint32_t tgid)
+{
+	s->notice.head.type = AP_RECORD_FILE;
+	s->notice.head.n_sections = 1;
+	s->notice.head.size = sizeof(s->notice);
+	s->notice.head.time = bpf_ktime_get_ns();
+	s->notice.head.tgid = tgid;
+	put_section((void *)&s->notice.section, AP_SECTION_FILE, sizeof(s->notice.file));
+	s->notice.file = s->walk.notice;
+	bpf_ringbuf_output(&records, &s->notice, sizeof(s->notice), BPF_RB_FORCE_WAKEUP);
+}
+
+AP_INLINE void sample(struct bpf_perf_event_data *ctx, struct ap_cpu_stats *stats)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	uint32_t zero = 0, size, tgid;
@@ -220,7 +233,8 @@ AP_INLINE void sample(struct bpf_perf_event_data *ctx, struct ap_cpu_stats *stat
 		stats->no_scratch++;
 		return;
 	}
-	size = build_record(ctx, task, tgid, s, iter);
+	s->walk.noticed = 0;
+	size = build_record(ctx, task, tgid, s);
 	if (size > sizeof(s->record)) {
 		stats->no_scratch++;
 		return;
@@ -232,9 +246,12 @@ AP_INLINE void sample(struct bpf_perf_event_data *ctx, struct ap_cpu_stats *stat
 		stats->ringbuf_full++;
 	else
 		stats->delivered++;
+	if (s->walk.noticed)
+		send_notice(s, tgid);
 }
 
-AP_INLINE int run(struct bpf_perf_event_data *ctx, bool iter)
+SEC("perf_event")
+int ap_cpu(struct bpf_perf_event_data *ctx)
 {
 	uint32_t cpu = bpf_get_smp_processor_id();
 	struct ap_cpu_stats *stats = bpf_map_lookup_elem(&cpu_stats, &cpu);
@@ -242,28 +259,16 @@ AP_INLINE int run(struct bpf_perf_event_data *ctx, bool iter)
 
 	if (!stats)
 		return 0;
+	use_store();
 	if (stats->runs++ % AP_CPU_TIMED_EVERY) {
-		sample(ctx, stats, iter);
+		sample(ctx, stats);
 		return 0;
 	}
 	begin = bpf_ktime_get_ns();
-	sample(ctx, stats, iter);
+	sample(ctx, stats);
 	stats->timed_ns += bpf_ktime_get_ns() - begin;
 	stats->timed_runs++;
 	return 0;
-}
-
-SEC("perf_event")
-int ap_cpu(struct bpf_perf_event_data *ctx)
-{
-	return run(ctx, true);
-}
-
-/* For kernels before 6.4. */
-SEC("perf_event")
-int ap_cpu_bounded(struct bpf_perf_event_data *ctx)
-{
-	return run(ctx, false);
 }
 
 /* Children of targets are targets, from before their first instruction. */

