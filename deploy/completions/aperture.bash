@@ -70,6 +70,8 @@ _aperture() {
     done
     if [[ $cur == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "${names[*]}" -- "$cur")
+    elif [[ ${program[1]-} == symbols && $COMP_CWORD == 2 ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "push missing" -- "$cur")
     elif [[ ${program[1]-} == record ]]; then
         mapfile -t COMPREPLY < <(compgen -c -- "$cur")
     else

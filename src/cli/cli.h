@@ -26,6 +26,7 @@ struct ap_command {
 
 int ap_cmd_record(int argc, char **argv);
 int ap_cmd_report(int argc, char **argv);
+int ap_cmd_symbols(int argc, char **argv);
 int ap_cmd_doctor(int argc, char **argv);
 
 /* Names of all subcommands, NULL-terminated: the sections within `cli:` in the file. */

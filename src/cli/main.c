@@ -15,13 +15,14 @@ static int cmd_help(int argc, char **argv);
 static const struct ap_command commands[] = {
 	{"record", "profile the whole machine, processes, a cgroup or a command", ap_cmd_record},
 	{"report", "show a recorded profile in the terminal", ap_cmd_report},
+	{"symbols", "name what an aggregator has without symbols", ap_cmd_symbols},
 	{"doctor", "check what this machine permits, and say how to permit the rest",
 	 ap_cmd_doctor},
 	{"version", "show the version", cmd_version},
 	{"help", "show this text, or the help of a subcommand", cmd_help},
 };
 
-const char *const ap_cli_sections[] = {"record", "report", "doctor", NULL};
+const char *const ap_cli_sections[] = {"record", "report", "symbols", "doctor", NULL};
 
 static const struct ap_command *find(const char *name)
 {

@@ -38,6 +38,9 @@ struct ap_symbol_level {
 	uint32_t start_line;	   /* of the function's first instruction, 0 = unknown */
 };
 
+/* The most that travels of one address; what is larger stays unnamed. */
+enum { AP_SYMBOL_LEVELS_MAX = 256, AP_SYMBOL_TEXT_MAX = 32768 };
+
 /* What is at an address: levels[0] is the function that holds the code, each further one was
  * inlined into the one before it, so that the last is the innermost. n = 0: no symbol. */
 struct ap_symbol {

@@ -14,6 +14,7 @@ APERTURE = BUILD / "src/cli/aperture"
 PROGRAMS = {
     "aperture-record.1": [APERTURE, "record"],
     "aperture-report.1": [APERTURE, "report"],
+    "aperture-symbols.1": [APERTURE, "symbols"],
     "aperture-doctor.1": [APERTURE, "doctor"],
     "aperture-agent.8": [BUILD / "src/agent/aperture-agent"],
     "aperture-aggregator.8": [BUILD / "src/aggregator/aperture-aggregator"],
@@ -92,9 +93,12 @@ def test_every_option_is_completed_in_zsh(page):
 
 
 def test_subcommands_and_values_are_completed():
-    assert {"record", "report", "doctor"} <= set(complete([""]))
+    assert {"record", "report", "symbols", "doctor"} <= set(complete([""]))
     assert complete(["record", "--format", "sp"]) == ["speedscope"]
     assert complete(["record", "--format", "=", "sv"]) == ["svg"]
+    assert complete(["symbols", ""]) == ["push", "missing"]
+    assert complete(["symbols", "mi"]) == ["missing"]
+    assert str(BUILD) in complete(["symbols", "push", str(BUILD)])
     assert str(os.getpid()) in complete(["record", "-p", str(os.getpid())])
 
 

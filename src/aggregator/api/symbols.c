@@ -10,7 +10,6 @@
 
 enum {
 	SYMBOLS_MAX = 10000, /* of one request, both ways */
-	TEXT_MAX = 32768,    /* bytes of a name: C++ templates are long */
 	BUILD_ID_MAX = 128,
 };
 
@@ -164,7 +163,7 @@ static bool parse_level(const struct upload *u, size_t symbol, size_t i, json_t 
 		return refuse(u, symbol, i, e.text);
 	if (l.name.n == 0)
 		return refuse(u, symbol, i, "a function has a name");
-	if (l.name.n > TEXT_MAX || l.system_name.n > TEXT_MAX || l.file.n > TEXT_MAX)
+	if (AP_MAX(l.name.n, AP_MAX(l.system_name.n, l.file.n)) > AP_SYMBOL_TEXT_MAX)
 		return refuse(u, symbol, i, "a text is longer than 32768 bytes");
 	if (line < 0 || line > UINT32_MAX || start_line < 0 || start_line > UINT32_MAX)
 		return refuse(u, symbol, i, "a line is a number from 0 to 4294967295");

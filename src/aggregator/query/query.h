@@ -196,7 +196,6 @@ void ap_missing_symbols_free(struct ap_missing_symbols *m);
  * given once. Durable when it returns 0, and seen by every question that begins after. -ENOENT as
  * above; -EINVAL for a symbol of no or more than AP_SYMBOL_LEVELS_MAX levels; -ENOTSUP: there is no
  * store. */
-enum { AP_SYMBOL_LEVELS_MAX = 256 };
 struct ap_put_symbols {
 	uint64_t stored;
 	uint64_t unchanged; /* lesser than what is known: without source files */
