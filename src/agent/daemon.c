@@ -52,6 +52,55 @@ static void describe(struct ap_daemon *d, uint32_t frequency_hz)
 	m->period_ns = AP_NSEC_PER_SEC / frequency_hz;
 }
 
+/* The list with each "env" replaced by what $DEBUGINFOD_URLS holds: `text` keeps the strings. */
+static int list_urls(const struct ap_daemon_config *config, struct ap_buf *text,
+		     struct ap_strings *ret)
+{
+	const char *env = getenv("DEBUGINFOD_URLS");
+
+	for (size_t i = 0; i < config->n_debuginfod_urls; i++) {
+		bool is_env = strcmp(config->debuginfod_urls[i], "env") == 0;
+
+		ap_buf_printf(text, " %s", !is_env ? config->debuginfod_urls[i] : env ? env : "");
+	}
+	ap_buf_byte(text, 0);
+	if (ap_buf_error(text) < 0)
+		return -ENOMEM;
+	for (char *save, *url = strtok_r((char *)text->p, " \t\n", &save); url;
+	     url = strtok_r(NULL, " \t\n", &save))
+		if (ap_vec_push(ret, url) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+static int start_debuginfod(struct ap_daemon *d, const struct ap_daemon_config *config,
+			    struct ap_error *err)
+{
+	_cleanup_buf_ struct ap_buf text = {0}, dir = {0};
+	struct ap_strings urls = {0};
+	struct ap_debuginfod_opts o = {.cache_bytes = config->debuginfod_cache};
+	int r;
+
+	if (config->n_debuginfod_urls == 0)
+		return 0;
+	r = list_urls(config, &text, &urls);
+	ap_buf_printf(&dir, "%s/debuginfo", config->state_dir);
+	if (r == 0)
+		r = ap_buf_error(&dir);
+	if (r < 0)
+		r = ap_error_set(err, -ENOMEM, "out of memory");
+	else if (urls.n == 0)
+		r = ap_error_set(err, -EINVAL,
+				 "--debuginfod-urls is \"env\", but $DEBUGINFOD_URLS is empty");
+	o.urls = (const char *const *)urls.p;
+	o.n_urls = urls.n;
+	o.dir = (const char *)dir.p;
+	if (r == 0)
+		r = ap_debuginfod_start(&o, &d->debuginfod, err);
+	ap_vec_free(&urls);
+	return r;
+}
+
 static int open_parts(struct ap_daemon *d, const struct ap_daemon_config *config,
 		      struct ap_error *err)
 {
@@ -72,12 +121,17 @@ static int open_parts(struct ap_daemon *d, const struct ap_daemon_config *config
 	};
 	struct ap_pusher_config pusher = {.server = config->server,
 					  .max_queue_bytes = config->queue_bytes};
+	struct ap_symbolizer_opts symbols = {0};
 	int r = ap_profiler_open(&profiler, err, &d->profiler);
 
+	if (r == 0)
+		r = start_debuginfod(d, config, err);
 	if (r < 0)
 		return r;
+	if (d->debuginfod)
+		symbols.fetcher = ap_debuginfod_fetcher(d->debuginfod);
 	batcher.ledger = pusher.ledger = d->ledger = ap_profiler_ledger(d->profiler);
-	batcher.symbolizer = d->symbolizer = ap_symbolizer_new(NULL);
+	batcher.symbolizer = d->symbolizer = ap_symbolizer_new(&symbols);
 	batcher.kube = d->kube = ap_kube_names_new(NULL);
 	if (!d->symbolizer || !d->kube)
 		return ap_error_set(err, -ENOMEM, "out of memory");
@@ -94,6 +148,7 @@ static void release(struct ap_daemon *d)
 	ap_batcher_free(d->batcher);
 	ap_kube_names_free(d->kube);
 	ap_symbolizer_free(d->symbolizer);
+	ap_debuginfod_stop(d->debuginfod);
 	ap_profiler_free(d->profiler);
 	ap_identity_close(&d->identity);
 	pthread_mutex_destroy(&d->lock);

@@ -27,6 +27,10 @@ struct ap_daemon_config {
 	uint32_t frequency_hz;	    /* 0 = 99 */
 	uint64_t flush_interval_ns; /* 0 = 10 s */
 	size_t queue_bytes;	    /* 0 = 32 MiB */
+	/* Servers to fetch debug files from, "env": those of $DEBUGINFOD_URLS; none: none is asked */
+	const char *const *debuginfod_urls;
+	size_t n_debuginfod_urls;
+	uint64_t debuginfod_cache; /* bytes on disk; 0 = 1 GiB */
 };
 
 /* Begins to profile and to push. Errors of ap_identity_open(), ap_profiler_open() (-EPERM: no

@@ -10,11 +10,13 @@
 #include "agent/identity.h"
 #include "agent/kube.h"
 #include "agent/profiler.h"
+#include "symbol/debuginfod.h"
 #include "wire/batch.h"
 
 struct ap_daemon {
 	struct ap_identity identity;
 	struct ap_profiler *profiler;
+	struct ap_debuginfod *debuginfod; /* NULL: none is asked */
 	struct ap_symbolizer *symbolizer;
 	struct ap_kube_names *kube;
 	struct ap_batcher *batcher;

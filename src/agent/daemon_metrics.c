@@ -70,6 +70,24 @@ static void write_cost(struct ap_prom *p, const struct ap_agent_status *s, uint6
 	ap_prom_u64(p, AP_PROM_NO_LABELS, s->frequency_hz);
 }
 
+static void write_debuginfod(struct ap_prom *p, struct ap_debuginfod *debuginfod)
+{
+	struct ap_debuginfod_stats s;
+
+	ap_debuginfod_get_stats(debuginfod, &s);
+	ap_prom_family(p, "aperture_debuginfod_total", AP_PROM_COUNTER,
+		       "Debug files asked for, by how that ended; failed ones are tried again.");
+	ap_prom_u64(p, AP_PROM_LABELS({"status", AP_STR("fetched")}), s.fetched);
+	ap_prom_u64(p, AP_PROM_LABELS({"status", AP_STR("absent")}), s.absent);
+	ap_prom_u64(p, AP_PROM_LABELS({"status", AP_STR("failed")}), s.failed);
+	ap_prom_family(p, "aperture_debuginfod_queued", AP_PROM_GAUGE,
+		       "Debug files that are still to be fetched.");
+	ap_prom_u64(p, AP_PROM_NO_LABELS, s.queued);
+	ap_prom_family(p, "aperture_debuginfod_cache_bytes", AP_PROM_GAUGE,
+		       "Disk taken by fetched debug files.");
+	ap_prom_u64(p, AP_PROM_NO_LABELS, s.cache_bytes);
+}
+
 static void write_processes(struct ap_prom *p, struct ap_profiler *profiler)
 {
 	struct ap_profiler_processes n;
@@ -103,5 +121,7 @@ int ap_daemon_metrics(struct ap_daemon *d, struct ap_buf *out)
 	write_push(&p, &push);
 	write_processes(&p, d->profiler);
 	write_cost(&p, &status, batches);
+	if (d->debuginfod)
+		write_debuginfod(&p, d->debuginfod);
 	return ap_prom_error(&p);
 }

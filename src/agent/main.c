@@ -24,8 +24,8 @@ enum { METRICS_GRACE_MS = 500, LABELS_MAX = 64, LARGE_BLOCK_BYTES = 256 << 10 };
 
 struct settings {
 	char *server, *state_dir, *service, *metrics_listen, *cgroup;
-	struct ap_strings labels, pids;
-	uint64_t frequency, flush_interval_ns, queue_bytes;
+	struct ap_strings labels, pids, debuginfod_urls;
+	uint64_t frequency, flush_interval_ns, queue_bytes, debuginfod_cache;
 	bool live;
 	uint32_t log_level, log_format;
 };
@@ -102,6 +102,22 @@ static const struct ap_option options[] = {
 	 .group = "Labels",
 	 .help = "a label for everything here; may be given several times",
 	 .offset = FIELD(labels)},
+	{.name = "debuginfod-urls",
+	 .metavar = "URL[,URL…]",
+	 .type = AP_OPT_LIST,
+	 .group = "Symbols",
+	 .help = "servers to fetch debug information from; \"env\" for those of "
+		 "$DEBUGINFOD_URLS (default: none is asked)",
+	 .offset = FIELD(debuginfod_urls)},
+	{.name = "debuginfod-cache",
+	 .metavar = "BYTES",
+	 .type = AP_OPT_BYTES,
+	 .value = "1GiB",
+	 .min = 1 << 20,
+	 .max = 1ull << 50,
+	 .group = "Symbols",
+	 .help = "disk for what they gave, below --state-dir; the least recently used makes way",
+	 .offset = FIELD(debuginfod_cache)},
 	{.name = "state-dir",
 	 .metavar = "DIR",
 	 .type = AP_OPT_STRING,
@@ -323,6 +339,9 @@ int main(int argc, char **argv)
 		.frequency_hz = (uint32_t)set.frequency,
 		.flush_interval_ns = set.live ? LIVE_FLUSH_NS : set.flush_interval_ns,
 		.queue_bytes = set.queue_bytes,
+		.debuginfod_urls = (const char *const *)set.debuginfod_urls.p,
+		.n_debuginfod_urls = set.debuginfod_urls.n,
+		.debuginfod_cache = set.debuginfod_cache,
 	};
 	return run(&set, &config);
 }

@@ -21,6 +21,11 @@ static void build_id_path(char *to, const char *dir, const char *build_id)
 	snprintf(to, PATH_BYTES, "%s/.build-id/%.2s/%s.debug", dir, build_id, build_id + 2);
 }
 
+static enum ap_elf_trust trust_in(const struct ap_source_opts *opts, const char *dir)
+{
+	return dir == opts->download_dir ? AP_ELF_STRANGER : AP_ELF_OF_SYSTEM;
+}
+
 /* A file of the debug directories that has that build-id. */
 static bool have_build_id(const struct ap_source_opts *opts, const char *dir, const char *build_id)
 {
@@ -30,7 +35,7 @@ static bool have_build_id(const struct ap_source_opts *opts, const char *dir, co
 
 	build_id_path(path, dir, build_id);
 	fd = ap_open_regular(path);
-	return fd >= 0 && ap_elf_read(fd, opts->max_debug_info, AP_ELF_OF_SYSTEM, &elf) == 0 &&
+	return fd >= 0 && ap_elf_read(fd, opts->max_debug_info, trust_in(opts, dir), &elf) == 0 &&
 	       strcmp(elf.build_id, build_id) == 0 && !elf.has_bomb && !elf.has_sup &&
 	       !elf.alt_link.size && !elf.debug_link.size;
 }
@@ -88,8 +93,7 @@ static bool try_build_id(struct search *s)
 
 	for (char **dir = s->opts->debug_dirs; *dir; dir++) {
 		build_id_path(path, *dir, s->elf->build_id);
-		if (try_file(s, ap_open_regular(path),
-			     *dir == s->opts->download_dir ? AP_ELF_STRANGER : AP_ELF_OF_SYSTEM))
+		if (try_file(s, ap_open_regular(path), trust_in(s->opts, *dir)))
 			return true;
 	}
 	return false;

@@ -29,6 +29,8 @@ struct file {
 	struct ap_answers *answers;
 	struct ap_source *source;
 	bool refused;  /* cannot be opened as a source: not tried again */
+	char *lacks;   /* build-id of a debug file to fetch; NULL: none */
+	char *fetched; /* the last one that came, so that one of no use is not taken twice */
 	uint64_t used; /* CLOCK_MONOTONIC, ns */
 	char key[];
 };
@@ -36,6 +38,7 @@ struct file {
 struct ap_symbolizer {
 	struct file *files;
 	struct ap_source_opts source_opts;
+	const struct ap_debug_fetcher *fetcher;
 	size_t cache_max, source_max;
 	struct ap_kallsyms *kallsyms;
 	char *kallsyms_path;
@@ -48,7 +51,8 @@ struct ap_symbolizer {
 	struct ap_symbolizer_stats stats;
 };
 
-static int copy_dirs(const char *const *dirs, char ***ret)
+/* With `last` after them, if that is not NULL. */
+static int copy_dirs(const char *const *dirs, const char *last, char ***ret)
 {
 	static const char *const standard[] = {"/usr/lib/debug", NULL};
 	size_t n = 0;
@@ -58,14 +62,14 @@ static int copy_dirs(const char *const *dirs, char ***ret)
 		dirs = standard;
 	while (dirs[n])
 		n++;
-	copy = calloc(n + 1, sizeof(*copy));
+	copy = calloc(n + 2, sizeof(*copy));
 	if (!copy)
 		return -ENOMEM;
 	*ret = copy;
 	for (size_t i = 0; i < n; i++)
 		if (!(copy[i] = strdup(dirs[i])))
 			return -ENOMEM;
-	return 0;
+	return last && !(copy[n] = strdup(last)) ? -ENOMEM : 0;
 }
 
 struct ap_symbolizer *ap_symbolizer_new(const struct ap_symbolizer_opts *opts)
@@ -84,11 +88,15 @@ struct ap_symbolizer *ap_symbolizer_new(const struct ap_symbolizer_opts *opts)
 		opts->max_debug_info ? opts->max_debug_info : DEBUG_INFO_MAX;
 	s->kallsyms_path = strdup(opts->kallsyms ? opts->kallsyms : "/proc/kallsyms");
 	s->jit = ap_jit_new();
+	s->fetcher = opts->fetcher;
 	if (!s->kallsyms_path || !s->jit ||
-	    copy_dirs(opts->debug_dirs, &s->source_opts.debug_dirs) < 0) {
+	    copy_dirs(opts->debug_dirs, s->fetcher ? s->fetcher->dir : NULL,
+		      &s->source_opts.debug_dirs) < 0) {
 		ap_symbolizer_free(s);
 		return NULL;
 	}
+	for (char **d = s->source_opts.debug_dirs; s->fetcher && *d; d++)
+		s->source_opts.download_dir = *d;
 	return s;
 }
 
@@ -97,6 +105,8 @@ static void free_file(struct ap_symbolizer *s, struct file *f)
 	HASH_DEL(s->files, f);
 	ap_source_free(f->source);
 	ap_answers_free(f->answers);
+	free(f->lacks);
+	free(f->fetched);
 	free(f);
 }
 
@@ -221,6 +231,42 @@ static void collect(struct ap_symbolizer *s, const struct ap_answers *a, const u
 	}
 }
 
+/* Asks for the file that would tell more than those that are here, unless it came and is of no
+ * use. */
+static void note_lack(struct ap_symbolizer *s, struct file *f)
+{
+	const char *id = ap_source_lacks(f->source);
+
+	if (f->fetched && strcmp(f->fetched, id) == 0)
+		return;
+	free(f->fetched);
+	f->fetched = NULL;
+	if (!s->fetcher || !id[0] || f->lacks)
+		return;
+	f->lacks = strdup(id);
+	if (f->lacks)
+		s->fetcher->want(s->fetcher->ctx, f->lacks);
+}
+
+/* Forgets what is known of a file once there is more to be known. */
+static int look_for_fetched(struct ap_symbolizer *s, struct file *f)
+{
+	struct ap_answers *fresh;
+
+	if (!f->lacks || s->fetcher->want(s->fetcher->ctx, f->lacks) != AP_DEBUG_HERE)
+		return 0;
+	fresh = ap_answers_new();
+	if (!fresh)
+		return -ENOMEM;
+	ap_answers_free(f->answers);
+	f->answers = fresh;
+	free(f->fetched);
+	f->fetched = AP_TAKE_PTR(f->lacks);
+	if (f->source)
+		close_source(f);
+	return 0;
+}
+
 static int open_source(struct ap_symbolizer *s, struct file *f, const struct ap_symbol_file *file)
 {
 	struct ap_source_file where = {file->open_path, file->path, file->pid};
@@ -234,6 +280,8 @@ static int open_source(struct ap_symbolizer *s, struct file *f, const struct ap_
 	if (err < 0) {
 		f->refused = true;
 		s->stats.files_refused += err != -ENODATA;
+	} else {
+		note_lack(s, f);
 	}
 	return 0;
 }
@@ -251,7 +299,9 @@ int ap_symbolizer_file(struct ap_symbolizer *s, const struct ap_symbol_file *fil
 		return err;
 	f->used = ap_clock_mono_ns();
 	trim(s, f, f->used);
-	err = missing(f->answers, addrs, n, &m, &k);
+	err = look_for_fetched(s, f);
+	if (err == 0)
+		err = missing(f->answers, addrs, n, &m, &k);
 	if (err == 0 && k > 0)
 		err = open_source(s, f, file);
 	if (err == 0 && k > 0 && f->source)

@@ -17,10 +17,28 @@
 
 struct ap_symbolizer;
 
+/* How far a wanted debug file is. */
+enum ap_debug_state {
+	AP_DEBUG_PENDING, /* may come */
+	AP_DEBUG_HERE,
+	AP_DEBUG_ABSENT, /* for now */
+};
+
+/* Where debug files come from that are not on this machine, such as debuginfod servers. */
+struct ap_debug_fetcher {
+	/* Asks for the file with a build-id (lower-case hex); never waits. */
+	enum ap_debug_state (*want)(void *ctx, const char *build_id);
+	void *ctx;
+	const char *dir; /* where it puts them: DIR/.build-id/ab/cdef….debug */
+};
+
 struct ap_symbolizer_opts {
 	/* Where separate debug files are: DIR/.build-id/ab/cdef….debug. NULL-terminated; NULL is
 	 * /usr/lib/debug alone. Copied. */
 	const char *const *debug_dirs;
+	/* Asked for what is in none of them; names get better once it is there. NULL: nobody is
+	 * asked. Must outlive the symboliser. */
+	const struct ap_debug_fetcher *fetcher;
 	size_t cache_bytes;  /* answers kept; 0 = 16 MiB */
 	size_t source_bytes; /* parsed symbol tables and DWARF kept; 0 = 16 MiB, an estimate */
 	uint64_t
