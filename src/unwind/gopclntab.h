@@ -45,13 +45,15 @@ struct ap_go_function {
 	uint32_t cu; /* first entry of its unit in the table of files */
 	uint32_t n_pcdata;
 	int32_t start_line; /* 0 = unknown (before Go 1.20) */
-	uint8_t flags;	    /* AP_GO_F_*, 0 before Go 1.17 */
+	uint8_t flags;	    /* AP_GO_F_* */
 	uint8_t n_funcdata;
 };
 
 enum {
 	AP_GO_F_TOP = 1,      /* the outermost frame of its stack */
 	AP_GO_F_SP_WRITE = 2, /* loads the stack pointer with what no table says */
+	AP_GO_F_ASSEMBLY =
+		4, /* written in assembly; before Go 1.18 every function has this alone */
 };
 
 uint32_t ap_gopclntab_count(const struct ap_gopclntab *g);
@@ -60,6 +62,9 @@ int ap_gopclntab_function(struct ap_gopclntab *g, uint32_t i, struct ap_go_funct
 /* The function at a virtual address; -ENOENT: none. */
 int ap_gopclntab_find(struct ap_gopclntab *g, uint64_t address, struct ap_go_function *ret);
 
+/* Reads up to `n` bytes of code at a virtual address, fewer near its segment's end; how many. */
+size_t ap_gopclntab_code(struct ap_gopclntab *g, uint64_t address, void *p, size_t n);
+
 /* A name, by its place; appended to `out`. At most AP_GO_NAME_MAX bytes are read. */
 #define AP_GO_NAME_MAX 4096u
 int ap_gopclntab_name(struct ap_gopclntab *g, uint32_t name, struct ap_buf *out);
@@ -67,7 +72,7 @@ int ap_gopclntab_name(struct ap_gopclntab *g, uint32_t name, struct ap_buf *out)
 /* Steps through a table of values by address: `value` holds in [begin, end). */
 struct ap_go_values {
 	struct ap_gopclntab *g;
-	uint64_t at;
+	uint64_t at; /* of the next value, 0: there is none */
 	uint64_t begin, end, limit;
 	int32_t value;
 	bool begun;
@@ -77,7 +82,7 @@ void ap_go_values_begin(struct ap_go_values *v, struct ap_gopclntab *g,
 /* False: the table is over, or damaged from here on. */
 bool ap_go_values_next(struct ap_go_values *v);
 
-/* One function at an address, the innermost first as the walk over inlined calls has it. */
+/* One function at an address. */
 struct ap_go_level {
 	uint32_t name;	    /* for ap_gopclntab_name() */
 	uint32_t file;	    /* for ap_gopclntab_file(); 0 = unknown */
@@ -86,8 +91,8 @@ struct ap_go_level {
 };
 #define AP_GO_INLINE_MAX 64u
 /* The function at `address` and what was inlined there: ret[0] is the innermost, the last one the
- * function that holds the code. At most AP_GO_INLINE_MAX. Returns how many; -ENOENT: no function;
- * or another error. */
+ * function that holds the code. Inlined calls are known since Go 1.18; where they are damaged the
+ * last one stands alone. Returns how many; -ENOENT: no function; or -EBADMSG. */
 int ap_gopclntab_levels(struct ap_gopclntab *g, uint64_t address,
 			struct ap_go_level ret[AP_GO_INLINE_MAX]);
 /* A source file's path, as a name above. */

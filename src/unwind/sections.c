@@ -103,12 +103,20 @@ static int read_segments(struct ap_unwind_elf *e, struct headers *h)
 
 	for (uint32_t i = 0; err == 0 && i < h->n_segments; i++) {
 		const Elf64_Phdr *p = &h->segments[i];
+		struct ap_unwind_segment found = {p->p_vaddr, p->p_offset, 0};
 
-		if (p->p_type != PT_LOAD || !(p->p_flags & PF_X) || p->p_offset >= e->file_bytes ||
-		    e->n_segments >= AP_UNWIND_SEGMENTS_MAX)
+		if (p->p_offset >= e->file_bytes)
 			continue;
-		e->segments[e->n_segments++] = (struct ap_unwind_segment){
-			p->p_vaddr, p->p_offset, AP_MIN(p->p_filesz, e->file_bytes - p->p_offset)};
+		found.bytes = AP_MIN(p->p_filesz, e->file_bytes - p->p_offset);
+		if (p->p_type == PT_DYNAMIC)
+			e->dynamic = (struct ap_unwind_section){
+				.vaddr = p->p_vaddr, .offset = p->p_offset, .n = found.bytes};
+		if (p->p_type != PT_LOAD)
+			continue;
+		if ((p->p_flags & PF_X) && e->n_segments < AP_UNWIND_SEGMENTS_MAX)
+			e->segments[e->n_segments++] = found;
+		if (!(p->p_flags & PF_X) && e->n_data < AP_UNWIND_SEGMENTS_MAX)
+			e->data[e->n_data++] = found;
 	}
 	return err;
 }
@@ -168,11 +176,14 @@ static void note_section(struct ap_unwind_elf *e, const struct headers *h, const
 	struct ap_unwind_section found = {
 		.vaddr = s->sh_addr, .offset = s->sh_offset, .n = s->sh_size};
 
+	e->may_be_go |= ap_str_is(name, ".go.buildinfo") || ap_str_is(name, ".note.go.buildid");
 	if ((s->sh_type != SHT_PROGBITS && s->sh_type != SHT_X86_64_UNWIND) ||
 	    !ap_range_ok(s->sh_offset, s->sh_size, e->file_bytes))
 		return;
 	if (ap_str_is(name, ".eh_frame") && !(s->sh_flags & SHF_COMPRESSED))
 		e->eh_frame = found;
+	if (ap_str_is(name, ".gopclntab") || ap_str_is(name, ".data.rel.ro.gopclntab"))
+		e->gopclntab = found;
 	if ((gnu || ap_str_is(name, ".debug_frame")) &&
 	    (!(gnu || (s->sh_flags & SHF_COMPRESSED)) || unpack(e, &found, gnu)))
 		e->debug_frame = found;
@@ -235,6 +246,7 @@ int ap_unwind_elf_read(int fd, struct ap_unwind_elf *ret)
 		err = read_segments(&e, &h);
 	if (err == 0)
 		err = read_sections(&e, &h);
+	e.may_be_go = h.n_sections == 0;
 	for (uint32_t i = 1; err == 0 && i < h.n_sections; i++)
 		note_section(&e, &h, &h.sections[i]);
 	if (err == 0 && e.eh_frame.n == 0)

@@ -23,8 +23,10 @@ struct ap_unwind_elf {
 	int fd; /* borrowed */
 	uint64_t file_bytes, entry;
 	struct ap_unwind_segment segments[AP_UNWIND_SEGMENTS_MAX]; /* executable ones */
-	uint32_t n_segments;
-	struct ap_unwind_section eh_frame, debug_frame;
+	struct ap_unwind_segment data[AP_UNWIND_SEGMENTS_MAX];	   /* the others */
+	uint32_t n_segments, n_data;
+	struct ap_unwind_section eh_frame, debug_frame, gopclntab, dynamic;
+	bool may_be_go; /* has sections that Go's linker makes, or none at all */
 };
 
 /* 0; -ENOEXEC: not an ELF file of this machine; -EFBIG: more headers than any real file; -errno of

@@ -5,6 +5,7 @@
 
 #include "unwind/arch.h"
 #include "unwind/cfi.h"
+#include "unwind/gopclntab.h"
 #include "unwind/sections.h"
 
 enum { WINDOW = 1 << 20 };
@@ -90,17 +91,32 @@ static int add_entry(const struct ap_unwind_elf *e, struct ap_table_builder *b)
 	return err < 0 ? err : ap_table_builder_row(b, e->entry, &end);
 }
 
+/* -ENODATA: this is no Go program. */
+static int add_go(const struct ap_unwind_elf *e, struct ap_table_builder *b)
+{
+	_cleanup_(ap_cleanup_gopclntab) struct ap_gopclntab *g = NULL;
+	int err;
+
+	if (!e->gopclntab.n && !e->may_be_go)
+		return -ENODATA;
+	err = ap_gopclntab_open(e->fd, &g);
+	return err < 0 ? err : ap_gopclntab_rows(g, b);
+}
+
 static int build(const struct ap_unwind_elf *e, bool tracked, struct ap_unwind_table **ret)
 {
 	_cleanup_(ap_cleanup_table_builder) struct ap_table_builder *b =
 		ap_table_builder_new(e->segments, e->n_segments);
-	bool cut;
+	bool cut, go;
 	int err;
 
 	if (!b)
 		return -ENOMEM;
-	err = add_section(e, &e->eh_frame, tracked, b);
-	if (err == 0)
+	err = add_go(e, b);
+	go = err == 0;
+	if (err == 0 || err == -ENODATA)
+		err = add_section(e, &e->eh_frame, tracked, b);
+	if (err == 0 && !go)
 		err = add_section(e, &e->debug_frame, tracked, b);
 	if (err == 0)
 		err = add_entry(e, b);
