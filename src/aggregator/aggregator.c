@@ -211,6 +211,8 @@ static int start_http(struct ap_aggregator *a, struct ap_error *err)
 		.ingest = a->ingest,
 		.agents = a->agents,
 		.openapi = ap_buf_view(&a->openapi),
+		.data_dir = a->set->data_dir,
+		.retention_ns = a->set->retention_ns,
 		.agent_address = a->agent_address,
 		.start_ns = ap_clock_mono_ns(),
 		.ready = &a->ready,

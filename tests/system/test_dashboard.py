@@ -10,6 +10,7 @@ import pytest
 
 from conftest import AGENT, BUILD, ROOT, Program, environment, wait_for
 from test_demo import services
+from test_symbols import NAME, program  # noqa: F401
 
 UI = Path(os.environ.get("AP_UI_DIR", ROOT / "ui/dist"))
 BROWSER = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -34,17 +35,29 @@ def demo(tmp_path):
 
 
 @pytest.fixture
-def dashboard(start_aggregator, tmp_path, demo):
-    """An aggregator that knows all of the demo's services."""
+def stripped(program):
+    """A running program without symbols."""
+    p = subprocess.Popen([program[0]])
+    yield p
+    p.kill()
+    p.wait()
+
+
+@pytest.fixture
+def dashboard(start_aggregator, tmp_path, demo, stripped):
+    """An aggregator that knows all of the demo's services, and a program without symbols."""
     aggregator = start_aggregator("aggregator", "--ui-dir", UI)
     agent = Program([AGENT, "--server", aggregator.grpc, "--state-dir", tmp_path / "agent",
                      "--metrics-listen", "off", "--live",
-                     "--pid", ",".join(map(str, demo.values()))], tmp_path / "agent.log")
+                     "--pid", ",".join(map(str, [*demo.values(), stripped.pid]))],
+                    tmp_path / "agent.log")
 
     def all_services():
         assert agent.alive(), agent.text()
         rows = aggregator.get("/api/v1/services?from=now-1h&to=now")["services"]
-        return set(demo) <= {row["service"] for row in rows}
+        modules = aggregator.get("/api/v1/modules?from=now-1h&to=now")["modules"]
+        return set(demo) <= {row["service"] for row in rows} and \
+            any(m["module"].endswith(f"/{NAME}") for m in modules)
 
     try:
         wait_for(all_services, "the demo's services on the dashboard")

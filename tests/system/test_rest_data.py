@@ -11,6 +11,7 @@ import urllib.request
 import uuid
 
 import pytest
+from conftest import wait_for
 from openapi import check_named
 
 PERIOD = 10_101_010  # of 99 Hz, in nanoseconds
@@ -280,6 +281,19 @@ def test_batches_and_metrics(data):
     assert data.metric("aperture_push_events_total") == len(EARLIER) + len(NOW)
     assert data.metric('aperture_lost_total{stage="sample",reason="ringbuf_full"}') == 4
     assert data.metric("aperture_push_duration_seconds_count") == 2
+
+
+def test_store(data):
+    def stored():
+        answer = data.aggregator.get("/api/v1/store")
+        rows = {t["table"]: t["rows"] for t in answer["tables"]}
+        return answer if rows.get("samples") == len(EARLIER) + len(NOW) else None
+
+    answer = wait_for(stored, "the samples in the store")
+    check_named("Store", answer)
+    assert answer["bytes"] == sum(t["bytes"] for t in answer["tables"]) > 0
+    assert answer["retention_s"] == 7 * 86400
+    assert answer["oldest_day"] == time.strftime("%Y-%m-%d", time.gmtime(data.middle - 50))
 
 
 def test_exports(data):

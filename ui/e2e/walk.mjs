@@ -112,6 +112,17 @@ const PAGES = [
       await page.getByText("aperture-agent").first().waitFor();
     },
   },
+  {
+    name: "settings",
+    path: "/settings",
+    async content(page) {
+      const store = page.getByRole("region", { name: "Store" });
+      await store.getByText("Kept for").waitFor();
+      await store.getByText("On disk").first().waitFor();
+      await store.getByRole("cell", { name: "samples", exact: true }).waitFor();
+      await page.getByRole("region", { name: "Modules without symbols" }).waitFor();
+    },
+  },
 ];
 
 async function noSideScroll(page) {
@@ -326,6 +337,23 @@ await check("an agent shows its own ledger", async () => {
   await page.getByText("CPU cost").waitFor();
   await page.waitForLoadState("networkidle");
   await shoot(page, "agent-details");
+});
+
+await check("a module without symbols says how to name it", async () => {
+  await page.goto(url("/settings"));
+  const rows = page.getByRole("table", { name: "Modules without symbols" }).getByRole("row");
+  await rows.nth(1).waitFor();
+  const stripped = rows.filter({ hasText: /[0-9a-f]{40}/ }).first();
+  const name = (await stripped.locator(".name").innerText()).trim();
+  const id = (await stripped.locator("code").innerText()).trim();
+  await stripped.click();
+  await page.waitForURL(new RegExp(`module=${id}`));
+  const how = page.getByRole("region", { name: `How to name ${name}` });
+  const command = await how.locator(".command code").first().innerText();
+  assert(command.startsWith(`aperture symbols push --server ${origin} `), `the command is ${command}`);
+  assert((await how.innerText()).includes(`debuginfod-find debuginfo ${id}`), "the build-id is not in the command");
+  await page.waitForLoadState("networkidle");
+  await shoot(page, "settings-module");
 });
 
 await check("the theme is switched and remembered", async () => {

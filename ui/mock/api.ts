@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Answers of the made-up fleet, in the shapes of the server. */
 import type {
-  AgentsAnswer, Coverage, DiffAnswer, FlameAnswer, FlameNodes, LabelValuesAnswer, LedgerAnswer, SeriesAnswer, ServicesAnswer, TopAnswer,
+  AgentsAnswer, Coverage, DiffAnswer, FlameAnswer, FlameNodes, LabelValuesAnswer, LedgerAnswer, ModulesAnswer, SeriesAnswer, ServicesAnswer, StoreAnswer, TopAnswer,
 } from "../src/api/model";
 import { parseFilter } from "../src/state/filter.ts";
 import { resolveTime } from "../src/state/time.ts";
@@ -183,6 +183,38 @@ export function top(q: URLSearchParams): TopAnswer {
     ...about(s),
     total: root.total,
     coverage: coverage(s, rows.length > limit ? { what: "functions", cut: rows.length - limit } : null),
+  };
+}
+
+/** Some are stripped, one was built without a build-id, and there is always the kernel. */
+const UNNAMED: readonly [module: string, buildId: string, kind: number, total: number, self: number, frames: number][] = [
+  ["/usr/sbin/nginx", "b61dbc5a1f1bb2c2a6cb47b6b8a9bb9a2a5b1c11", 0, 0.21, 0.13, 412],
+  ["/usr/lib/x86_64-linux-gnu/libcrypto.so.3", "43a1f02fd5e5ae0c2fbb1d2ff9f6aa07c1b7f1c0", 0, 0.08, 0.074, 96],
+  ["/opt/billing/bin/ledgerd", "", 0, 0.031, 0.012, 233],
+  ["[anon]", "", 2, 0.022, 0.018, 1720],
+  ["[kernel]", "", 1, 0.004, 0.004, 12],
+];
+
+export function modules(q: URLSearchParams): ModulesAnswer {
+  const s = select(q);
+  const total = scale(s.type, s.services.reduce((sum, x) => sum + cpu(x.service, x.hosts.length, s.from, s.to), 0));
+  return {
+    ...about(s),
+    total,
+    modules: UNNAMED.map(([module, build_id, kind, share, self, frames]) => ({
+      module, build_id, kind, share, frames, total: Math.round(total * share), self: Math.round(total * self),
+    })),
+    coverage: coverage(s),
+  };
+}
+
+export function store(): StoreAnswer {
+  const tables = [["samples", 20_412_800, 66_812_000], ["stacks", 210_400, 9_120_000], ["frames", 61_220, 3_400_000], ["ledger", 120_960, 1_010_000]] as const;
+  return {
+    driver: "embedded", version: "26.7.3.1", folder: "/var/lib/aperture/aggregator", retention_s: 604_800,
+    oldest_day: new Date(Date.now() - HISTORY_MS).toISOString().slice(0, 10),
+    bytes: tables.reduce((sum, [, , size]) => sum + size, 0),
+    tables: tables.map(([table, rows, size]) => ({ table, rows, bytes: size })),
   };
 }
 

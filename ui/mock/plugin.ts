@@ -12,7 +12,7 @@ const TYPES = [
 ];
 
 const ROUTES: Record<string, (q: URLSearchParams) => unknown> = {
-  "/api/health": () => ({ status: "ok", version: "0.1.0", uptime_s: 7_290, store: { driver: "embedded", version: "26.7.3.1" }, buffer: { batches: 3, bytes: 91_000, capacity_bytes: 268_435_456 } }),
+  "/api/health": () => ({ status: "ok", version: "0.1.0", uptime_s: 7_290, store: { driver: "embedded", version: "26.7.3.1", error: null }, buffer: { batches: 3, bytes: 91_000, capacity_bytes: 268_435_456 } }),
   "/api/v1/profile-types": () => ({ types: TYPES }),
   "/api/v1/labels": () => ({ labels: ["service", "host", "container", "comm", "pid", "version"] }),
   "/api/v1/label-values": api.labelValues,
@@ -21,6 +21,8 @@ const ROUTES: Record<string, (q: URLSearchParams) => unknown> = {
   "/api/v1/ledger": api.ledger,
   "/api/v1/flamegraph": api.flamegraph,
   "/api/v1/top": api.top,
+  "/api/v1/modules": api.modules,
+  "/api/v1/store": api.store,
   "/api/v1/series": api.series,
   "/api/v1/diff": api.diff,
 };

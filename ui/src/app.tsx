@@ -7,6 +7,7 @@ import { AgentsPage } from "./pages/agents/page";
 import { ComparePage } from "./pages/compare/page";
 import { FlamegraphPage } from "./pages/flamegraph/page";
 import { OverviewPage } from "./pages/overview/page";
+import { SettingsPage } from "./pages/settings/page";
 import { TopPage } from "./pages/top/page";
 
 /** Shows what went wrong in a page, instead of an empty window. */
@@ -44,6 +45,7 @@ export function App(): ReactNode {
           <Route path="/top" component={TopPage} />
           <Route path="/compare" component={ComparePage} />
           <Route path="/agents" component={AgentsPage} />
+          <Route path="/settings" component={SettingsPage} />
           <Route component={NotFound} />
         </Switch>
       </Guard>

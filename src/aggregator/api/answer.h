@@ -43,6 +43,7 @@ ap_http_handler ap_api_services;					    /* services.c */
 ap_http_handler ap_api_modules, ap_api_symbols_missing, ap_api_symbols_put; /* symbols.c */
 ap_http_handler ap_api_profile_types, ap_api_labels, ap_api_label_values;   /* labels.c */
 ap_http_handler ap_api_agents, ap_api_ledger;				    /* agents.c */
+ap_http_handler ap_api_store;						    /* store.c */
 ap_http_handler ap_api_export;						    /* export.c */
 ap_http_handler ap_api_healthz, ap_api_readyz, ap_api_health;		    /* status.c */
 ap_http_handler ap_api_openapi, ap_api_batches;				    /* status.c */

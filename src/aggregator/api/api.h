@@ -18,7 +18,9 @@ struct ap_api {
 	struct ap_buffer *buffer;
 	struct ap_ingest *ingest;
 	struct ap_agents *agents;
-	struct ap_str openapi;	   /* the text of docs/openapi.json; empty = not installed */
+	struct ap_str openapi; /* the text of docs/openapi.json; empty = not installed */
+	const char *data_dir;  /* of the store */
+	uint64_t retention_ns;
 	const char *agent_address; /* where agents push: "127.0.0.1:50051" */
 	uint64_t start_ns;	   /* CLOCK_MONOTONIC, when the aggregator began */
 	const atomic_bool *ready;  /* everything runs and nothing is stopping */

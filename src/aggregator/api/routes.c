@@ -24,6 +24,7 @@ const struct ap_http_route ap_api_routes[] = {
 	{AP_HTTP_GET, "/api/v1/diff", ap_api_diff},
 	{AP_HTTP_GET, "/api/v1/modules", ap_api_modules},
 	{AP_HTTP_GET, "/api/v1/symbols/missing", ap_api_symbols_missing},
+	{AP_HTTP_GET, "/api/v1/store", ap_api_store},
 	{AP_HTTP_POST, "/api/v1/symbols", ap_api_symbols_put, .max_body = SYMBOLS_MAX},
 	{AP_HTTP_POST, "/api/aggregate", ap_api_aggregate, .max_body = BODY_MAX},
 	{AP_HTTP_POST, "/api/diff", ap_api_diff_post, .max_body = BODY_MAX},

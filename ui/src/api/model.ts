@@ -26,4 +26,7 @@ export type DiffSide = Schemas["DiffSide"];
 export type DiffFunction = DiffAnswer["functions"][number];
 export type LabelsAnswer = Schemas["Labels"];
 export type LabelValuesAnswer = Schemas["LabelValues"];
+export type ModulesAnswer = Schemas["Modules"];
+export type Module = ModulesAnswer["modules"][number];
+export type StoreAnswer = Schemas["Store"];
 export type HealthAnswer = Schemas["Health"];

@@ -8,7 +8,7 @@ import type { Selection } from "@/state/selection";
 import { isRelative } from "@/state/time";
 import { apiUrl, getFlamegraph, getJson, type Params } from "./client";
 import type {
-  AgentsAnswer, DiffAnswer, FlameMeta, HealthAnswer, LabelsAnswer, LabelValuesAnswer, LedgerAnswer, ProfileTypesAnswer, SeriesAnswer, ServicesAnswer, TopAnswer,
+  AgentsAnswer, DiffAnswer, FlameMeta, HealthAnswer, LabelsAnswer, LabelValuesAnswer, LedgerAnswer, ModulesAnswer, ProfileTypesAnswer, SeriesAnswer, ServicesAnswer, StoreAnswer, TopAnswer,
 } from "./model";
 
 export const LIVE_MS = 3000;
@@ -55,6 +55,10 @@ export function useCovered(s: Selection, range: { from: number; to: number } | u
 
 export function useTop(s: Selection, sort: "self" | "total", limit: number): UseQueryResult<TopAnswer> {
   return useAnswer("/api/v1/top", { ...selectionParams(s), sort, limit }, s);
+}
+
+export function useModules(s: Selection, limit: number): UseQueryResult<ModulesAnswer> {
+  return useAnswer("/api/v1/modules", { ...selectionParams(s), limit }, s);
 }
 
 export interface FlameData {
@@ -134,6 +138,14 @@ export function useLedger(agent: string): UseQueryResult<LedgerAnswer> {
     queryFn: ({ signal }) => getJson<LedgerAnswer>("/api/v1/ledger", { agent }, signal),
     refetchInterval: AGENTS_MS,
     placeholderData: keepPreviousData,
+  });
+}
+
+export function useStore(): UseQueryResult<StoreAnswer> {
+  return useQuery({
+    queryKey: ["store"],
+    queryFn: ({ signal }) => getJson<StoreAnswer>("/api/v1/store", {}, signal),
+    refetchInterval: AGENTS_MS,
   });
 }
 

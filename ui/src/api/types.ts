@@ -268,7 +268,7 @@ export interface components {
              */
             balance: number;
         };
-        /** @description Sums since the aggregator's start, in sampling periods. */
+        /** @description Sums over what the store keeps and what has come since, in sampling periods; the stages "ingest" and "store" are the aggregator's own and count from its start. */
         Ledger: {
             stages: components["schemas"]["LedgerStage"][];
             /** @description Samples by why their user stack ends, all reasons. */
@@ -387,6 +387,142 @@ export interface components {
              */
             total: number;
             coverage: components["schemas"]["Coverage"];
+        };
+        Store: {
+            driver: string;
+            /** @description The engine's. */
+            version: string;
+            /** @description Where the data lies on the aggregator's machine. */
+            folder: string;
+            /**
+             * Format: int64
+             * @description How long profiles are kept, in seconds; a day goes whole.
+             */
+            retention_s: number;
+            /** @description The first UTC day that has samples; null: none has yet. */
+            oldest_day: string | null;
+            /**
+             * Format: int64
+             * @description On disk, all tables.
+             */
+            bytes: number;
+            /** @description Those that hold rows, by bytes, descending. */
+            tables: {
+                table: string;
+                /** Format: int64 */
+                rows: number;
+                /**
+                 * Format: int64
+                 * @description On disk.
+                 */
+                bytes: number;
+            }[];
+        };
+        Modules: {
+            type: string;
+            /**
+             * @description The unit of all values in this answer.
+             * @enum {string}
+             */
+            unit: "nanoseconds" | "samples" | "count";
+            /**
+             * Format: int64
+             * @description Unix milliseconds.
+             */
+            from: number;
+            /**
+             * Format: int64
+             * @description Unix milliseconds.
+             */
+            to: number;
+            /** @description By total, descending. */
+            modules: {
+                /** @description Path as the process saw it, [kernel], [jit] …; "" unknown. */
+                module: string;
+                /** @description "": the file has none, or it is no file. */
+                build_id: string;
+                /**
+                 * Format: int64
+                 * @description 0 native, 1 kernel, 2 JIT, 3 inlined, 4 GPU.
+                 */
+                kind: number;
+                /**
+                 * Format: int64
+                 * @description Of stacks that pass through a frame without a symbol in this module. A stack may pass through several modules.
+                 */
+                total: number;
+                /**
+                 * Format: int64
+                 * @description Of stacks that end in such a frame.
+                 */
+                self: number;
+                /** @description total of everything selected. */
+                share: number | null;
+                /**
+                 * Format: int64
+                 * @description Different frames without a symbol.
+                 */
+                frames: number;
+            }[];
+            /**
+             * Format: int64
+             * @description Of everything selected: what shares are taken of.
+             */
+            total: number;
+            coverage: components["schemas"]["Coverage"];
+        };
+        MissingSymbols: {
+            build_id: string;
+            /** @description ELF virtual addresses, ascending. */
+            offsets: number[];
+            /**
+             * Format: int64
+             * @description All such addresses, those before `after` and past `limit` too.
+             */
+            total: number;
+            /**
+             * Format: int64
+             * @description Of total, those without any symbol.
+             */
+            unnamed: number;
+        };
+        PutSymbolsRequest: {
+            build_id: string;
+            /** @description By offset, ascending, each once. */
+            symbols: {
+                /** Format: int64 */
+                offset: number;
+                /** @description The function that holds the code, then what is inlined at this address, outermost first. */
+                functions: {
+                    /** @description Demangled. */
+                    name: string;
+                    /** @description As in the symbol table; not given: the same. */
+                    system_name?: string;
+                    /** @description Source file. */
+                    file?: string;
+                    /** @description Of this place; for a function with others inlined, of the call. */
+                    line?: number;
+                    /** @description Where the function begins. */
+                    start_line?: number;
+                }[];
+            }[];
+        };
+        PutSymbols: {
+            /**
+             * Format: int64
+             * @description Addresses that were named.
+             */
+            stored: number;
+            /**
+             * Format: int64
+             * @description Better is known of them already.
+             */
+            unchanged: number;
+            /**
+             * Format: int64
+             * @description No sample has them.
+             */
+            unknown: number;
         };
         Series: {
             type: string;

@@ -110,6 +110,11 @@ export function Command({ text }: { text: string }): ReactNode {
   );
 }
 
+/** One of a list of class "facts". */
+export function Fact({ term, children }: { term: string; children: ReactNode }): ReactNode {
+  return <div><dt>{term}</dt><dd>{children}</dd></div>;
+}
+
 /** A change as a share of what was before; orange for more, blue for less. */
 export function Change({ now, before }: { now: number; before: number | null }): ReactNode {
   if (before === null) return <span className="muted">–</span>;

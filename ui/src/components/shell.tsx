@@ -16,6 +16,7 @@ const PAGES: readonly { path: string; title: string; short: string; icon: IconNa
   { path: "/top", title: "Top functions", short: "Top", icon: "top" },
   { path: "/compare", title: "Compare", short: "Compare", icon: "compare" },
   { path: "/agents", title: "Agents", short: "Agents", icon: "agents" },
+  { path: "/settings", title: "Settings", short: "Settings", icon: "settings" },
 ];
 
 function Rail(): ReactNode {

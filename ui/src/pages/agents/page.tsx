@@ -3,7 +3,7 @@ import { useMemo, type ReactNode } from "react";
 import { useLocation } from "wouter";
 import type { Agent } from "@/api/model";
 import { useAgents } from "@/api/queries";
-import { Command, Empty, ErrorState, Skeleton } from "@/components/basics";
+import { Command, Empty, ErrorState, Fact, Skeleton } from "@/components/basics";
 import { DataTable, type Column } from "@/components/data-table";
 import { Page } from "@/components/shell";
 import { ago, bytes, count, duration, percent } from "@/lib/format";
@@ -39,10 +39,6 @@ const COLUMNS: Column<Agent>[] = [
   { id: "lost", header: "Lost", track: "66px", numeric: true, sort: (a) => a.lost, cell: (a) => <span className={a.lost > 0 ? "up" : undefined}>{count(a.lost)}</span> },
   { id: "cost", header: "Cost", hint: "CPU of the agent and its BPF programs, percent of the whole host, since its previous report", track: "72px", numeric: true, sort: (a) => a.cost.cpu_share ?? -1, cell: (a) => (a.cost.cpu_share === null ? <span className="muted" title="not measured yet">–</span> : percent(a.cost.cpu_share)) },
 ];
-
-function Fact({ term, children }: { term: string; children: ReactNode }): ReactNode {
-  return <div><dt>{term}</dt><dd>{children}</dd></div>;
-}
 
 function AgentDetails({ agent, onProfile }: { agent: Agent; onProfile(): void }): ReactNode {
   const { cost } = agent;
