@@ -27,7 +27,8 @@ static void write_ledger(struct ap_prom *p, const struct ap_ledger *ledger)
 				    ap_ledger_get(ledger, e->id));
 	}
 	ap_prom_family(p, "aperture_stacks_total", AP_PROM_COUNTER,
-		       "Sampling periods by why their user stack ends; ok is complete.");
+		       "Sampling periods by why their user stack ends; ok and kernel_only are "
+		       "complete.");
 	for (uint32_t i = 0; i < AP_REASONS_MAX; i++)
 		if (strcmp(ap_reason_name(i), "unknown") != 0)
 			ap_prom_u64(p, AP_PROM_LABELS({"reason", ap_str_of(ap_reason_name(i))}),

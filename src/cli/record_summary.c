@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "cli/record.h"
 #include "profile/top.h"
+#include "profile/value.h"
 
 #define HOTTEST 5
 
@@ -75,13 +76,16 @@ static void completeness(const struct ap_ledger *l, struct ap_buf *out)
 		if (ap_reason_is_complete(i))
 			complete += n;
 	}
-	ap_buf_printf(out, "complete stacks: %.1f %%", percent(complete, all));
+	ap_buf_puts(out, "complete stacks: ");
+	ap_value_percent(out, complete, all);
 	for (uint32_t i = 0; i < AP_REASONS_MAX; i++) {
 		uint64_t n = __atomic_load_n(&l->stacks[i], __ATOMIC_RELAXED);
 
 		if (n == 0 || ap_reason_is_complete(i))
 			continue;
-		ap_buf_printf(out, "%s%.1f %% %s", separator, percent(n, all), ap_reason_text(i));
+		ap_buf_puts(out, separator);
+		ap_value_percent(out, n, all);
+		ap_buf_printf(out, " %s", ap_reason_text(i));
 		separator = ", ";
 	}
 	ap_buf_byte(out, '\n');

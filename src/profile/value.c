@@ -52,6 +52,8 @@ void ap_value_percent(struct ap_buf *out, uint64_t part, uint64_t whole)
 
 	if (share > 0 && share < 0.1)
 		ap_buf_puts(out, "<0.1 %");
+	else if (share >= 99.95 && part < whole)
+		ap_buf_puts(out, ">99.9 %");
 	else
 		ap_buf_printf(out, share == 0 ? "%.0f %%" : "%.1f %%", share);
 }

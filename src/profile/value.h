@@ -10,7 +10,8 @@
 void ap_value_text(struct ap_buf *out, uint64_t value, const char *unit);
 /* "1,234". */
 void ap_value_grouped(struct ap_buf *out, uint64_t value);
-/* `part` of `whole` as "12.3 %"; "0 %" of nothing. */
+/* `part` of `whole` as "12.3 %"; "0 %" of nothing. What is not nothing never reads as 0 %, nor what
+ * is not all as 100 %. */
 void ap_value_percent(struct ap_buf *out, uint64_t part, uint64_t whole);
 
 #endif

@@ -356,6 +356,7 @@ METRICS = {
     "aperture_clickhouse_flush_rows": "counter",
     "aperture_clickhouse_flush_duration_seconds": "summary",
     "aperture_clickhouse_pending_rows": "gauge", "aperture_lost": "counter",
+    "aperture_stacks": "counter",
     "aperture_build_info": "gauge", "process_cpu_seconds": "counter",
     "process_resident_memory_bytes": "gauge",
 }
@@ -379,6 +380,8 @@ def test_metrics_are_valid_and_complete(server):
     check_histogram(families["aperture_push_duration_seconds"])
     losses = {(s.labels["stage"], s.labels["reason"]) for s in families["aperture_lost"].samples}
     assert {("sample", "ringbuf_full"), ("push", "queue_full"), ("ingest", "invalid")} <= losses
+    reasons = {s.labels["reason"] for s in families["aperture_stacks"].samples}
+    assert {"ok", "kernel_only", "no_table", "truncated"} <= reasons
     assert {s.labels["status"] for s in families["aperture_push"].samples} == \
         {"ok", "duplicate", "backpressure", "error"}
 

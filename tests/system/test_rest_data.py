@@ -316,6 +316,8 @@ def test_the_same_from_the_store_and_after_a_restart(data):
     assert_flame_graph(before)
     assert data.metric("aperture_clickhouse_flush_rows_total") == len(EARLIER) + len(NOW)
     assert data.metric("aperture_clickhouse_pending_rows") == 0
+    assert data.metric('aperture_stacks_total{reason="ok"}') == 60
+    assert data.metric('aperture_stacks_total{reason="no_frame_pointer"}') == 40
     assert data.aggregator.stop() == 0
     data.aggregator = data.aggregator.again()
     try:

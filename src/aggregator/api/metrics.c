@@ -66,6 +66,23 @@ static void write_store(struct ap_prom *p, const struct ap_api *api)
 	ap_prom_summary(p, AP_PROM_NO_LABELS, w.flushes_ok, w.flush_ns);
 }
 
+/* Where the stacks of all agents end. */
+static void write_stacks(struct ap_prom *p, const struct ap_agent_info *agents, size_t n)
+{
+	ap_prom_family(p, "aperture_stacks_total", AP_PROM_COUNTER,
+		       "Sampling periods by why their user stack ends; ok and kernel_only are "
+		       "complete.");
+	for (uint32_t i = 0; i < AP_REASONS_MAX; i++) {
+		uint64_t count = 0;
+
+		if (strcmp(ap_reason_name(i), "unknown") == 0)
+			continue;
+		for (size_t j = 0; j < n; j++)
+			count += agents[j].ledger.stacks[i];
+		ap_prom_u64(p, AP_PROM_LABELS({"reason", ap_str_of(ap_reason_name(i))}), count);
+	}
+}
+
 /* The ledger of all agents since this aggregator's start, and its own. Every loss is listed from
  * the first scrape on, so that a rate can be taken of it. */
 static int write_lost(struct ap_prom *p, const struct ap_api *api, const struct ap_ingest_stats *s)
@@ -91,6 +108,7 @@ static int write_lost(struct ap_prom *p, const struct ap_api *api, const struct 
 					   {"reason", ap_str_of(e->name)}),
 			    count);
 	}
+	write_stacks(p, agents, n);
 	ap_prom_family(p, "aperture_agents", AP_PROM_GAUGE, "Agents known, by state.");
 	for (int state = AP_AGENT_OK; state <= AP_AGENT_LEFT; state++) {
 		uint64_t count = 0;

@@ -19,6 +19,9 @@ const STAGES: Record<string, [string, string]> = {
 /** Not taken on purpose: these are no losses of data. */
 const INTENDED = new Set(["idle", "filtered", "duplicate", "backpressure", "failed"]);
 
+/** Reasons for which nothing of a stack is missing. */
+const COMPLETE = new Set(["ok", "kernel_only"]);
+
 function share(part: number, whole: number): string {
   return whole > 0 ? percent(part / whole) : "–";
 }
@@ -78,7 +81,7 @@ function Reasons({ reasons }: { reasons: readonly LedgerCount[] }): ReactNode {
     <ul className="reason-list">
       {shown.map((r) => (
         <li key={r.name}>
-          <span className="reason-bar"><i className={r.name === "ok" ? "out" : "bad"} style={{ width: `${(r.count / sum) * 100}%` }} /></span>
+          <span className="reason-bar"><i className={COMPLETE.has(r.name) ? "out" : "bad"} style={{ width: `${(r.count / sum) * 100}%` }} /></span>
           <span>{r.text}</span>
           <span className="muted">{r.name}</span>
           <span className="numeric"><b>{count(r.count)}</b> <em>{share(r.count, sum)}</em></span>
@@ -92,6 +95,7 @@ export function LedgerPanel({ agent, title, onAll }: { agent: string; title: str
   const ledger = useLedger(agent);
   if (ledger.isError) return <section className="panel"><ErrorState error={ledger.error} retry={() => void ledger.refetch()} /></section>;
   if (!ledger.data) return <section className="panel pad"><Skeleton height={220} /></section>;
+  const complete = ledger.data.coverage.complete_share;
   return (
     <>
       <section className="panel" aria-label="Ledger">
@@ -107,6 +111,8 @@ export function LedgerPanel({ agent, title, onAll }: { agent: string; title: str
         <header>
           <h2>Where stacks end</h2>
           <span className="muted only-wide">percent of all stacks taken</span>
+          <span className="spacer" />
+          {complete === null ? null : <span><b>{percent(complete)}</b> complete</span>}
         </header>
         <Reasons reasons={ledger.data.reasons} />
       </section>
