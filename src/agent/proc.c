@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/proc.h"
 
+#include <elf.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -142,6 +143,35 @@ bool ap_proc_is_file(struct ap_str path)
 	       !ap_str_starts(path, AP_STR("/SYSV"));
 }
 
+/* Programs run from memory files too, but most of those hold what a JIT compiler wrote. */
+static bool is_program_in_memory(const struct ap_file_source *s)
+{
+	char path[128], magic[SELFMAG];
+	_cleanup_fd_ int fd = -1;
+
+	if (!ap_str_starts(s->path, AP_STR("/memfd:")))
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", (int)s->pid,
+		 (unsigned long long)s->start, (unsigned long long)s->end);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	return fd >= 0 && pread(fd, magic, SELFMAG, 0) == SELFMAG &&
+	       memcmp(magic, ELFMAG, SELFMAG) == 0;
+}
+
+int ap_proc_code_file(struct ap_file_table *files, const struct ap_file_source *s,
+		      struct ap_file **ret)
+{
+	*ret = NULL;
+	if (ap_str_is(s->path, "[vdso]")) {
+		*ret = ap_file_table_vdso(files);
+		return 0;
+	}
+	if (!ap_proc_is_file(s->path) && !is_program_in_memory(s))
+		return 0;
+	*ret = ap_file_table_get(files, s);
+	return *ret ? 0 : -ENOMEM;
+}
+
 static int add_line(int32_t pid, const struct ap_proc_map *m, struct ap_file_table *files,
 		    struct ap_maps *maps)
 {
@@ -154,10 +184,9 @@ static int add_line(int32_t pid, const struct ap_proc_map *m, struct ap_file_tab
 					.inode = m->inode};
 	int r;
 
-	if (ap_str_is(m->path, "[vdso]"))
-		range.file = ap_file_table_vdso(files);
-	else if (ap_proc_is_file(m->path) && !(range.file = ap_file_table_get(files, &source)))
-		return -ENOMEM;
+	r = ap_proc_code_file(files, &source, &range.file);
+	if (r < 0)
+		return r;
 	r = ap_maps_add(maps, &range);
 	ap_file_unref(range.file);
 	return r;

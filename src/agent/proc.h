@@ -37,4 +37,9 @@ int ap_proc_map_parse(struct ap_str line, struct ap_proc_map *ret); /* 0 or -EIN
  * a device, which hold what a JIT compiler wrote. */
 bool ap_proc_is_file(struct ap_str path);
 
+/* The file of a mapping's code: a reference that is the caller's; NULL where it has none, as JIT
+ * code. A memory file counts if it is an ELF file. 0 or -ENOMEM. */
+int ap_proc_code_file(struct ap_file_table *files, const struct ap_file_source *s,
+		      struct ap_file **ret);
+
 #endif

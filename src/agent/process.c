@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/process.h"
 
+#include "agent/cgroup_cache.h"
 #include "agent/proc.h"
 
 /* A start time read from /proc is cut to the clock tick. */
@@ -9,6 +10,7 @@
 struct ap_process_table {
 	struct ap_process *processes; /* by pid */
 	struct ap_file_table *files;
+	struct ap_cgroup_cache *cgroups;
 	uint32_t max_processes;
 	uint64_t next_serial;
 	uint64_t sampled, evicted, events_lost;
@@ -23,8 +25,9 @@ struct ap_process_table *ap_process_table_new(uint32_t max_processes, uint32_t m
 	t->next_serial = 1;
 	t->max_processes = AP_MAX(max_processes, 1u);
 	t->files = ap_file_table_new(max_fds);
-	if (!t->files) {
-		free(t);
+	t->cgroups = ap_cgroup_cache_new(NULL);
+	if (!t->files || !t->cgroups) {
+		ap_process_table_free(t);
 		return NULL;
 	}
 	return t;
@@ -59,6 +62,7 @@ void ap_process_table_free(struct ap_process_table *t)
 	HASH_ITER(hh, t->processes, p, next)
 		drop(t, p);
 	ap_file_table_free(t->files);
+	ap_cgroup_cache_free(t->cgroups);
 	free(t);
 }
 
@@ -193,11 +197,27 @@ static char *group_exe(struct ap_process_table *t, const struct ap_process *p)
 	return dup_text(parent ? parent->group_exe : NULL);
 }
 
+static char *cgroup_of(struct ap_process_table *t, const struct ap_process *p, uint64_t cgroup_id)
+{
+	struct ap_process *parent = ap_process_table_find(t, p->ppid);
+	const char *known = ap_cgroup_cache_get(t->cgroups, cgroup_id);
+	char *text = NULL;
+
+	if (known)
+		return dup_text(known);
+	if (ap_proc_cgroup(p->pid, &text) == 0)
+		ap_cgroup_cache_put(t->cgroups, cgroup_id, text);
+	else if (!p->cgroup && parent && parent->cgroup)
+		return dup_text(parent->cgroup);
+	else if (!p->cgroup && p->ppid > 0)
+		ap_proc_cgroup(p->ppid, &text);
+	return text;
+}
+
 /* Reads what names the process's service, as soon as it is sampled: most live then. */
 static void describe(struct ap_process_table *t, struct ap_process *p, uint64_t cgroup_id)
 {
-	struct ap_process *parent = ap_process_table_find(t, p->ppid);
-	char *text = NULL;
+	char *text;
 
 	if (p->described && p->cgroup_id == cgroup_id)
 		return;
@@ -206,12 +226,7 @@ static void describe(struct ap_process_table *t, struct ap_process *p, uint64_t 
 	p->cgroup_id = cgroup_id;
 	if (p->kernel)
 		return;
-	if (ap_proc_cgroup(p->pid, &text) < 0 && !p->cgroup) {
-		if (parent && parent->cgroup)
-			text = dup_text(parent->cgroup);
-		else if (p->ppid > 0)
-			ap_proc_cgroup(p->ppid, &text);
-	}
+	text = cgroup_of(t, p, cgroup_id);
 	if (text) {
 		free(p->cgroup);
 		p->cgroup = text;
@@ -275,13 +290,9 @@ static int apply_mmap(struct ap_process_table *t, const struct ap_sideband_event
 	/* A process that is not known yet is read whole when it matters. */
 	if (!p || !p->mapped)
 		return 0;
-	if (ap_str_is(e->text, "[vdso]"))
-		range.file = ap_file_table_vdso(t->files);
-	else if (ap_proc_is_file(e->text)) {
-		range.file = ap_file_table_get(t->files, &source);
-		if (!range.file)
-			return -ENOMEM;
-	}
+	r = ap_proc_code_file(t->files, &source, &range.file);
+	if (r < 0)
+		return r;
 	r = ap_maps_add(&p->maps, &range);
 	note_runtime(p, range.file);
 	if (p->exec_pending && range.file) {
