@@ -140,6 +140,20 @@ static int read_lines(struct ap_kallsyms *k, FILE *f, bool *ret_nonzero)
 	return ferror(f) ? -EIO : ap_buf_error(&k->names);
 }
 
+int ap_kallsyms_check(const char *path)
+{
+	char line[LINE_MAX_BYTES];
+	FILE *f = fopen(path, "re");
+	bool shown = false;
+
+	if (!f)
+		return -errno;
+	while (!shown && fgets(line, sizeof(line), f))
+		shown = strtoull(line, NULL, 16) != 0;
+	fclose(f);
+	return shown ? 0 : -EACCES;
+}
+
 int ap_kallsyms_read(const char *path, struct ap_kallsyms **ret)
 {
 	_cleanup_(ap_cleanup_kallsyms) struct ap_kallsyms *k = calloc(1, sizeof(*k));

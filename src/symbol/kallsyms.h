@@ -10,7 +10,10 @@
 
 struct ap_kallsyms;
 
-/* -EACCES: the kernel shows every address as 0; -ENOMEM; or -errno of reading. */
+/* Whether addresses are shown, found out by the first of them: 0; -EACCES: the kernel shows every
+ * address as 0; or -errno of opening. */
+int ap_kallsyms_check(const char *path);
+/* Errors of the same, and -ENOMEM. */
 int ap_kallsyms_read(const char *path, struct ap_kallsyms **ret);
 void ap_kallsyms_free(struct ap_kallsyms *k);
 AP_DEFINE_CLEANUP(kallsyms, struct ap_kallsyms, ap_kallsyms_free)

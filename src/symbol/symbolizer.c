@@ -407,8 +407,9 @@ void ap_symbolizer_rest(struct ap_symbolizer *s)
 
 int ap_symbolizer_kernel_status(struct ap_symbolizer *s, struct ap_error *err)
 {
-	if (!s->kernel && read_kallsyms(s, ap_clock_mono_ns()) < 0)
-		return ap_error_set(err, -ENOMEM, "no memory for the kernel's symbols");
+	/* Reading it all takes a while, and is for when a kernel address has to be named. */
+	if (!s->kernel)
+		s->kallsyms_err = ap_kallsyms_check(s->kallsyms_path);
 	if (s->kallsyms_err == -EACCES)
 		return ap_error_set(err, -EACCES,
 				    "kernel functions cannot be named: %s hides the addresses; "

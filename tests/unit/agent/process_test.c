@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The process table fed with events of processes that do not exist: pids above the kernel's limit,
  * so that nothing is found in /proc. */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
 #include "../test.h"
 #include "agent/process.h"
+#include "base/io.h"
 
 #define SHELL 0x3ffffff0
 #define CHILD 0x3ffffff1
@@ -216,6 +224,72 @@ static void a_live_process_is_read_when_sampled(void **state)
 	assert_true(p->start_time > 0);
 }
 
+/* A copy of sleep(1) that runs from `fd`, or from `path`, which is then deleted. */
+static pid_t start_copy(int fd, const char *path)
+{
+	static char *const argv[] = {"sleep", "60", NULL};
+	_cleanup_buf_ struct ap_buf b = {0};
+	char link[64], exe[256] = "";
+	int done[2];
+	pid_t pid;
+	char c;
+
+	assert_int_equal(ap_read_file(AT_FDCWD, "/bin/sleep", 1 << 24, &b), 0);
+	assert_int_equal(ap_write_all(fd, b.p, b.n), 0);
+	assert_int_equal(pipe2(done, O_CLOEXEC), 0);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (path)
+		close(fd);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		execv(path ? path : link, argv);
+		_exit(127);
+	}
+	/* exec() closes the pipe. */
+	close(done[1]);
+	assert_int_equal(read(done[0], &c, 1), 0);
+	close(done[0]);
+	snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
+	assert_true(readlink(link, exe, sizeof(exe) - 1) > 0);
+	assert_null(strstr(exe, "process_test"));
+	return pid;
+}
+
+static void check_copy(pid_t pid, const char *want)
+{
+	_cleanup_(ap_cleanup_process_table) struct ap_process_table *t =
+		ap_process_table_new(100, 16);
+	struct ap_process *p = sampled(t, pid, 0);
+
+	assert_non_null(p->exe_file);
+	assert_string_equal(p->exe_file->path, want);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_true(p->exe_file->fd >= 0 && p->exe_file->elf && p->exe_file->map.n_loads > 0);
+}
+
+/* Read through the descriptor that is kept, also once the process is gone. */
+static void programs_without_a_path_keep_their_file(void **state)
+{
+	char path[] = "/tmp/aperture-gone-XXXXXX";
+	int fd;
+	pid_t pid;
+
+	if (geteuid() != 0)
+		skip();
+	fd = memfd_create("program", 0);
+	assert_true(fd >= 0);
+	check_copy(start_copy(fd, NULL), "/memfd:program");
+	close(fd);
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(fchmod(fd, 0700), 0);
+	pid = start_copy(fd, path);
+	assert_int_equal(unlink(path), 0);
+	check_copy(pid, path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +301,7 @@ int main(void)
 		cmocka_unit_test(the_table_is_bounded_and_counts_what_it_forgets),
 		cmocka_unit_test(threads_and_foreign_namespaces_change_nothing),
 		cmocka_unit_test(a_live_process_is_read_when_sampled),
+		cmocka_unit_test(programs_without_a_path_keep_their_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

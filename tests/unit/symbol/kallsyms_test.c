@@ -69,11 +69,29 @@ static void hidden_addresses_are_told_from_none(void **state)
 	assert_int_equal(ap_kallsyms_read("/nonexistent", &k), -ENOENT);
 }
 
+static void tells_at_once_whether_addresses_are_shown(void **state)
+{
+	char path[] = "/tmp/aperture-kallsyms-XXXXXX";
+	static const char hidden[] = "0000000000000000 T a\n0000000000000000 T b\n";
+	static const char shown[] = "ffffffff81000000 T c\n";
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, hidden, strlen(hidden)), strlen(hidden));
+	assert_int_equal(ap_kallsyms_check(path), -EACCES);
+	assert_int_equal(write(fd, shown, strlen(shown)), strlen(shown));
+	assert_int_equal(ap_kallsyms_check(path), 0);
+	close(fd);
+	unlink(path);
+	assert_int_equal(ap_kallsyms_check(path), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_functions_and_modules),
 		cmocka_unit_test(hidden_addresses_are_told_from_none),
+		cmocka_unit_test(tells_at_once_whether_addresses_are_shown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
