@@ -32,8 +32,8 @@ class Perf:
 
     @contextlib.contextmanager
     def __call__(self, cgroup):
-        # perf 6.1 aborts over long build ids, and over BPF programs that are gone when it reads the file.
-        sampling = ["perf", "record", "-q", "-B", "--no-bpf-event", "-a", "-e", "cpu-clock", "-G", cgroup.path.name, "-F",
+        # perf 6.1 aborts over build ids that are longer than most.
+        sampling = ["perf", "record", "-q", "-B", "-a", "-e", "cpu-clock", "-G", cgroup.path.name, "-F",
                     str(workloads.HZ)]
         running = [
             subprocess.Popen([*sampling, "--call-graph", PERF[name], "-o", path], stdout=subprocess.DEVNULL,

@@ -20,10 +20,10 @@ for hz in 99 997; do
         2>"$out/record.log" || true
     python3 tools/bench_capture.py "$hz" "$seconds" <"$out/ledger.json"
 done
-missing=$(for name in perf nginx wrk redis-benchmark pgbench; do command -v "$name" >/dev/null || echo "$name"; done)
+missing=$(for name in perf nginx wrk redis-benchmark pgbench; do command -v "$name" >/dev/null || printf "%s " "$name"; done)
 if [ -z "$missing" ]; then
     bench/complete.py
 else
-    warn "left out bench/complete.py, for want of" $missing "(tools/setup.sh test installs them)"
+    warn "left out bench/complete.py, for want of $missing(tools/setup.sh test installs them)"
 fi
 node ui/bench/redraw.mjs

@@ -160,6 +160,24 @@ def profile_stacks(path):
             for stack, label, count in zip(samples["stack"], samples["label_set"], samples["count"])]
 
 
+def forget_bpf_symbols(path):
+    """Overwrites the types of a perf.data file's records of BPF programs' symbols, over which perf
+    6.1 fails ("failed to process type: 17") when the programs are gone. Nothing else needs them."""
+    symbol, harmless = 17, 82  # PERF_RECORD_KSYMBOL, PERF_RECORD_FINISHED_INIT
+    with Path(path).open("r+b") as f:
+        # struct perf_file_header: magic, size, attr_size, then {offset, size} of attrs and of data
+        at, size = struct.unpack_from("<QQ", f.read(56), 40)
+        end = at + size
+        while at < end:
+            f.seek(at)
+            kind, _, length = struct.unpack("<IHH", f.read(8))
+            assert length >= 8, f"{path}: a record of {length} bytes at {at}"
+            if kind == symbol:
+                f.seek(at)
+                f.write(struct.pack("<I", harmless))
+            at += length
+
+
 def perf_script(path, *args):
     done = subprocess.run(["perf", "script", "-i", path, "--no-inline", *args], capture_output=True, text=True,
                           errors="replace")
@@ -169,6 +187,7 @@ def perf_script(path, *args):
 
 def perf_stacks(path):
     """The stacks of a file of `perf record`, as perf itself unwinds them."""
+    forget_bpf_symbols(path)
     found = []
     for block in perf_script(path, "-F", "comm,pid,tid,event,ip,sym,dso").split("\n\n"):
         lines = block.strip("\n").splitlines()

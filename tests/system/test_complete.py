@@ -114,7 +114,7 @@ def test_stacks_agree_with_perf(tmp_path):
     data, hz, seconds = tmp_path / "perf.data", 997, 6
     with workloads.running(workloads.branches) as (parent, loads):
         pid = loads[0].processes[0].pid
-        perf = subprocess.Popen(["perf", "record", "-q", "-B", "--no-bpf-event", "-e", "cpu-clock:u", "-F", str(hz), "--call-graph", "dwarf",
+        perf = subprocess.Popen(["perf", "record", "-q", "-B", "-e", "cpu-clock:u", "-F", str(hz), "--call-graph", "dwarf",
                                  "-p", str(pid), "-o", data, "--", "sleep", str(seconds)])
         ours = workloads.record_of(pid, parent.folder, seconds=seconds, hz=hz)
         assert perf.wait(60) == 0
