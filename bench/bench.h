@@ -30,5 +30,6 @@ double bench_quantile_ms(uint64_t *ns, size_t n, double q);
 void bench_tree(void);
 void bench_wire(void);
 void bench_store(void);
+void bench_unwind(void);
 
 #endif

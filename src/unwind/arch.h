@@ -10,13 +10,6 @@
 /* AP_REG_RA: the column of the return address. AP_RA_IN_REGISTER: a call leaves it there. */
 #if defined(__x86_64__)
 #include "bpf/arch_x86.h"
-#ifndef AP_REG_FP
-#define AP_REGISTERS	    16
-#define AP_REG_TRACKED	    3
-#define AP_REG_FP	    6
-#define AP_REG_SP	    7
-#define AP_SIGCONTEXT_WORDS 17
-#endif
 #define AP_ELF_MACHINE	  EM_X86_64
 #define AP_REG_RA	  16
 #define AP_RA_IN_REGISTER false

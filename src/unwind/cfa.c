@@ -105,13 +105,15 @@ static void restore(struct machine *m, uint64_t reg)
 static void define_cfa(struct machine *m, uint64_t reg, int64_t offset)
 {
 	m->state.cfa = ap_expression_register(reg, offset);
+	m->state.cfa_offset = offset;
 }
 
-/* An expression has no offset to change. */
+/* An expression stays in force until there is a register again. */
 static void move_cfa(struct machine *m, int64_t offset)
 {
 	if (m->state.cfa.kind == AP_EXPRESSION_REGISTER)
 		define_cfa(m, m->state.cfa.reg, offset);
+	m->state.cfa_offset = offset;
 }
 
 /* Where `e` is in memory, as a rule says it. False: it cannot. */
@@ -318,7 +320,7 @@ static int run_location(struct machine *m, uint8_t op)
 		define_cfa(m, reg, scale(ap_cursor_sleb(c), m->cie->data_align));
 		return 0;
 	case CFA_DEF_CFA_REGISTER:
-		define_cfa(m, ap_cursor_uleb(c), m->state.cfa.offset);
+		define_cfa(m, ap_cursor_uleb(c), m->state.cfa_offset);
 		return 0;
 	case CFA_DEF_CFA_OFFSET:
 		move_cfa(m, (int64_t)ap_cursor_uleb(c));

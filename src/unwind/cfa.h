@@ -33,6 +33,7 @@ enum ap_cfa_slot {
 
 struct ap_cfa_state {
 	struct ap_expression cfa;
+	int64_t cfa_offset; /* given last: an expression leaves it for a later register */
 	struct ap_cfa_value at[AP_CFA_SLOTS];
 };
 

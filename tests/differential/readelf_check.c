@@ -14,7 +14,7 @@
 #include "unwind/sections.h"
 #include "unwind/table.h"
 
-enum { COLUMNS_MAX = 40, TEXT = 32, SHOWN_MAX = 10, PADDING = 16 };
+enum { COLUMNS_MAX = 40, TEXT = 32, SHOWN_MAX = 10, PADDING = 16, ENTRY_BYTES = 64 };
 
 /* Of a row: the registers that tables know. */
 enum column { CFA, RA, FP, TRACKED, COLUMNS };
@@ -82,7 +82,8 @@ static const char *saved_text(unsigned int saved, int offset, char *buf)
 	case AP_SAVED_SP:
 		return "exp";
 	case AP_SAVED_REGISTER:
-		return names[offset];
+		snprintf(buf, TEXT, "r%d", offset);
+		return buf;
 	default:
 		return "lost";
 	}
@@ -239,12 +240,17 @@ static void read_row(char *line)
 {
 	char *save, *word = strtok_r(line, " \n", &save);
 	uint64_t at = strtoull(word, NULL, 16);
+	uint32_t i = 1;
 
 	end_row(at);
 	memset(&c.row, 0, sizeof(c.row));
-	for (uint32_t i = 1; i < c.n_columns && (word = strtok_r(NULL, " \n", &save)); i++)
+	while (i < c.n_columns && (word = strtok_r(NULL, " \n", &save))) {
+		if (word[0] == '(') /* "r5 (rdi)" is one column */
+			continue;
 		if (c.columns[i] < COLUMNS)
 			snprintf(c.row.text[c.columns[i]], TEXT, "%s", word);
+		i++;
+	}
 	c.row_at = at;
 	c.has_row = true;
 }
@@ -269,7 +275,7 @@ static void read_line(char *line)
 	}
 }
 
-/* Beside functions there is nothing but padding, and the start code. */
+/* Beside functions there is nothing but padding. */
 static void check_gap(uint64_t begin, uint64_t end)
 {
 	uint64_t at[] = {begin, begin + (end - begin) / 2, end - 1};
@@ -280,15 +286,33 @@ static void check_gap(uint64_t begin, uint64_t end)
 	for (size_t i = 0; i < AP_ARRAY_SIZE(at); i++) {
 		const struct ap_rule *r = rule_at(at[i]);
 
-		if (r && r->cfa != AP_CFA_NONE && !(r->cfa == AP_CFA_END && at[i] >= c.elf.entry))
+		if (r && r->cfa != AP_CFA_NONE)
 			differ(at[i], "gap", "nothing", "a rule");
 	}
+}
+
+/* Start code that nothing describes is the end of a stack. */
+static void check_entry(void)
+{
+	const struct ap_rule *r = c.elf.entry ? rule_at(c.elf.entry) : NULL;
+
+	AP_VEC_FOREACH(&c.ranges, range)
+		if (c.elf.entry >= range->begin && c.elf.entry < range->end)
+			return;
+	if (!r)
+		return;
+	if (r->cfa != AP_CFA_END)
+		differ(c.elf.entry, "start code", "nothing", "not the end");
+	if (ap_vec_push(&c.ranges, ((struct range){c.elf.entry, c.elf.entry + ENTRY_BYTES})) < 0)
+		abort();
 }
 
 static void check_gaps(void)
 {
 	uint64_t end = 0;
 
+	end_entry();
+	check_entry();
 	begin_section();
 	AP_VEC_FOREACH(&c.ranges, r) {
 		if (end)
@@ -303,31 +327,32 @@ int main(int argc, char **argv)
 {
 	_cleanup_(ap_cleanup_unwind_table) struct ap_unwind_table *t = NULL;
 	_cleanup_fd_ int fd = argc == 2 ? open(argv[1], O_RDONLY | O_CLOEXEC) : -1;
+	static struct ap_rule none;
+	const struct ap_unwind_table nothing = {.rules = &none};
 	_cleanup_free_ char *line = NULL;
 	size_t room = 0;
 	int err = fd < 0 ? -errno : ap_unwind_table_build(fd, &t);
 
-	if (err == 0)
+	if (err == 0 || err == -ENODATA)
 		err = ap_unwind_elf_read(fd, &c.elf);
 	if (err < 0) {
 		fprintf(stderr, "%s: %s\n", argc == 2 ? argv[1] : "usage: readelf_check FILE",
 			strerror(-err));
 		return 2;
 	}
-	c.table = t;
-	for (uint32_t i = 0; i < t->n_rules; i++)
-		c.tracked |= (t->rules[i].fp_tracked >> 4) != 0;
+	c.table = t ? t : &nothing;
+	for (uint32_t i = 0; i < c.table->n_rules; i++)
+		c.tracked |= (c.table->rules[i].fp_tracked >> 4) != 0;
 	while (getline(&line, &room, stdin) > 0)
 		read_line(line);
-	end_entry();
 	check_gaps();
 	printf("{\"functions\":%" PRIu64 ",\"rows\":%" PRIu64 ",\"gaps\":%" PRIu64
 	       ",\"differences\":%" PRIu64 ",\"unsupported\":%" PRIu64 ",\"fp_lost\":%" PRIu64
 	       ",\"outside\":%" PRIu64 ",\"table_rows\":%" PRIu32 ",\"table_bytes\":%zu"
 	       ",\"rules\":%" PRIu32 ",\"tracked\":%s,\"cut\":%s}\n",
 	       c.functions, c.rows, c.gaps, c.differences, c.unsupported, c.fp_lost, c.outside,
-	       t->n_rows, t->n_words * sizeof(*t->words), t->n_rules, c.tracked ? "true" : "false",
-	       t->cut ? "true" : "false");
+	       c.table->n_rows, c.table->n_words * sizeof(uint32_t), c.table->n_rules,
+	       c.tracked ? "true" : "false", c.table->cut ? "true" : "false");
 	ap_vec_free(&c.cies);
 	ap_vec_free(&c.ranges);
 	return c.differences > 0;
