@@ -140,11 +140,18 @@ AP_INLINE bool ap_walk_is_code(uint64_t pc)
 	return pc >= 4096 && pc <= AP_USER_ADDRESS_MAX;
 }
 
+/* Whether the walk met code that no table will ever cover: then, and not where one is merely missing, the
+ * signs of a stack's end that frame pointers give are believed. */
+AP_INLINE bool ap_walk_may_lack_rules(const struct ap_walk *w)
+{
+	return w->trouble == AP_REASON_JIT || w->trouble == AP_REASON_NO_RULE;
+}
+
 AP_INLINE int ap_walk_failed(const struct ap_walk *w, uint32_t reason)
 {
 	uint64_t sp = w->regs[AP_REG_SP];
 
-	if (w->end && sp <= w->end && w->end - sp <= AP_START_BYTES)
+	if (ap_walk_may_lack_rules(w) && w->end && sp <= w->end && w->end - sp <= AP_START_BYTES)
 		return AP_REASON_OK;
 	return (int)(w->trouble ? w->trouble : reason);
 }
@@ -156,9 +163,9 @@ AP_INLINE int ap_walk_step_frame_pointer(struct ap_walk *w)
 
 	if (!(w->known & AP_REG_BIT(AP_REG_FP)))
 		return ap_walk_failed(w, AP_REASON_NO_FRAME_POINTER);
-	if (fp == 0)
-		return w->exact ? ap_walk_failed(w, AP_REASON_NO_FRAME_POINTER) : AP_REASON_OK;
-	if (fp & 7)
+	if (fp == 0 && !w->exact && ap_walk_may_lack_rules(w))
+		return AP_REASON_OK;
+	if (fp == 0 || (fp & 7))
 		return ap_walk_failed(w, AP_REASON_NO_FRAME_POINTER);
 	if (fp < sp)
 		return ap_walk_failed(w, sp - fp < AP_FRAME_BYTES_MAX ? AP_REASON_BAD_CFA
