@@ -50,8 +50,8 @@ static inline uint64_t ap_ledger_get(const struct ap_ledger *l, enum ap_ledger_i
 extern const struct ap_ledger_entry ap_ledger_entries[];
 extern const uint32_t ap_ledger_entry_count;
 
-/* Whether an entry is a loss of what the user asked for: not CPU time that was idle or filtered
- * away, nor a batch that is kept and sent again or was here before. */
+/* Whether an entry is a loss of what the user asked for: not CPU time that was idle, filtered away or
+ * is stood for by other samples, nor a batch that is kept and sent again or was here before. */
 bool ap_ledger_is_lost(enum ap_ledger_id id);
 /* The sum of those. */
 uint64_t ap_ledger_lost(const struct ap_ledger *l);

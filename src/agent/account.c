@@ -3,6 +3,25 @@
 
 #include "base/macro.h"
 
+/* Whole steps from `*from`, which is moved on by them, to `to`. */
+static uint64_t steps(uint64_t *from, uint64_t to, uint64_t step)
+{
+	uint64_t n = to > *from ? (to - *from) / step : 0;
+
+	*from += n * step;
+	return n;
+}
+
+void ap_cpu_periods_count(struct ap_cpu_periods *p, uint64_t period_ns, uint64_t wall_ns,
+			  uint64_t idle_ns)
+{
+	uint64_t step = period_ns * p->stride, n = steps(&p->wall_ns, wall_ns, step);
+
+	p->due += n;
+	p->thinned += n * (p->stride - 1);
+	p->idle += steps(&p->idle_ns, idle_ns, step);
+}
+
 uint64_t ap_cpu_account_update(struct ap_cpu_account *a, uint64_t elapsed, uint64_t ran,
 			       uint64_t idle_max)
 {

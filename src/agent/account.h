@@ -7,6 +7,21 @@
 
 #include "abi/ledger.h"
 
+/* A CPU's time in sampling periods, counted by an event and by the kernel's account of idle time. Of
+ * `stride` successive periods one is sampled: the last, which stands for all. */
+struct ap_cpu_periods {
+	uint32_t stride;
+	uint64_t due;	  /* to be sampled so far, idle or not */
+	uint64_t thinned; /* left out so far */
+	uint64_t idle;	  /* of those due, in which the CPU was idle by the kernel's account */
+	uint64_t wall_ns, idle_ns; /* up to where both clocks are in the above */
+};
+
+/* Counts the whole periods up to the clocks' present values; what is left over counts the next time,
+ * also when the stride has changed meanwhile. Clocks that went back count nothing. */
+void ap_cpu_periods_count(struct ap_cpu_periods *p, uint64_t period_ns, uint64_t wall_ns,
+			  uint64_t idle_ns);
+
 /* What was said so far of a CPU's periods without a run. */
 struct ap_cpu_account {
 	uint64_t idle, not_run;

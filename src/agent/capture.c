@@ -17,17 +17,20 @@
 #include "base/clock.h"
 #include "bpf/cpu.skel.h"
 
+#define STALL_CHECK_NS (AP_NSEC_PER_SEC / 2) /* at least, between two readings compared */
+
 /* Two events on each CPU. One samples. It leaves out idle time, not only for its cost: the kernel
  * throttles an event that fires kernel.perf_event_max_sample_rate / HZ times without a timer tick,
  * which an idle CPU does not have (after 4 s at 99 Hz, 40 ms at 10 kHz, with HZ=250, measured), and
  * wakes it at the next tick only, which short work may not live to see. The other event only counts
  * and says what has elapsed, throttled or not. */
 struct cpu {
-	int fd;		    /* the sampling event; -1: not sampling */
-	int wall_fd;	    /* the counting event */
-	uint64_t periods;   /* counted by events that were closed */
-	uint64_t idle_ns;   /* idle time while those were open */
-	uint64_t idle_from; /* ap_capture.idle_now when the event was opened */
+	int fd;		  /* the sampling event; -1: not sampling */
+	int wall_fd;	  /* the counting event */
+	uint64_t wall_ns; /* its last value */
+	uint64_t wall_at; /* CLOCK_MONOTONIC of that */
+	bool stalled;	  /* it fell behind that clock */
+	struct ap_cpu_periods periods;
 	struct ap_cpu_account account;
 };
 
@@ -40,6 +43,7 @@ struct ap_capture {
 	uint64_t *idle_now; /* by CPU: ap_cpu_idle_read()'s last answer */
 	uint32_t n_cpus;    /* possible ones */
 	uint64_t period_ns;
+	uint32_t stride;
 	bool pids; /* AP_TARGET_PIDS */
 	ap_capture_fn fn;
 	void *ctx;
@@ -158,6 +162,7 @@ int ap_capture_open(const struct ap_profiler_options *o, ap_capture_fn fn, void 
 	c->fn = fn;
 	c->ctx = ctx;
 	c->pids = o->target == AP_TARGET_PIDS;
+	c->stride = 1;
 	c->period_ns = AP_NSEC_PER_SEC / (o->frequency_hz ? o->frequency_hz : AP_FREQUENCY_DEFAULT);
 	r = prepare(c, o, err);
 	if (r < 0)
@@ -185,7 +190,7 @@ void ap_capture_free(struct ap_capture *c)
 
 uint64_t ap_capture_period_ns(const struct ap_capture *c)
 {
-	return c->period_ns;
+	return c->period_ns * c->stride;
 }
 
 int ap_capture_fd(const struct ap_capture *c)
@@ -208,45 +213,62 @@ static int open_clock(uint32_t cpu, uint64_t period_ns)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Our program on a disabled event that fires once in `c->stride` periods. */
+static int open_sampler(const struct ap_capture *c, uint32_t cpu)
+{
+	_cleanup_fd_ int fd = open_clock(cpu, ap_capture_period_ns(c));
+
+	if (fd >= 0 && ioctl(fd, PERF_EVENT_IOC_SET_BPF, c->object.prog_fd) < 0)
+		return -errno;
+	return AP_TAKE_FD(fd);
+}
+
 int ap_capture_start_cpu(struct ap_capture *c, uint32_t cpu)
 {
 	_cleanup_fd_ int fd = -1, wall_fd = -1;
+	struct cpu *u;
 
 	if (cpu >= c->n_cpus)
 		return -EINVAL;
-	if (c->cpus[cpu].fd >= 0)
+	u = &c->cpus[cpu];
+	if (u->fd >= 0)
 		return 0;
 	wall_fd = open_clock(cpu, 0);
-	fd = wall_fd < 0 ? wall_fd : open_clock(cpu, c->period_ns);
+	fd = wall_fd < 0 ? wall_fd : open_sampler(c, cpu);
 	if (fd < 0)
 		return fd;
-	if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, c->object.prog_fd) < 0 ||
-	    ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) < 0)
+	if (ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) < 0)
 		return -errno;
-	c->cpus[cpu].fd = AP_TAKE_FD(fd);
-	c->cpus[cpu].wall_fd = AP_TAKE_FD(wall_fd);
+	u->fd = AP_TAKE_FD(fd);
+	u->wall_fd = AP_TAKE_FD(wall_fd);
+	u->wall_ns = 0;
+	u->wall_at = ap_clock_mono_ns();
+	u->stalled = false;
 	ap_cpu_idle_read(c->idle_now, c->n_cpus);
-	c->cpus[cpu].idle_from = c->idle_now[cpu];
+	u->periods.stride = c->stride;
+	u->periods.wall_ns = 0;
+	u->periods.idle_ns = c->idle_now[cpu];
 	return 0;
 }
 
-/* Whole periods by the counting event, which counts nanoseconds; too few where it cannot be read. */
-static uint64_t periods(const struct ap_capture *c, uint32_t cpu)
+/* Brings a CPU's periods up to date with the counting event, which counts nanoseconds, and with
+ * `idle_now`. */
+static void count_periods(struct ap_capture *c, uint32_t cpu)
 {
-	uint64_t ns;
-	int fd = c->cpus[cpu].wall_fd;
+	struct cpu *u = &c->cpus[cpu];
+	uint64_t ns, now;
 
-	if (fd < 0 || read(fd, &ns, sizeof(ns)) != sizeof(ns))
-		ns = 0;
-	return c->cpus[cpu].periods + ns / c->period_ns;
-}
-
-static uint64_t idle_ns(const struct ap_capture *c, uint32_t cpu)
-{
-	const struct cpu *u = &c->cpus[cpu];
-	uint64_t now = c->idle_now[cpu];
-
-	return u->idle_ns + (u->fd >= 0 && now > u->idle_from ? now - u->idle_from : 0);
+	if (u->wall_fd < 0)
+		return;
+	if (read(u->wall_fd, &ns, sizeof(ns)) != sizeof(ns))
+		ns = u->wall_ns;
+	now = ap_clock_mono_ns();
+	if (now - u->wall_at >= STALL_CHECK_NS) {
+		u->stalled = ns - u->wall_ns < (now - u->wall_at) / 10 * 9;
+		u->wall_ns = ns;
+		u->wall_at = now;
+	}
+	ap_cpu_periods_count(&u->periods, c->period_ns, ns, c->idle_now[cpu]);
 }
 
 void ap_capture_stop_cpu(struct ap_capture *c, uint32_t cpu)
@@ -259,8 +281,7 @@ void ap_capture_stop_cpu(struct ap_capture *c, uint32_t cpu)
 	ioctl(u->fd, PERF_EVENT_IOC_DISABLE, 0);
 	ioctl(u->wall_fd, PERF_EVENT_IOC_DISABLE, 0);
 	ap_cpu_idle_read(c->idle_now, c->n_cpus);
-	u->periods = periods(c, cpu);
-	u->idle_ns = idle_ns(c, cpu);
+	count_periods(c, cpu);
 	close(AP_TAKE_FD(u->fd));
 	close(AP_TAKE_FD(u->wall_fd));
 }
@@ -269,6 +290,43 @@ void ap_capture_stop(struct ap_capture *c)
 {
 	for (uint32_t i = 0; i < c->n_cpus; i++)
 		ap_capture_stop_cpu(c, i);
+}
+
+bool ap_capture_cpu_stalled(const struct ap_capture *c, uint32_t cpu)
+{
+	return cpu < c->n_cpus && c->cpus[cpu].fd >= 0 && c->cpus[cpu].stalled;
+}
+
+/* The new event is enabled first, since that may fail; it does not fire before its period is over. */
+static int restride_cpu(struct ap_capture *c, uint32_t cpu)
+{
+	_cleanup_fd_ int fd = open_sampler(c, cpu);
+	struct cpu *u = &c->cpus[cpu];
+
+	if (fd < 0)
+		return fd;
+	if (ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) < 0)
+		return -errno;
+	close(u->fd);
+	count_periods(c, cpu);
+	u->fd = AP_TAKE_FD(fd);
+	u->periods.stride = c->stride;
+	return 0;
+}
+
+int ap_capture_set_stride(struct ap_capture *c, uint32_t stride)
+{
+	int r = 0;
+
+	c->stride = stride;
+	ap_cpu_idle_read(c->idle_now, c->n_cpus);
+	for (uint32_t i = 0; i < c->n_cpus; i++) {
+		int e = c->cpus[i].fd >= 0 ? restride_cpu(c, i) : 0;
+
+		if (e < 0 && e != -ENODEV)
+			r = e;
+	}
+	return r;
 }
 
 int ap_capture_add_pid(struct ap_capture *c, int32_t pid)
@@ -323,27 +381,30 @@ void ap_capture_ledger(struct ap_capture *c, struct ap_ledger *l)
 {
 	/* What the kernel's account of idle time may be behind, in periods. */
 	uint64_t tick = AP_NSEC_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK) / c->period_ns + 1;
-	uint64_t elapsed = 0, idle = 0, not_run = 0;
+	uint64_t elapsed = 0, idle = 0, not_run = 0, thinned = 0;
 	struct ap_cpu_stats sum = {0};
 
 	ap_cpu_idle_read(c->idle_now, c->n_cpus);
 	for (uint32_t i = 0; i < c->n_cpus; i++) {
+		const struct ap_cpu_periods *p = &c->cpus[i].periods;
 		struct ap_cpu_account *a = &c->cpus[i].account;
-		uint64_t counted = periods(c, i);
 		struct ap_cpu_stats s;
 
+		count_periods(c, i);
 		memcpy(&s, &c->stats[i], sizeof(s));
 		elapsed += ap_cpu_account_update(
-			a, counted, s.delivered + s.filtered + s.ringbuf_full + s.no_scratch,
-			idle_ns(c, i) / c->period_ns + tick);
+			a, p->due, s.delivered + s.filtered + s.ringbuf_full + s.no_scratch,
+			p->idle + tick);
 		idle += a->idle;
 		not_run += a->not_run;
+		thinned += p->thinned;
 		sum.delivered += s.delivered;
 		sum.filtered += s.filtered;
 		sum.ringbuf_full += s.ringbuf_full;
 		sum.no_scratch += s.no_scratch;
 	}
-	ap_ledger_set(l, AP_LEDGER_SAMPLE_ELAPSED, elapsed);
+	ap_ledger_set(l, AP_LEDGER_SAMPLE_ELAPSED, elapsed + thinned);
+	ap_ledger_set(l, AP_LEDGER_SAMPLE_THINNED, thinned);
 	ap_ledger_set(l, AP_LEDGER_SAMPLE_NOT_RUN, not_run);
 	ap_ledger_set(l, AP_LEDGER_SAMPLE_IDLE, idle);
 	ap_ledger_set(l, AP_LEDGER_SAMPLE_DELIVERED, sum.delivered);

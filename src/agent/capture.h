@@ -20,6 +20,7 @@ int ap_capture_open(const struct ap_profiler_options *opts, ap_capture_fn fn, vo
 void ap_capture_free(struct ap_capture *c);
 AP_DEFINE_CLEANUP(capture, struct ap_capture, ap_capture_free)
 
+/* Nanoseconds that a sample taken now stands for: the stride times a period. */
 uint64_t ap_capture_period_ns(const struct ap_capture *c);
 /* Readable when the ring buffer is filling up faster than the timer empties it. */
 int ap_capture_fd(const struct ap_capture *c);
@@ -29,6 +30,14 @@ int ap_capture_start_cpu(struct ap_capture *c, uint32_t cpu);
 /* Ends it; the periods that it has counted remain in the ledger. */
 void ap_capture_stop_cpu(struct ap_capture *c, uint32_t cpu);
 void ap_capture_stop(struct ap_capture *c); /* on all CPUs */
+
+/* Whether the CPU's counter fell behind between the ledger's last updates: its events ended when the
+ * CPU went, and it is to be stopped and, if it is there again, started. */
+bool ap_capture_cpu_stalled(const struct ap_capture *c, uint32_t cpu);
+/* Samples once in `stride` (at least 1) periods from now on: each sample stands for that many, and the
+ * ledger counts the others as thinned. A CPU where that fails goes on as before; the error is the
+ * last one. */
+int ap_capture_set_stride(struct ap_capture *c, uint32_t stride);
 
 int ap_capture_add_pid(struct ap_capture *c, int32_t pid); /* AP_TARGET_PIDS; -E2BIG: too many */
 /* Whether there is anything left to profile: always true but for AP_TARGET_PIDS, where it is whether

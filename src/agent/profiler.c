@@ -40,6 +40,7 @@ struct ap_profiler {
 	char online[512]; /* the CPUs that are being watched, as the kernel lists them */
 	uint64_t checked;
 	bool started, stopped, thread_runs;
+	bool restrided; /* since the last collection */
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards all of the above but epoll_fd and stop_fd */
 };
@@ -91,6 +92,12 @@ static int start_cpu(void *ctx, uint32_t cpu)
 	return r == -ENODEV ? 0 : r;
 }
 
+static void stop_cpu(struct ap_profiler *p, uint32_t cpu)
+{
+	ap_capture_stop_cpu(p->capture, cpu);
+	ap_sideband_remove_cpu(p->sideband, cpu);
+}
+
 struct cpu_set {
 	bool on[AP_CPUS_MAX];
 };
@@ -110,12 +117,30 @@ static void stop_missing_cpus(struct ap_profiler *p, struct ap_str old, struct a
 	ap_cpu_list_parse(old, mark_cpu, before);
 	ap_cpu_list_parse(now, mark_cpu, after);
 	for (uint32_t i = 0; i < AP_ARRAY_SIZE(before->on); i++) {
-		if (before->on[i] && !after->on[i]) {
-			ap_capture_stop_cpu(p->capture, i);
-			ap_sideband_remove_cpu(p->sideband, i);
-		}
+		if (before->on[i] && !after->on[i])
+			stop_cpu(p, i);
 	}
 	free(before);
+}
+
+/* What processes did on a CPU that nobody watched is not known: they are read again. */
+static void unwatched(struct ap_profiler *p)
+{
+	const struct ap_sideband_event e = {.kind = AP_SIDEBAND_LOST};
+
+	ap_process_table_apply(p->processes, &e);
+}
+
+/* A CPU that went and came back between two looks is in the list as before, but its events are over. */
+static int revive_cpu(void *ctx, uint32_t cpu)
+{
+	struct ap_profiler *p = ctx;
+
+	if (!ap_capture_cpu_stalled(p->capture, cpu))
+		return 0;
+	stop_cpu(p, cpu);
+	unwatched(p);
+	return start_cpu(p, cpu);
 }
 
 /* Follows CPUs that come and go. `force`: look at each of them, although the list is the same. */
@@ -129,7 +154,9 @@ static int update_cpus(struct ap_profiler *p, bool force)
 		return r;
 	list = ap_buf_view(&b);
 	if (!force && ap_str_is(list, p->online))
-		return 0;
+		return ap_cpu_list_parse(list, revive_cpu, p);
+	if (!force)
+		unwatched(p);
 	stop_missing_cpus(p, ap_str_of(p->online), list);
 	memcpy(p->online, list.p, list.n);
 	p->online[list.n] = '\0';
@@ -147,9 +174,9 @@ static void pass(struct ap_profiler *p)
 	if (!p->started || (!p->stopped && now - p->checked < CHECK_NS))
 		return;
 	p->checked = now;
+	ap_capture_ledger(p->capture, &p->ledger);
 	if (!p->stopped)
 		update_cpus(p, false);
-	ap_capture_ledger(p->capture, &p->ledger);
 }
 
 static void *thread_main(void *arg)
@@ -301,6 +328,17 @@ int ap_profiler_add_target(struct ap_profiler *p, int32_t pid, struct ap_error *
 	return 0;
 }
 
+int ap_profiler_set_stride(struct ap_profiler *p, uint32_t stride)
+{
+	int r;
+
+	pthread_mutex_lock(&p->lock);
+	p->restrided = true;
+	r = ap_capture_set_stride(p->capture, stride);
+	pthread_mutex_unlock(&p->lock);
+	return r;
+}
+
 int ap_profiler_stop(struct ap_profiler *p)
 {
 	uint64_t one = 1;
@@ -329,7 +367,8 @@ int ap_profiler_collect(struct ap_profiler *p, struct ap_rows **ret)
 	pass(p);
 	rows = ap_rows_builder_take(p->rows, p->processes);
 	if (rows)
-		rows->period_ns = ap_capture_period_ns(p->capture);
+		rows->period_ns = p->restrided ? 0 : ap_capture_period_ns(p->capture);
+	p->restrided = false;
 	pthread_mutex_unlock(&p->lock);
 	if (!rows)
 		return -ENOMEM;

@@ -75,6 +75,10 @@ int ap_profiler_start(struct ap_profiler *p, struct ap_error *err);
 /* AP_TARGET_PIDS: also profile `pid` (in this process's pid namespace) and the children it will
  * start; before or after the start. For a child of one's own: call it before it execs. */
 int ap_profiler_add_target(struct ap_profiler *p, int32_t pid, struct ap_error *err);
+/* Samples once in `stride` (at least 1) periods of the frequency asked for, from now on; values stay
+ * true, since each sample then stands for as many periods. 0, or the error of the last CPU that could
+ * not be changed and goes on as before. */
+int ap_profiler_set_stride(struct ap_profiler *p, uint32_t stride);
 /* Ends sampling and drains what the kernel still holds; after it one more collect gives the last
  * rows and the ledger is closed. Idempotent. */
 int ap_profiler_stop(struct ap_profiler *p);

@@ -86,7 +86,7 @@ struct ap_rows {
 	AP_VEC(struct ap_rows_process) processes;
 	AP_VEC(struct ap_row) rows;
 	int64_t start_ns, end_ns;      /* Unix; half-open; what it covers */
-	uint64_t period_ns;	       /* nanoseconds one sample stands for */
+	uint64_t period_ns;	       /* nanoseconds one sample stands for; 0 = that changed */
 	AP_VEC(struct ap_file *) held; /* internal: keeps the files' descriptors open */
 };
 

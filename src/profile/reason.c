@@ -56,6 +56,7 @@ bool ap_ledger_is_lost(enum ap_ledger_id id)
 	switch (id) {
 	case AP_LEDGER_SAMPLE_IDLE:
 	case AP_LEDGER_SAMPLE_FILTERED:
+	case AP_LEDGER_SAMPLE_THINNED:
 	case AP_LEDGER_INGEST_DUPLICATE:
 	case AP_LEDGER_INGEST_BACKPRESSURE:
 	case AP_LEDGER_STORE_FAILED:

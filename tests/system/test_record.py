@@ -229,6 +229,37 @@ def test_counts_on_a_shared_cpu(spinner, cgroup, tmp_path):
     a.check(a.seconds * HZ * 0.02 + 4 * (a.duration * HZ * share * (1 - share)) ** 0.5)
 
 
+@pytest.fixture
+def loose_cpu():
+    """The number of a CPU that can be taken offline, and the file that does it; afterwards it is
+    online whatever happened."""
+    switches = sorted(Path("/sys/devices/system/cpu").glob("cpu[0-9]*/online"))
+    if len(switches) < 2 and os.cpu_count() < 2:
+        pytest.skip("there is only one CPU")
+    if not switches:
+        pytest.skip("no CPU of this machine can be taken offline")
+    yield int(switches[-1].parent.name[3:]), switches[-1]
+    switches[-1].write_text("1")
+
+
+@needs_bpf
+@needs_root
+@pytest.mark.parametrize("seconds", [0.3, 1.3])
+def test_a_cpu_that_went_and_came_back(spinner, loose_cpu, tmp_path, seconds):
+    """It is sampled again, whether or not a look at the list of CPUs fell into its absence, and the
+    ledger is closed."""
+    cpu, switch = loose_cpu
+    ledger = tmp_path / "ledger.json"
+    script = (f"trap 'echo 1 >{switch}' EXIT; echo 0 >{switch} && sleep {seconds} && echo 1 >{switch} && "
+              f"taskset -c {cpu} {spinner} 4")
+    r = record("-a", "-F", HZ, "--format", "collapsed", "-o", "-", "--ledger", ledger, "--", "sh", "-c", script)
+    assert r.returncode == 0, r.stderr
+    # The profiler looks for it once a second.
+    hot = sum(n for f, n in stacks(r.stdout.decode()) if f[-1] == "burn_cpu")
+    assert hot > HZ, r.stderr
+    ledger_check(ledger)
+
+
 @needs_bpf
 def test_every_stack_reaches_main(spinner):
     r = record("-F", HZ, "--format", "collapsed", "-o", "-", "--", spinner, "3")

@@ -82,9 +82,49 @@ static void an_entry_that_goes_back_catches_up(void **state)
 	}
 }
 
+static void periods_are_exact_whatever_the_stride_was(void **state)
+{
+	static const uint32_t strides[] = {1, 4, 16, 2, 1};
+	const uint64_t period = 1000;
+	struct ap_cpu_periods p = {.stride = 1};
+	uint64_t wall = 0;
+
+	for (size_t i = 0; i < AP_ARRAY_SIZE(strides); i++) {
+		p.stride = strides[i];
+		for (int look = 0; look < 7; look++) {
+			wall += 33331;
+			ap_cpu_periods_count(&p, period, wall, wall / 2);
+			/* What is not counted yet is less than one sample stands for. */
+			assert_in_range(wall - (p.due + p.thinned) * period, 0,
+					period * strides[i] - 1);
+		}
+	}
+	assert_int_equal(p.due + p.thinned, wall / period);
+	assert_in_range(p.idle, p.due / 2 - 1, p.due / 2 + 1);
+}
+
+static void clocks_that_go_back_count_nothing(void **state)
+{
+	struct ap_cpu_periods p = {.stride = 2};
+
+	ap_cpu_periods_count(&p, 10, 100, 60);
+	assert_int_equal(p.due, 5);
+	assert_int_equal(p.thinned, 5);
+	assert_int_equal(p.idle, 3);
+	ap_cpu_periods_count(&p, 10, 50, 0);
+	ap_cpu_periods_count(&p, 10, 119, 79);
+	assert_int_equal(p.due, 5);
+	assert_int_equal(p.idle, 3);
+	ap_cpu_periods_count(&p, 10, 120, 80);
+	assert_int_equal(p.due, 6);
+	assert_int_equal(p.idle, 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(periods_are_exact_whatever_the_stride_was),
+		cmocka_unit_test(clocks_that_go_back_count_nothing),
 		cmocka_unit_test(divides_periods_without_a_run),
 		cmocka_unit_test(runs_that_catch_up_take_nothing_back),
 		cmocka_unit_test(no_increment_is_negative_and_all_add_up),

@@ -114,6 +114,7 @@ static void assert_closed(struct ap_profiler *p)
 	assert_int_equal(count(p, AP_LEDGER_SAMPLE_ELAPSED),
 			 count(p, AP_LEDGER_SAMPLE_DELIVERED) + count(p, AP_LEDGER_SAMPLE_NOT_RUN) +
 				 count(p, AP_LEDGER_SAMPLE_IDLE) +
+				 count(p, AP_LEDGER_SAMPLE_THINNED) +
 				 count(p, AP_LEDGER_SAMPLE_FILTERED) +
 				 count(p, AP_LEDGER_SAMPLE_RINGBUF_FULL) +
 				 count(p, AP_LEDGER_SAMPLE_NO_SCRATCH));
@@ -185,6 +186,48 @@ static void samples_reach_main_and_add_up_to_cpu_time(void **state)
 	assert_in_range(passing, all * 97 / 100, all);
 	ap_profiler_cost(p, &cost);
 	assert_true(cost.bpf_runs > 0 && cost.bpf_ns > 0 && cost.map_bytes > 0);
+}
+
+/* Programs run one after the other, each while fewer samples are taken than before. */
+static void nanoseconds_stay_true_while_the_stride_changes(void **state)
+{
+	static const uint32_t strides[] = {1, 2, 8, 1};
+	struct ap_profiler_options o = {.frequency_hz = 997, .target = AP_TARGET_PIDS};
+	_cleanup_(ap_cleanup_profiler) struct ap_profiler *p = open_profiler(&o);
+	uint64_t used = 0, ns = 0, samples = 0;
+	struct child c[AP_ARRAY_SIZE(strides)];
+	struct ap_error err = {0};
+
+	for (size_t i = 0; i < AP_ARRAY_SIZE(strides); i++) {
+		c[i] = child_prepare("400");
+		assert_int_equal(ap_profiler_add_target(p, c[i].pid, &err), 0);
+	}
+	start(p);
+	for (size_t i = 0; i < AP_ARRAY_SIZE(strides); i++) {
+		_cleanup_(ap_cleanup_rows) struct ap_rows *rows = NULL;
+
+		if (i > 0)
+			assert_int_equal(ap_profiler_set_stride(p, strides[i]), 0);
+		child_go(&c[i]);
+		child_read(&c[i]);
+		used += child_read(&c[i]);
+		child_end(&c[i]);
+		if (i + 1 == AP_ARRAY_SIZE(strides))
+			assert_int_equal(ap_profiler_stop(p), 0);
+		assert_int_equal(ap_profiler_collect(p, &rows), 0);
+		assert_int_equal(rows->period_ns, i == 0 ? AP_NSEC_PER_SEC / 997 : (uint64_t)0);
+		AP_VEC_FOREACH(&rows->rows, row) {
+			samples += row->count;
+			ns += row->value;
+		}
+	}
+	assert_closed(p);
+	print_message("%llu samples, %.3f s of %.3f s\n", (unsigned long long)samples,
+		      (double)ns / 1e9, (double)used / 1e9);
+	assert_in_range(ns, used * 95 / 100, used * 105 / 100);
+	/* 400 + 200 + 50 + 400 */
+	assert_in_range(samples, 970, 1130);
+	assert_true(count(p, AP_LEDGER_SAMPLE_THINNED) > 200 + 350);
 }
 
 static int open_counter(int cpu)
@@ -446,6 +489,7 @@ int main(void)
 		cmocka_unit_test(refuses_bad_options),
 		cmocka_unit_test(says_which_target_does_not_exist),
 		cmocka_unit_test(samples_reach_main_and_add_up_to_cpu_time),
+		cmocka_unit_test(nanoseconds_stay_true_while_the_stride_changes),
 		cmocka_unit_test(ledger_agrees_with_a_counter_of_our_own),
 		cmocka_unit_test(processes_of_5_ms_are_named_and_mapped),
 		cmocka_unit_test(children_of_a_target_are_profiled),

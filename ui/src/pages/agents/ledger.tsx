@@ -17,7 +17,7 @@ const STAGES: Record<string, [string, string]> = {
 };
 
 /** Not taken on purpose: these are no losses of data. */
-const INTENDED = new Set(["idle", "filtered", "duplicate", "backpressure", "failed"]);
+const INTENDED = new Set(["idle", "filtered", "thinned", "duplicate", "backpressure", "failed"]);
 
 /** Reasons for which nothing of a stack is missing. */
 const COMPLETE = new Set(["ok", "kernel_only"]);
