@@ -86,6 +86,7 @@ struct ap_section {
 #define AP_FRAME_OFFSET_BITS 40
 #define AP_FRAME_OFFSET_MASK ((1ull << AP_FRAME_OFFSET_BITS) - 1)
 #define AP_FRAME_FILE_MAX    ((1u << 23) - 1)
+#define AP_FRAME_FILE_OF(f)  ((uint32_t)((f) >> AP_FRAME_OFFSET_BITS) & AP_FRAME_FILE_MAX)
 
 #define AP_COMM_BYTES	       16
 #define AP_USER_FRAMES_DEFAULT 512

@@ -87,7 +87,8 @@ struct ap_rule {
 
 /* What the walker knows of a mapped file: the value of the map `files`. */
 struct ap_file_ref {
-	uint32_t file;	     /* id for frames, 1 to AP_FRAME_FILE_MAX */
+	uint32_t file;	     /* id for frames, 1 to AP_FRAME_FILE_MAX; 0: memory that a program
+				wrote its code to, whose frames keep their addresses */
 	uint32_t at;	     /* the table's first word; 0: there is none */
 	uint32_t first_page; /* of the directory: (file offset >> shift) of its entry 0 */
 	uint32_t n_pages;

@@ -10,7 +10,10 @@
 #include <sys/stat.h>
 #include <uthash.h>
 
-#define FILES_KEPT 4096 /* unused files are forgotten above this */
+#include "base/clock.h"
+
+#define FILES_KEPT    4096 /* unused files are forgotten above this */
+#define OPEN_AGAIN_NS AP_NSEC_PER_SEC
 
 /* One of the names by which a file is found; a file may have several. */
 struct file_key {
@@ -25,6 +28,8 @@ struct ap_file_table {
 	struct ap_file *vdso;
 	uint64_t next_serial, tick;
 	uint32_t max_fds, open_fds;
+	ap_file_fn watch;
+	void *watch_ctx;
 };
 
 struct identity {
@@ -40,6 +45,12 @@ struct ap_file_table *ap_file_table_new(uint32_t max_fds)
 		t->max_fds = AP_MAX(max_fds, 1u);
 	}
 	return t;
+}
+
+void ap_file_table_watch(struct ap_file_table *t, ap_file_fn fn, void *ctx)
+{
+	t->watch = fn;
+	t->watch_ctx = ctx;
 }
 
 void ap_file_unref(struct ap_file *f)
@@ -173,13 +184,21 @@ static void map_files_path(char *buf, size_t n, const struct ap_file_source *s)
 		 (unsigned long long)s->end);
 }
 
-static void open_source(struct ap_file *f, const struct ap_file_source *s)
+/* A file as it was found when it was opened. */
+struct open_file {
+	int fd; /* -1: cannot be had */
+	bool elf;
+	struct ap_elf_map map;
+};
+
+static struct open_file open_source(const struct ap_file_source *s)
 {
 	char path[PATH_MAX + 64];
 
 	for (int way = 0; way < 3; way++) {
 		_cleanup_fd_ int fd = -1;
-		int r;
+		struct ap_elf_map map = {0};
+		bool elf;
 
 		if (way < 2 && s->pid <= 0)
 			continue;
@@ -193,14 +212,11 @@ static void open_source(struct ap_file *f, const struct ap_file_source *s)
 		fd = open_regular(path);
 		if (fd < 0)
 			continue;
-		r = ap_elf_map_read(fd, &f->map);
-		if (!is_source(fd, s, &f->map, r == 0))
-			continue;
-		f->elf = r == 0;
-		f->fd = AP_TAKE_FD(fd);
-		return;
+		elf = ap_elf_map_read(fd, &map) == 0;
+		if (is_source(fd, s, &map, elf))
+			return (struct open_file){AP_TAKE_FD(fd), elf, map};
 	}
-	memset(&f->map, 0, sizeof(f->map));
+	return (struct open_file){.fd = -1};
 }
 
 /* Closes the descriptor that was used least recently, of those that nobody has pinned. */
@@ -263,40 +279,69 @@ static struct identity source_identity(const struct ap_file_source *s)
 	return id;
 }
 
+static void adopt(struct ap_file_table *t, struct ap_file *f, const struct open_file *o)
+{
+	f->fd = o->fd;
+	f->elf = o->elf;
+	f->map = o->map;
+	f->wanted = false;
+	if (++t->open_fds > t->max_fds)
+		close_oldest(t);
+	if (f->elf && t->watch)
+		t->watch(t->watch_ctx, f);
+}
+
 /* Opens a file seen for the first time; `key` is the one by which it was not found. */
 static struct ap_file *add_file(struct ap_file_table *t, const struct ap_file_source *s,
 				struct ap_str key)
 {
+	struct open_file o = open_source(s);
+	struct ap_file *f = NULL;
 	char by_id[KEY_BYTES];
-	struct ap_file *f = new_file(t, s->path), *same;
-	struct ap_str id_key;
+	struct ap_str id_key = {0};
 
-	if (!f)
-		return NULL;
-	open_source(f, s);
-	if (f->map.build_id_bytes == 0 && s->build_id_bytes) {
-		f->map.build_id_bytes =
-			AP_MIN(s->build_id_bytes, (uint32_t)sizeof(f->map.build_id));
-		memcpy(f->map.build_id, s->build_id, f->map.build_id_bytes);
+	if (o.fd < 0 && s->build_id_bytes) {
+		o.map.build_id_bytes = s->build_id_bytes;
+		memcpy(o.map.build_id, s->build_id, s->build_id_bytes);
 	}
-	if (f->map.build_id_bytes) {
-		id_key = make_key(by_id, 'B', f->map.build_id, f->map.build_id_bytes, s->path);
-		same = find_key(t, id_key);
-		if (same) {
-			ap_file_unref(f);
-			f = ap_file_ref(same);
-		} else if (add_key(t, id_key, f) < 0) {
-			ap_file_unref(f);
-			return NULL;
-		}
+	if (o.map.build_id_bytes) {
+		id_key = make_key(by_id, 'B', o.map.build_id, o.map.build_id_bytes, s->path);
+		f = ap_file_ref(find_key(t, id_key));
 	}
-	if (add_key(t, key, f) < 0) {
+	if (!f) {
+		f = new_file(t, s->path);
+		if (f)
+			f->map = o.map;
+	}
+	if (!f || add_key(t, key, f) < 0 || (id_key.n && add_key(t, id_key, f) < 0)) {
+		ap_cleanup_fd(&o.fd);
 		ap_file_unref(f);
 		return NULL;
 	}
-	if (f->fd >= 0 && ++t->open_fds > t->max_fds)
-		close_oldest(t);
+	f->tried = ap_clock_mono_ns();
+	f->used = ++t->tick;
+	if (f->fd < 0 && o.fd >= 0)
+		adopt(t, f, &o);
+	else
+		ap_cleanup_fd(&o.fd);
 	return f;
+}
+
+/* Opens a file again whose descriptor is closed. */
+static void reopen(struct ap_file_table *t, struct ap_file *f, const struct ap_file_source *s)
+{
+	uint64_t now = ap_clock_mono_ns();
+	struct open_file o;
+
+	if (now - f->tried < OPEN_AGAIN_NS)
+		return;
+	f->tried = now;
+	o = open_source(s);
+	if (o.fd >= 0 && o.map.build_id_bytes == f->map.build_id_bytes &&
+	    memcmp(o.map.build_id, f->map.build_id, o.map.build_id_bytes) == 0)
+		adopt(t, f, &o);
+	else
+		ap_cleanup_fd(&o.fd);
 }
 
 struct ap_file *ap_file_table_get(struct ap_file_table *t, const struct ap_file_source *source)
@@ -318,10 +363,12 @@ struct ap_file *ap_file_table_get(struct ap_file_table *t, const struct ap_file_
 		key = make_key(buf, 'I', &id, sizeof(id), s.path);
 	}
 	f = find_key(t, key);
-	f = f ? ap_file_ref(f) : add_file(t, &s, key);
-	if (f)
-		f->used = ++t->tick;
-	return f;
+	if (!f)
+		return add_file(t, &s, key);
+	f->used = ++t->tick;
+	if (f->fd < 0 && (f->wanted || !f->elf))
+		reopen(t, f, &s);
+	return ap_file_ref(f);
 }
 
 /* The image's size is not said anywhere: it ends with its section headers. */

@@ -21,6 +21,9 @@ struct ap_file {
 	int pins;	      /* atomic: holders who need `fd` to stay open */
 	int n_keys;	      /* names by which the table finds it; each holds a reference */
 	uint64_t used;	      /* the table's tick of last use */
+	uint64_t tried;	      /* CLOCK_MONOTONIC when opening it was tried */
+	bool wanted;	      /* `fd` was closed and is needed again */
+	uint32_t table_id;    /* tables.c's number of it; 0 = none */
 	uint64_t rows_serial; /* rows_builder's: the collection that `rows_id` belongs to */
 	uint32_t rows_id;
 };
@@ -42,9 +45,14 @@ struct ap_file_table *ap_file_table_new(uint32_t max_fds);
 void ap_file_table_free(struct ap_file_table *t);
 AP_DEFINE_CLEANUP(file_table, struct ap_file_table, ap_file_table_free)
 
+/* Calls `fn` for every ELF file when it has been opened, with the file's descriptor open. */
+typedef void (*ap_file_fn)(void *ctx, struct ap_file *f);
+void ap_file_table_watch(struct ap_file_table *t, ap_file_fn fn, void *ctx);
+
 /* The file, with a reference that is the caller's; NULL = out of memory. A new one is opened and
  * read now: through /proc/PID/map_files, else /proc/PID/root, else its path, and only if it is the
- * file that was mapped. One that cannot be opened is known by its path alone. */
+ * file that was mapped. One that cannot be opened is known by its path alone. One that
+ * could not be opened, or is wanted again, is tried again, but not more often than once a second. */
 struct ap_file *ap_file_table_get(struct ap_file_table *t, const struct ap_file_source *s);
 /* The vDSO as a file (a copy of this process's; all processes map the same), NULL = none. */
 struct ap_file *ap_file_table_vdso(struct ap_file_table *t);

@@ -61,17 +61,35 @@ int ap_proc_stat(int32_t pid, struct ap_proc_stat *ret)
 	return r < 0 ? r : ap_proc_stat_parse(ap_buf_view(&b), ret);
 }
 
+static int read_link(const char *path, char *buf, struct ap_str *ret)
+{
+	ssize_t n = readlink(path, buf, PATH_MAX);
+
+	if (n < 0)
+		return -errno;
+	*ret = (struct ap_str){buf, (size_t)n};
+	return 0;
+}
+
+int ap_proc_mapped_path(int32_t pid, uint64_t start, uint64_t end, char *buf, struct ap_str *ret)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", (int)pid,
+		 (unsigned long long)start, (unsigned long long)end);
+	return read_link(path, buf, ret);
+}
+
 int ap_proc_exe(int32_t pid, char **ret)
 {
 	char path[64], exe[PATH_MAX];
-	struct ap_str s = {exe, 0};
-	ssize_t n;
+	struct ap_str s;
+	int r;
 
 	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
-	n = readlink(path, exe, sizeof(exe));
-	if (n < 0)
-		return -errno;
-	s.n = (size_t)n;
+	r = read_link(path, exe, &s);
+	if (r < 0)
+		return r;
 	if (ap_str_ends(s, AP_STR(" (deleted)")))
 		s.n -= strlen(" (deleted)");
 	*ret = ap_str_dup(s);

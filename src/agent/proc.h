@@ -19,6 +19,9 @@ int ap_proc_stat_parse(struct ap_str text, struct ap_proc_stat *ret);
 
 /* Path of the executable, without " (deleted)"; the caller's to free. */
 int ap_proc_exe(int32_t pid, char **ret);
+/* Path of the file that is mapped at exactly [start, end), as the kernel says it: in `buf`, of PATH_MAX
+ * bytes. */
+int ap_proc_mapped_path(int32_t pid, uint64_t start, uint64_t end, char *buf, struct ap_str *ret);
 /* Text of /proc/PID/cgroup; the caller's to free. */
 int ap_proc_cgroup(int32_t pid, char **ret);
 

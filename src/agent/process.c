@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/process.h"
 
+#include <limits.h>
+
 #include "agent/cgroup_cache.h"
 #include "agent/proc.h"
 
@@ -391,6 +393,41 @@ int ap_process_table_apply(struct ap_process_table *t, const struct ap_sideband_
 		p->seen = e->time;
 	}
 	return 0;
+}
+
+struct ap_file_table *ap_process_table_files(struct ap_process_table *t)
+{
+	return t->files;
+}
+
+/* What the table has of the mapping. */
+static struct ap_file *known_mapping(const struct ap_process *p, const struct ap_file_notice *n)
+{
+	const struct ap_map_range *r = p ? ap_maps_find(&p->maps, n->start) : NULL;
+
+	if (!r || n->start - r->start + r->pgoff != n->pgoff)
+		return NULL;
+	return ap_file_ref(r->file);
+}
+
+struct ap_file *ap_process_table_mapped(struct ap_process_table *t, int32_t pid,
+					const struct ap_file_notice *n)
+{
+	struct ap_process *p = ap_process_table_find(t, pid);
+	struct ap_file_source source = {.pid = pid, .start = n->start, .end = n->end};
+	char path[PATH_MAX];
+	struct ap_file *f;
+
+	if (n->key.device == AP_DEVICE_VDSO)
+		return ap_file_table_vdso(t->files);
+	if (ap_proc_mapped_path(pid, n->start, n->end, path, &source.path) == 0)
+		return ap_file_table_get(t->files, &source);
+	f = known_mapping(p, n);
+	if (f || !p || p->exited)
+		return f;
+	/* It may have been cut or merged since. */
+	read_program(t, p);
+	return known_mapping(p, n);
 }
 
 void ap_process_table_expire(struct ap_process_table *t, uint64_t now)

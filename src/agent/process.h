@@ -10,6 +10,7 @@
 
 #include <uthash.h>
 
+#include "abi/unwind.h"
 #include "agent/maps.h"
 #include "agent/sideband.h"
 #include "symbol/runtime.h"
@@ -70,6 +71,12 @@ struct ap_process *ap_process_table_sampled(struct ap_process_table *t,
 /* Reads a process's mappings now, if it is not known; for those that are about to be profiled. */
 void ap_process_table_learn(struct ap_process_table *t, int32_t pid, uint64_t now);
 struct ap_process *ap_process_table_find(struct ap_process_table *t, int32_t pid);
+/* The files of all processes; the table's own. */
+struct ap_file_table *ap_process_table_files(struct ap_process_table *t);
+/* The file of a mapping that the walker met: as /proc has it, of a process that has gone as the
+ * side-band told. The reference is the caller's; NULL: it cannot be told. */
+struct ap_file *ap_process_table_mapped(struct ap_process_table *t, int32_t pid,
+					const struct ap_file_notice *notice);
 /* Forgets processes that ended more than the grace period before `now`, but for those that were
  * sampled and whose last change nobody has looked at. */
 void ap_process_table_expire(struct ap_process_table *t, uint64_t now);

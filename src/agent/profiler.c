@@ -18,13 +18,14 @@
 #include "base/clock.h"
 #include "base/io.h"
 
-#define PASS_MS	      200	      /* between two passes when nothing happens */
-#define QUIET_MS      10	      /* at least, after one that side-band events caused */
-#define CHECK_NS      AP_NSEC_PER_SEC /* between two looks at CPUs and counters */
-#define PROCESSES_MAX 65536
-#define FDS_MAX	      512
-#define ROWS_MAX      1000000
-#define ONLINE_CPUS   "/sys/devices/system/cpu/online"
+#define PASS_MS	       200	       /* between two passes when nothing happens */
+#define QUIET_MS       10	       /* at least, after one that side-band events caused */
+#define CHECK_NS       AP_NSEC_PER_SEC /* between two looks at CPUs and counters */
+#define TABLES_WAIT_NS (100 * AP_NSEC_PER_MSEC) /* at most, for tables before the start */
+#define PROCESSES_MAX  65536
+#define FDS_MAX	       512
+#define ROWS_MAX       1000000
+#define ONLINE_CPUS    "/sys/devices/system/cpu/online"
 
 enum { WAKE_STOP, WAKE_SIDEBAND, WAKE_RINGBUF };
 
@@ -32,6 +33,7 @@ struct ap_profiler {
 	struct ap_capture *capture;
 	struct ap_sideband *sideband;
 	struct ap_process_table *processes;
+	struct ap_tables *tables;
 	struct ap_rows_builder *rows;
 	struct ap_reader *reader;
 	struct ap_sideband_batch events;
@@ -207,6 +209,35 @@ static void *thread_main(void *arg)
 	}
 }
 
+static int set_file(void *ctx, const struct ap_file_key *key, const struct ap_file_ref *ref)
+{
+	return ap_capture_set_file(ctx, key, ref);
+}
+
+static int forget_file(void *ctx, const struct ap_file_key *key)
+{
+	return ap_capture_forget_file(ctx, key);
+}
+
+static void on_file(void *ctx, struct ap_file *f)
+{
+	ap_tables_add(ctx, f, ap_clock_mono_ns());
+}
+
+static int open_tables(struct ap_profiler *p)
+{
+	struct ap_tables_target target = {
+		.set = set_file, .forget = forget_file, .ctx = p->capture};
+	struct ap_file_table *files = ap_process_table_files(p->processes);
+	int r;
+
+	target.words = ap_capture_words(p->capture, &target.n_words);
+	r = ap_tables_new(files, &target, &p->tables);
+	if (r == 0)
+		ap_file_table_watch(files, on_file, p->tables);
+	return r;
+}
+
 static int open_parts(struct ap_profiler *p, const struct ap_profiler_options *o,
 		      struct ap_error *err)
 {
@@ -217,16 +248,21 @@ static int open_parts(struct ap_profiler *p, const struct ap_profiler_options *o
 	if (p->epoll_fd < 0 || p->stop_fd < 0)
 		return ap_error_set(err, -errno, "cannot watch descriptors");
 	p->processes = ap_process_table_new(PROCESSES_MAX, FDS_MAX);
-	p->rows = ap_rows_builder_new(o->exact_time, o->max_rows ? o->max_rows : ROWS_MAX);
 	p->sideband = ap_sideband_new(p->epoll_fd, WAKE_SIDEBAND);
-	if (!p->processes || !p->rows || !p->sideband)
-		return ap_error_set(err, -ENOMEM, "out of memory");
-	p->reader = ap_reader_new(p->processes, p->rows, &p->ledger);
-	if (!p->reader)
+	if (!p->processes || !p->sideband)
 		return ap_error_set(err, -ENOMEM, "out of memory");
 	r = ap_capture_open(o, on_record, p, err, &p->capture);
 	if (r < 0)
 		return r;
+	r = open_tables(p);
+	if (r < 0)
+		return ap_error_set(err, r, "cannot keep unwind tables: %s", ap_strerror(r));
+	p->rows =
+		ap_rows_builder_new(p->tables, o->exact_time, o->max_rows ? o->max_rows : ROWS_MAX);
+	if (p->rows)
+		p->reader = ap_reader_new(p->processes, p->tables, p->rows, &p->ledger);
+	if (!p->reader)
+		return ap_error_set(err, -ENOMEM, "out of memory");
 	r = watch(p, p->stop_fd, WAKE_STOP);
 	if (r == 0)
 		r = watch(p, ap_capture_fd(p->capture), WAKE_RINGBUF);
@@ -272,6 +308,7 @@ void ap_profiler_free(struct ap_profiler *p)
 	if (!p)
 		return;
 	ap_profiler_stop(p);
+	ap_tables_free(p->tables);
 	ap_capture_free(p->capture);
 	ap_sideband_free(p->sideband);
 	ap_sideband_batch_free(&p->events);
@@ -290,6 +327,8 @@ int ap_profiler_start(struct ap_profiler *p, struct ap_error *err)
 
 	if (p->started)
 		return ap_error_set(err, -EALREADY, "the profiler was started before");
+	/* Those of what was learned so far: the first samples are to be complete. */
+	ap_tables_wait(p->tables, ap_clock_mono_ns() + TABLES_WAIT_NS);
 	pthread_mutex_lock(&p->lock);
 	p->started = true;
 	p->checked = ap_clock_mono_ns();

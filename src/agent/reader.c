@@ -8,24 +8,27 @@
 struct pending {
 	uint64_t time;
 	size_t at, n; /* in `bytes` */
+	bool sample;  /* else a notice */
 };
 
 struct ap_reader {
 	struct ap_process_table *processes;
+	struct ap_tables *tables;
 	struct ap_rows_builder *rows;
 	struct ap_ledger *ledger;
 	struct ap_buf bytes;
-	AP_VEC(struct pending) samples;
+	AP_VEC(struct pending) records;
 	uint64_t expired; /* CLOCK_MONOTONIC */
 };
 
-struct ap_reader *ap_reader_new(struct ap_process_table *processes, struct ap_rows_builder *rows,
-				struct ap_ledger *ledger)
+struct ap_reader *ap_reader_new(struct ap_process_table *processes, struct ap_tables *tables,
+				struct ap_rows_builder *rows, struct ap_ledger *ledger)
 {
 	struct ap_reader *r = calloc(1, sizeof(*r));
 
 	if (r) {
 		r->processes = processes;
+		r->tables = tables;
 		r->rows = rows;
 		r->ledger = ledger;
 	}
@@ -37,57 +40,63 @@ void ap_reader_free(struct ap_reader *r)
 	if (!r)
 		return;
 	ap_buf_free(&r->bytes);
-	ap_vec_free(&r->samples);
+	ap_vec_free(&r->records);
 	free(r);
 }
 
 void ap_reader_add(struct ap_reader *r, const void *record, size_t n)
 {
 	struct ap_record_view v;
+	int e = ap_record_parse(record, n, &v);
 	struct pending p = {.at = r->bytes.n, .n = n};
 	uint8_t *to;
-	int e = ap_record_parse(record, n, &v);
 
-	if (e == 0 && v.head.type == AP_RECORD_FILE)
-		return;
-	ap_ledger_add(r->ledger, AP_LEDGER_READER_IN, 1);
-	if (e < 0 || v.head.type != AP_RECORD_CPU) {
+	p.sample = e < 0 || v.head.type != AP_RECORD_FILE;
+	ap_ledger_add(r->ledger, AP_LEDGER_READER_IN, p.sample);
+	if (e < 0 || (p.sample && v.head.type != AP_RECORD_CPU)) {
 		ap_ledger_add(r->ledger, AP_LEDGER_READER_MALFORMED, 1);
 		return;
 	}
 	p.time = v.head.time;
 	to = ap_buf_reserve(&r->bytes, n);
-	if (!to || ap_vec_push(&r->samples, p) < 0) {
-		ap_ledger_add(r->ledger, AP_LEDGER_READER_NO_MEMORY, 1);
-		r->bytes.err = 0;
+	if (!to || ap_vec_push(&r->records, p) < 0) {
+		ap_ledger_add(r->ledger, AP_LEDGER_READER_NO_MEMORY, p.sample);
 		return;
 	}
 	memcpy(to, record, n);
 	r->bytes.n += n;
 }
 
-static void add_sample(struct ap_reader *r, const struct pending *p, int64_t mono_to_unix)
+static void add_notice(struct ap_reader *r, const struct ap_record_view *v)
 {
+	struct ap_file *f =
+		ap_process_table_mapped(r->processes, (int32_t)v->head.tgid, &v->notice);
+
+	if (f)
+		ap_tables_add_key(r->tables, f, &v->notice.key, v->head.time);
+	else
+		ap_tables_unresolved(r->tables);
+	ap_file_unref(f);
+}
+
+static void add_sample(struct ap_reader *r, const struct ap_record_view *v, int64_t mono_to_unix)
+{
+	const struct ap_process_sample sample = {
+		.pid = (int32_t)v->head.tgid,
+		.tid = (int32_t)v->head.tid,
+		.start_time = v->head.start_time,
+		.time = v->head.time,
+		.cgroup_id = v->head.cgroup,
+		.comm = v->comm,
+		.kernel = v->head.flags & AP_RECORD_F_KTHREAD,
+	};
+	struct ap_process *process = ap_process_table_sampled(r->processes, &sample);
 	enum ap_ledger_id outcome = AP_LEDGER_READER_NO_MEMORY;
-	struct ap_record_view v;
-	struct ap_process *process;
 	uint16_t reason;
 	int e;
 
-	if (ap_record_parse(r->bytes.p + p->at, p->n, &v) < 0)
-		return;
-	process = ap_process_table_sampled(r->processes,
-					   &(struct ap_process_sample){
-						   .pid = (int32_t)v.head.tgid,
-						   .tid = (int32_t)v.head.tid,
-						   .start_time = v.head.start_time,
-						   .time = v.head.time,
-						   .cgroup_id = v.head.cgroup,
-						   .comm = v.comm,
-						   .kernel = v.head.flags & AP_RECORD_F_KTHREAD,
-					   });
 	if (process) {
-		e = ap_rows_builder_add(r->rows, process, (int64_t)v.head.time + mono_to_unix, &v,
+		e = ap_rows_builder_add(r->rows, process, (int64_t)v->head.time + mono_to_unix, v,
 					&reason);
 		if (e == 0) {
 			outcome = AP_LEDGER_READER_OUT;
@@ -99,6 +108,18 @@ static void add_sample(struct ap_reader *r, const struct pending *p, int64_t mon
 	ap_ledger_add(r->ledger, outcome, 1);
 }
 
+static void process_record(struct ap_reader *r, const struct pending *p, int64_t mono_to_unix)
+{
+	struct ap_record_view v;
+
+	if (ap_record_parse(r->bytes.p + p->at, p->n, &v) < 0)
+		return;
+	if (p->sample)
+		add_sample(r, &v, mono_to_unix);
+	else
+		add_notice(r, &v);
+}
+
 static int compare_times(const void *a, const void *b)
 {
 	const struct pending *x = a, *y = b;
@@ -106,16 +127,16 @@ static int compare_times(const void *a, const void *b)
 	return x->time < y->time ? -1 : x->time > y->time;
 }
 
-/* Forgets the first `n` samples; the few that stay move to the front. */
+/* Forgets the first `n` records; the few that stay move to the front. */
 static void forget(struct ap_reader *r, size_t n)
 {
 	struct ap_buf rest = {0};
-	size_t kept = r->samples.n - n;
+	size_t kept = r->records.n - n;
 
-	memmove(r->samples.p, r->samples.p + n, kept * sizeof(*r->samples.p));
-	r->samples.n = kept;
+	memmove(r->records.p, r->records.p + n, kept * sizeof(*r->records.p));
+	r->records.n = kept;
 	for (size_t i = 0; i < kept; i++) {
-		struct pending *p = &r->samples.p[i];
+		struct pending *p = &r->records.p[i];
 		size_t at = rest.n;
 
 		ap_buf_append(&rest, r->bytes.p + p->at, p->n);
@@ -128,8 +149,9 @@ static void forget(struct ap_reader *r, size_t n)
 	}
 	ap_buf_free(&rest);
 	ap_buf_clear(&r->bytes);
-	ap_ledger_add(r->ledger, AP_LEDGER_READER_NO_MEMORY, kept);
-	r->samples.n = 0;
+	for (size_t i = 0; i < kept; i++)
+		ap_ledger_add(r->ledger, AP_LEDGER_READER_NO_MEMORY, r->records.p[i].sample);
+	r->records.n = 0;
 }
 
 void ap_reader_process(struct ap_reader *r, struct ap_sideband_batch *events, uint64_t until,
@@ -137,13 +159,13 @@ void ap_reader_process(struct ap_reader *r, struct ap_sideband_batch *events, ui
 {
 	size_t s = 0, e = 0;
 
-	if (r->samples.n > 1)
-		qsort(r->samples.p, r->samples.n, sizeof(*r->samples.p), compare_times);
-	while (s < r->samples.n && r->samples.p[s].time <= until) {
-		for (; e < events->events.n && events->events.p[e].time <= r->samples.p[s].time;
+	if (r->records.n > 1)
+		qsort(r->records.p, r->records.n, sizeof(*r->records.p), compare_times);
+	while (s < r->records.n && r->records.p[s].time <= until) {
+		for (; e < events->events.n && events->events.p[e].time <= r->records.p[s].time;
 		     e++)
 			ap_process_table_apply(r->processes, &events->events.p[e]);
-		add_sample(r, &r->samples.p[s++], mono_to_unix);
+		process_record(r, &r->records.p[s++], mono_to_unix);
 	}
 	for (; e < events->events.n && events->events.p[e].time <= until; e++)
 		ap_process_table_apply(r->processes, &events->events.p[e]);

@@ -11,14 +11,14 @@
 
 struct ap_reader;
 
-/* All three are borrowed. NULL = out of memory. */
-struct ap_reader *ap_reader_new(struct ap_process_table *processes, struct ap_rows_builder *rows,
-				struct ap_ledger *ledger);
+/* All four are borrowed. NULL = out of memory. */
+struct ap_reader *ap_reader_new(struct ap_process_table *processes, struct ap_tables *tables,
+				struct ap_rows_builder *rows, struct ap_ledger *ledger);
 void ap_reader_free(struct ap_reader *r);
 AP_DEFINE_CLEANUP(reader, struct ap_reader, ap_reader_free)
 
 /* Takes a record of the ring buffer, which is copied; counts it as read, and as lost where it is
- * malformed or there is no memory for it. */
+ * malformed or there is no memory for it. Notices of files are not samples and not counted. */
 void ap_reader_add(struct ap_reader *r, const void *record, size_t n);
 
 /* Applies the events and then the samples, by time, up to `until` (CLOCK_MONOTONIC): all events of

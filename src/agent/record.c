@@ -23,6 +23,11 @@ static int take_section(struct ap_record_view *v, const struct ap_section *s, co
 		v->user = p;
 		v->n_user = s->bytes / 8;
 		return 0;
+	case AP_SECTION_FILE:
+		if (s->bytes != sizeof(v->notice))
+			return -EINVAL;
+		memcpy(&v->notice, p, sizeof(v->notice));
+		return 0;
 	default:
 		return 0;
 	}
@@ -53,6 +58,8 @@ int ap_record_parse(const void *record, size_t n, struct ap_record_view *ret)
 			return -EINVAL;
 		at += (sizeof(s) + s.bytes + 7) & ~(size_t)7;
 	}
+	if (v.head.type == AP_RECORD_FILE && v.notice.start >= v.notice.end)
+		return -EINVAL;
 	*ret = v;
 	return 0;
 }

@@ -4,7 +4,7 @@
 #define AP_AGENT_RECORD_H
 
 #include "abi/ledger.h"
-#include "abi/record.h"
+#include "abi/unwind.h"
 #include "base/macro.h"
 
 /* A record taken apart. Pointers borrow from the record; stacks lie at 4-byte alignment there. */
@@ -12,7 +12,8 @@ struct ap_record_view {
 	struct ap_record head;
 	const char *comm; /* char[16], all zero where the record has none */
 	const uint8_t *kernel, *user;
-	uint32_t n_kernel, n_user; /* frames, leaf first; see ap_record_address() */
+	uint32_t n_kernel, n_user;    /* frames, leaf first; see ap_record_address() */
+	struct ap_file_notice notice; /* AP_RECORD_FILE: is there */
 };
 
 /* Checks every length: 0, or -EINVAL with the record to be skipped. Sections of unknown kinds are

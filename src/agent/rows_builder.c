@@ -17,6 +17,7 @@ struct row_key {
 };
 
 struct ap_rows_builder {
+	struct ap_tables *tables;
 	struct ap_rows *rows;
 	struct ap_intern *keys;
 	bool exact_time;
@@ -45,12 +46,14 @@ static int begin(struct ap_rows_builder *b)
 	return 0;
 }
 
-struct ap_rows_builder *ap_rows_builder_new(bool exact_time, uint32_t max_rows)
+struct ap_rows_builder *ap_rows_builder_new(struct ap_tables *tables, bool exact_time,
+					    uint32_t max_rows)
 {
 	struct ap_rows_builder *b = calloc(1, sizeof(*b));
 
 	if (!b)
 		return NULL;
+	b->tables = tables;
 	b->exact_time = exact_time;
 	b->max_rows = max_rows;
 	if (begin(b) < 0) {
@@ -129,8 +132,16 @@ static int add_process(struct ap_rows_builder *b, struct ap_process *p)
 	return 0;
 }
 
-/* Resolves the user frames into `out`. A frame outside all code is no frame: a chain of saved registers that leads
- * there ended one frame earlier. Returns the number of frames or -ENOMEM. */
+static int resolve_in_file(struct ap_rows_builder *b, const struct ap_process *p, struct ap_file *f,
+			   uint64_t offset, struct ap_raw_frame *ret)
+{
+	ret->address = ap_elf_map_vaddr(&f->map, offset);
+	return add_file(b, p, f, &ret->file);
+}
+
+/* Resolves the user frames into `out`: those whose file the walker knew by its number, addresses by
+ * what the process maps. An address outside all code is no frame: a chain of saved registers that
+ * leads there ended one frame earlier. Returns the number of frames or -ENOMEM. */
 static int resolve(struct ap_rows_builder *b, struct ap_process *p, const struct ap_record_view *v,
 		   struct ap_raw_stack *raw, struct ap_raw_frame *out)
 {
@@ -138,14 +149,23 @@ static int resolve(struct ap_rows_builder *b, struct ap_process *p, const struct
 
 	for (n = 0; n < v->n_user; n++) {
 		uint64_t address = ap_record_address(v->user, n);
-		const struct ap_map_range *range = ap_maps_find(&p->maps, address);
+		const struct ap_map_range *range;
+		struct ap_file *f;
 
 		out[n] = (struct ap_raw_frame){.address = address};
-		if (range && range->file) {
-			if (add_file(b, p, range->file, &out[n].file) < 0)
+		if (address & AP_FRAME_FILE) {
+			out[n].address = address & AP_FRAME_OFFSET_MASK;
+			f = ap_tables_use(b->tables, AP_FRAME_FILE_OF(address), v->head.time);
+			/* Of a number that was taken back no more can be said. */
+			if (f && resolve_in_file(b, p, f, out[n].address, &out[n]) < 0)
 				return -ENOMEM;
-			out[n].address = ap_elf_map_vaddr(&range->file->map,
-							  address - range->start + range->pgoff);
+			continue;
+		}
+		range = ap_maps_find(&p->maps, address);
+		if (range && range->file) {
+			if (resolve_in_file(b, p, range->file,
+					    address - range->start + range->pgoff, &out[n]) < 0)
+				return -ENOMEM;
 			continue;
 		}
 		if (!range && n > 0 && p->maps.ranges.n) {

@@ -7,11 +7,14 @@
 #include "agent/process.h"
 #include "agent/record.h"
 #include "agent/rows.h"
+#include "agent/tables.h"
 
 struct ap_rows_builder;
 
-/* `max_rows`: rows between two takes. NULL = out of memory. */
-struct ap_rows_builder *ap_rows_builder_new(bool exact_time, uint32_t max_rows);
+/* `max_rows`: rows between two takes. `tables` know the files of frames; borrowed. NULL = out of
+ * memory. */
+struct ap_rows_builder *ap_rows_builder_new(struct ap_tables *tables, bool exact_time,
+					    uint32_t max_rows);
 void ap_rows_builder_free(struct ap_rows_builder *b);
 AP_DEFINE_CLEANUP(rows_builder, struct ap_rows_builder, ap_rows_builder_free)
 

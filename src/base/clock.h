@@ -3,6 +3,8 @@
 #ifndef AP_BASE_CLOCK_H
 #define AP_BASE_CLOCK_H
 
+#include <time.h>
+
 #include "base/str.h"
 
 #define AP_NSEC_PER_SEC	 1000000000ull
@@ -10,6 +12,11 @@
 
 uint64_t ap_clock_mono_ns(void);
 int64_t ap_clock_unix_ns(void);
+static inline struct timespec ap_clock_timespec(uint64_t ns)
+{
+	return (struct timespec){.tv_sec = (time_t)(ns / AP_NSEC_PER_SEC),
+				 .tv_nsec = (long)(ns % AP_NSEC_PER_SEC)};
+}
 /* CPU time of the whole process (user + system). */
 uint64_t ap_clock_cpu_ns(void);
 /* What to add to a CLOCK_MONOTONIC time to get a Unix time, now: the median of several paired

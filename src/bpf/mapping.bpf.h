@@ -119,7 +119,7 @@ AP_INLINE void mapped_file(struct ap_walk *w, struct ap_mapped *m, uint64_t file
 	ref = bpf_map_lookup_elem(&files, &key);
 	if (ref) {
 		m->file = *ref;
-		m->kind = AP_MAPPED_FILE;
+		m->kind = ref->file ? AP_MAPPED_FILE : AP_MAPPED_MEMORY;
 		return;
 	}
 	m->kind = AP_MAPPED_UNKNOWN_FILE;

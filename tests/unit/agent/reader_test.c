@@ -17,30 +17,59 @@ struct sample {
 
 struct fixture {
 	struct ap_process_table *processes;
+	struct ap_tables *tables;
 	struct ap_rows_builder *rows;
 	struct ap_reader *reader;
 	struct ap_ledger ledger;
 	struct ap_sideband_batch events;
+	uint32_t *words;
+	struct ap_file_key key; /* what the walker was told last */
+	struct ap_file_ref ref;
 };
+
+static int set_file(void *ctx, const struct ap_file_key *key, const struct ap_file_ref *ref)
+{
+	struct fixture *f = ctx;
+
+	f->key = *key;
+	f->ref = *ref;
+	return 0;
+}
+
+static int forget_file(void *ctx, const struct ap_file_key *key)
+{
+	return 0;
+}
 
 static void begin(struct fixture *f, bool exact, uint32_t max_rows)
 {
-	*f = (struct fixture){0};
+	struct ap_tables_target target = {
+		.set = set_file, .forget = forget_file, .ctx = f, .n_words = AP_TABLES_AT + 10};
+
+	*f = (struct fixture){.words = calloc(target.n_words, sizeof(uint32_t))};
+	target.words = f->words;
 	f->processes = ap_process_table_new(10, 10);
-	f->rows = ap_rows_builder_new(exact, max_rows);
-	f->reader = ap_reader_new(f->processes, f->rows, &f->ledger);
-	assert_true(f->processes && f->rows && f->reader);
+	assert_true(f->words && f->processes);
+	assert_int_equal(ap_tables_new(ap_process_table_files(f->processes), &target, &f->tables),
+			 0);
+	/* The vDSO's is too large, and out of the way. */
+	ap_tables_wait(f->tables, UINT64_MAX);
+	f->rows = ap_rows_builder_new(f->tables, exact, max_rows);
+	f->reader = ap_reader_new(f->processes, f->tables, f->rows, &f->ledger);
+	assert_true(f->rows && f->reader);
 }
 
 static void end(struct fixture *f)
 {
 	ap_reader_free(f->reader);
 	ap_rows_builder_free(f->rows);
+	ap_tables_free(f->tables);
 	ap_process_table_free(f->processes);
 	ap_sideband_batch_free(&f->events);
+	free(f->words);
 }
 
-static void add_sample(struct fixture *f, uint64_t time, uint32_t leaf, uint32_t caller)
+static void add_sample(struct fixture *f, uint64_t time, uint64_t leaf, uint64_t caller)
 {
 	struct sample s = {
 		.head = {.type = AP_RECORD_CPU,
@@ -53,10 +82,32 @@ static void add_sample(struct fixture *f, uint64_t time, uint32_t leaf, uint32_t
 		.comm_section = {AP_SECTION_COMM, 16},
 		.comm = "worker",
 		.user_section = {AP_SECTION_USER_STACK, 16},
-		.user = {leaf, 0, caller, 0},
 	};
 
+	/* Frames lie at 4-byte alignment. */
+	memcpy(s.user, &leaf, sizeof(leaf));
+	memcpy(s.user + 2, &caller, sizeof(caller));
 	ap_reader_add(f->reader, &s, sizeof(s));
+}
+
+static void add_notice(struct fixture *f, uint64_t time, struct ap_file_notice notice)
+{
+	struct {
+		struct ap_record head;
+		struct ap_section section;
+		struct ap_file_notice notice;
+		uint32_t pad;
+	} __attribute__((packed)) n = {
+		.head = {.type = AP_RECORD_FILE,
+			 .n_sections = 1,
+			 .size = sizeof(n),
+			 .time = time,
+			 .tgid = PID},
+		.section = {AP_SECTION_FILE, sizeof(notice)},
+		.notice = notice,
+	};
+
+	ap_reader_add(f->reader, &n, sizeof(n));
 }
 
 static void add_event(struct fixture *f, struct ap_sideband_event e, const char *text)
@@ -202,6 +253,51 @@ static void frames_outside_all_code_are_cut_off(void **state)
 	end(&f);
 }
 
+/* A mapping that the walker met and did not know, of a process that is gone. */
+static void a_notice_gives_the_file_its_number(void **state)
+{
+	static const struct ap_file_key key = {.inode = 5, .device = 6, .generation = 7};
+	struct ap_file_notice notice = {.key = key, .start = 0x1000, .end = 0x2000, .pgoff = 0x100};
+	_cleanup_(ap_cleanup_rows) struct ap_rows *r = NULL;
+	struct ap_tables_stats stats;
+	struct ap_stack_view v;
+	struct fixture f;
+	uint64_t frame;
+
+	begin(&f, true, 100);
+	add_program(&f, 10, "/no/such/file");
+	add_notice(&f, 20, notice);
+	ap_reader_process(f.reader, &f.events, 30, 0);
+	assert_memory_equal(&f.key, &key, sizeof(key));
+	assert_true(f.ref.file > 0);
+	frame = AP_FRAME_FILE | (uint64_t)f.ref.file << AP_FRAME_OFFSET_BITS | 0x321;
+	add_sample(&f, 40, frame, 0x3000);
+	add_sample(&f, 50, AP_FRAME_FILE | 99ull << AP_FRAME_OFFSET_BITS | 0x321, 0x3000);
+	notice.start = 0x77000; /* mapped by nobody that is known */
+	notice.end = 0x78000;
+	add_notice(&f, 60, notice);
+	notice.end = notice.start;
+	add_notice(&f, 70, notice);
+	ap_reader_process(f.reader, &f.events, 100, 0);
+	r = take(&f);
+	v = ap_rows_stack(r, r->rows.p[0].stack);
+	assert_true(ap_str_is(leaf_path(r, 0), "/no/such/file"));
+	assert_int_equal(v.user[0].address, 0x321);
+	assert_int_equal(v.user[1].file, v.user[0].file);
+	assert_int_equal(v.user[1].address, 0x2100);
+	v = ap_rows_stack(r, r->rows.p[1].stack);
+	assert_int_equal(v.user[0].file, 0);
+	assert_int_equal(v.user[0].address, 0x321);
+	ap_tables_get_stats(f.tables, &stats);
+	assert_int_equal(stats.notices, 2);
+	assert_int_equal(stats.unresolved, 1);
+	/* Notices are no samples; one that is malformed is a record like any. */
+	assert_int_equal(f.ledger.count[AP_LEDGER_READER_IN], 3);
+	assert_int_equal(f.ledger.count[AP_LEDGER_READER_OUT], 2);
+	assert_int_equal(f.ledger.count[AP_LEDGER_READER_MALFORMED], 1);
+	end(&f);
+}
+
 static void losses_are_counted(void **state)
 {
 	struct ap_record bad = {.type = AP_RECORD_CPU, .size = 4};
@@ -227,6 +323,7 @@ int main(void)
 		cmocka_unit_test(equal_samples_of_a_second_are_one_row),
 		cmocka_unit_test(what_is_learned_after_the_last_sample_counts),
 		cmocka_unit_test(frames_outside_all_code_are_cut_off),
+		cmocka_unit_test(a_notice_gives_the_file_its_number),
 		cmocka_unit_test(losses_are_counted),
 	};
 
