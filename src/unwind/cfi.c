@@ -71,9 +71,8 @@ static uint64_t address(const struct ap_cursor *c, uint64_t end)
 	return end - ap_cursor_left(c);
 }
 
-/* The letters of a "z" augmentation and their data. What follows a letter that nobody knows is left
- * alone: its length says where it ends. */
-static void parse_augmentation(struct ap_cie *cie, const char *letters, struct ap_cursor c,
+/* The letters of an augmentation and their data. False: a letter that nobody knows. */
+static bool parse_augmentation(struct ap_cie *cie, const char *letters, struct ap_cursor *c,
 			       uint64_t end)
 {
 	uint64_t unused;
@@ -82,15 +81,15 @@ static void parse_augmentation(struct ap_cie *cie, const char *letters, struct a
 	for (; *letters; letters++) {
 		switch (*letters) {
 		case 'L':
-			ap_cursor_u8(&c);
+			ap_cursor_u8(c);
 			break;
 		case 'P':
-			encoding = ap_cursor_u8(&c);
+			encoding = ap_cursor_u8(c);
 			if (encoding != AP_PE_OMIT)
-				ap_encoded_pointer(&c, encoding, address(&c, end), 0, &unused);
+				ap_encoded_pointer(c, encoding, address(c, end), 0, &unused);
 			break;
 		case 'R':
-			cie->encoding = ap_cursor_u8(&c);
+			cie->encoding = ap_cursor_u8(c);
 			break;
 		case 'S':
 			cie->signal = true;
@@ -99,9 +98,10 @@ static void parse_augmentation(struct ap_cie *cie, const char *letters, struct a
 		case 'G': /* arm64: memory tagging */
 			break;
 		default:
-			return;
+			return false;
 		}
 	}
+	return true;
 }
 
 /* `c` is over what follows the CIE's id, `end` the address of its end. False: not understood. */
@@ -110,16 +110,17 @@ static bool parse_cie(struct ap_cursor c, uint64_t end, struct ap_cie *cie)
 	uint8_t version = ap_cursor_u8(&c);
 	const char *letters = (const char *)c.p;
 	const uint8_t *nul = memchr(c.p, 0, ap_cursor_left(&c)), *data;
+	struct ap_cursor known;
 	uint64_t n;
 
 	if (!nul || (version != 1 && version != 3 && version != 4))
 		return false;
 	ap_cursor_take(&c, (uint64_t)(nul + 1 - c.p));
 	cie->augmented = letters[0] == 'z';
-	if (strcmp(letters, "eh") == 0)
+	if (strcmp(letters, "eh") == 0) {
 		ap_cursor_take(&c, sizeof(uint64_t));
-	else if (letters[0] && !cie->augmented)
-		return false;
+		letters = "";
+	}
 	/* Addresses of another size, or in segments, are of another machine. */
 	if (version == 4 && ap_cursor_uint(&c, 2) != sizeof(uint64_t))
 		return false;
@@ -127,12 +128,15 @@ static bool parse_cie(struct ap_cursor c, uint64_t end, struct ap_cie *cie)
 	cie->data_align = ap_cursor_sleb(&c);
 	cie->ra = version == 1 ? ap_cursor_u8(&c) : ap_cursor_uleb(&c);
 	if (cie->augmented) {
+		/* What follows an unknown letter can be left alone: it is known where it ends. */
 		n = ap_cursor_uleb(&c);
 		data = ap_cursor_take(&c, n);
 		if (!data)
 			return false;
-		parse_augmentation(cie, letters + 1, ap_cursor_over(data, (size_t)n),
-				   address(&c, end));
+		known = ap_cursor_over(data, (size_t)n);
+		parse_augmentation(cie, letters + 1, &known, address(&c, end));
+	} else if (!parse_augmentation(cie, letters, &c, end)) {
+		return false;
 	}
 	return !c.bad && cie->code_align > 0 && ap_cfa_run_initial(cie, c);
 }

@@ -129,7 +129,7 @@ static void compare(uint64_t vaddr)
 		if (strcmp(c.row.text[RA], "u") != 0)
 			differ(vaddr, "RA", c.row.text[RA], "the end");
 	} else if (r->cfa == AP_CFA_SIGNAL) {
-		for (int i = 0; i < TRACKED; i++)
+		for (int i = 0; i < FP; i++)
 			if (strcmp(c.row.text[i], "exp") != 0)
 				differ(vaddr, "signal frame", c.row.text[i], "exp");
 	} else {
