@@ -255,7 +255,8 @@ int ap_cfi_feed(struct ap_cfi *c, const uint8_t *p, size_t n, uint64_t *ret_used
 		e.header = (uint64_t)(cur.p - begin);
 		if (e.n > AP_CFI_ENTRY_MAX) {
 			err = __builtin_add_overflow(used + e.header, e.n, &used);
-			break;
+			ap_cursor_take(&cur, e.n);
+			continue;
 		}
 		begin = ap_cursor_take(&cur, e.n);
 		if (!begin)

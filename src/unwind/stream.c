@@ -144,9 +144,9 @@ int ap_stream_read(struct ap_stream *s, uint8_t *p, size_t n, size_t *ret_n)
 	while (done < n) {
 		ssize_t k = read_some(s, p + done, n - done);
 
-		if (k < 0)
+		if (k < 0 && done == 0)
 			return (int)k;
-		if (k == 0)
+		if (k <= 0)
 			break;
 		done += (size_t)k;
 	}

@@ -20,8 +20,8 @@ int ap_stream_open(int fd, uint64_t offset, uint64_t n, enum ap_stream_packing p
 void ap_stream_free(struct ap_stream *s);
 AP_DEFINE_CLEANUP(stream, struct ap_stream, ap_stream_free)
 
-/* The next `n` bytes, fewer only at the end of the stream. 0, -EBADMSG (damaged), or the error of
- * reading. */
+/* The next `n` bytes, fewer only at the end of the stream and before damage. 0, -EBADMSG (damaged from
+ * here on), or the error of reading. */
 int ap_stream_read(struct ap_stream *s, uint8_t *p, size_t n, size_t *ret_n);
 /* Passes over `n` bytes, or up to the end. */
 int ap_stream_skip(struct ap_stream *s, uint64_t n);
