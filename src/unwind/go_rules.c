@@ -250,7 +250,7 @@ static void sigreturn(struct maker *m)
 	static const struct ap_rule rule = {
 		.cfa = AP_CFA_SIGNAL, .cfa_register = AP_REG_SP, .cfa_offset = 40};
 
-	m->f.entry--;
+	m->f.entry -= m->f.entry > 0;
 	add_span(m, 0, UINT32_MAX, rule);
 }
 

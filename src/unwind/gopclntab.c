@@ -303,11 +303,13 @@ int ap_gopclntab_function(struct ap_gopclntab *g, uint32_t i, struct ap_go_funct
 	memcpy(&own, w, l->entry_bytes);
 	k = w + l->entry_bytes / 4;
 	tail = (const uint8_t *)w + l->record_bytes - 4;
-	if (own != entry || next <= entry)
+	entry += g->text;
+	next += g->text;
+	if (own + g->text != entry || next <= entry)
 		return -EBADMSG;
 	*ret = (struct ap_go_function){
-		.entry = g->text + entry,
-		.end = g->text + next,
+		.entry = entry,
+		.end = next,
 		.at = g->functions + at,
 		.name = k[0],
 		.pcsp = k[3],
