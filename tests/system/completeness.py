@@ -23,8 +23,8 @@ ROOT_NAMES = {
     "clone", "clone3", "__clone", "__clone3", "start_thread",
     "_dl_start", "_dl_start_user",
     # Go ends its own tracebacks at these.
-    "runtime.goexit", "runtime.mstart", "runtime.mcall", "runtime.clone", "runtime.rt0_go", "_rt0_amd64",
-    "_rt0_amd64_linux",
+    "runtime.goexit", "runtime.mstart", "runtime.mcall", "runtime.morestack", "runtime.clone", "runtime.rt0_go",
+    "_rt0_amd64", "_rt0_amd64_linux",
 }
 # A period in one of these is the kernel's own: the program's registers or memory are being replaced
 # or are gone, so there is no user stack to be had.

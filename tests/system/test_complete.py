@@ -5,6 +5,7 @@ import collections
 import functools
 import math
 import os
+import re
 import shutil
 import subprocess
 
@@ -36,7 +37,7 @@ def explain(name, r):
         *r.result.problems()])
 
 
-@pytest.mark.parametrize("name", workloads.PROGRAMS)
+@pytest.mark.parametrize("name", [name for name in workloads.PROGRAMS if name != "throwing"])
 def test_complete(name):
     r = recorded(name)
     print(explain(name, r))
@@ -71,8 +72,15 @@ def test_signals_interrupt_what_goes_on():
         if "on_timer" in names:
             handlers += s.count
             below += s.count * ("main" in names[:names.index("on_timer")])
-    assert handlers > 50
+    assert handlers > 0.05 * r.result.user
     assert below >= 0.99 * handlers
+
+
+def test_throwing():
+    """A program that does nothing but throw: a twentieth of its time cannot be unwound (see there)."""
+    r = recorded("throwing")
+    assert r.result.user > 200
+    assert r.share >= 0.93, explain("throwing", r)
 
 
 def test_deep_recursion_is_whole():
@@ -102,7 +110,8 @@ def calls(stacks):
     """Function names from main on → samples."""
     found = collections.Counter()
     for s in stacks:
-        names = [f.name for f in s.user]
+        # Symbol tables tell the parts apart into which compilers split a function.
+        names = [re.sub(r"\.(part|isra|constprop|cold)\b.*", "", f.name) for f in s.user]
         if "main" in names:
             found[tuple(names[names.index("main"):])] += s.count
     return found

@@ -225,7 +225,12 @@ def compiled(load, source, *options, to=None):
 
 
 def exceptions(load):
-    load.start(compiled(load, "exceptions.cc"))
+    load.start(compiled(load, "exceptions.cc"), 2000)
+
+
+def throwing(load):
+    """Nothing but throws."""
+    load.start(compiled(load, "exceptions.cc"), 0)
 
 
 def signals(load):
@@ -261,11 +266,11 @@ def go(load):
     load.start(out)
 
 
-PROGRAMS = {f.__name__: f for f in (redis, nginx, postgresql, sqlite3, xz, python3, node, exceptions, rust, go,
-                                    signals, deep, loader)}
+PROGRAMS = {f.__name__: f for f in (redis, nginx, postgresql, sqlite3, xz, python3, node, exceptions, throwing,
+                                    rust, go, signals, deep, loader)}
 # What is recorded at once: as much as keeps two CPUs busy.
 TOGETHER = [("redis",), ("nginx",), ("postgresql",), ("sqlite3", "xz"), ("python3", "node"),
-            ("exceptions", "signals"), ("rust",), ("go",), ("deep", "loader")]
+            ("exceptions", "signals"), ("rust",), ("go",), ("deep", "loader", "throwing")]
 
 
 # --- recording
