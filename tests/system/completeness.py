@@ -16,7 +16,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-KERNEL = 1  # enum ap_frame_kind
+KERNEL, INLINED = 1, 3  # enum ap_frame_kind
 
 ROOT_NAMES = {
     "_start", "main", "__libc_start_call_main", "__libc_start_main", "__libc_start_main_impl",
@@ -106,6 +106,7 @@ class Frame:
     path: str
     address: int  # as in the file
     kernel: bool
+    inlined: bool = False  # into the next outer one
 
     def __str__(self):
         place = f"{Path(self.path).name or '?'}+{self.address:#x}"
@@ -144,7 +145,7 @@ def profile_stacks(path):
     data = json.loads(Path(path).read_bytes())
     text, rows = data["strings"], data["frames"]
     frames = [Frame(text[data["functions"]["name"][function]], text[data["mappings"]["path"][mapping]],
-                    address, kind == KERNEL)
+                    address, kind == KERNEL, kind == INLINED)
               for function, mapping, address, kind in
               zip(rows["function"], rows["mapping"], rows["offset"], rows["kind"])]
 

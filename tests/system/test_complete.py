@@ -111,7 +111,7 @@ def calls(stacks):
     found = collections.Counter()
     for s in stacks:
         # Symbol tables tell the parts apart into which compilers split a function.
-        names = [re.sub(r"\.(part|isra|constprop|cold)\b.*", "", f.name) for f in s.user]
+        names = [re.sub(r"\.(part|isra|constprop|cold)\b.*", "", f.name) for f in s.user if not f.inlined]
         if "main" in names:
             found[tuple(names[names.index("main"):])] += s.count
     return found
