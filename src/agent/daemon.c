@@ -12,6 +12,7 @@
 
 #define DEFAULT_FLUSH_NS (10 * AP_NSEC_PER_SEC)
 #define FIRST_FLUSH_NS	 AP_NSEC_PER_SEC
+#define GOVERN_NS	 (5 * AP_NSEC_PER_SEC) /* the governor's windows, at least */
 
 /* Resident memory of this process, from /proc/self/statm; 0 where it cannot be read. */
 static uint64_t resident_bytes(void)
@@ -47,9 +48,9 @@ static void describe(struct ap_daemon *d, uint32_t frequency_hz)
 	m->end_ns = ap_clock_unix_ns();
 	m->status.start_ns = m->end_ns;
 	m->status.frequency_hz = frequency_hz;
+	m->status.stride = 1;
 	m->status.n_modes = 1;
 	snprintf(m->status.modes[0], sizeof(m->status.modes[0]), "cpu");
-	m->period_ns = AP_NSEC_PER_SEC / frequency_hz;
 }
 
 /* The list with each "env" replaced by what $DEBUGINFOD_URLS holds: `text` keeps the strings. */
@@ -170,6 +171,11 @@ int ap_daemon_start(const struct ap_daemon_config *config, struct ap_daemon **re
 	r = ap_identity_open(config->state_dir, &d->identity, err);
 	if (r == 0) {
 		describe(d, config->frequency_hz ? config->frequency_hz : AP_FREQUENCY_DEFAULT);
+		d->status = d->meta.status;
+		/* A flush may be a little early: its window counts all the same. */
+		ap_governor_init(&d->governor, config->cpu_budget,
+				 AP_MAX(d->flush_interval_ns / 10 * 9, GOVERN_NS),
+				 AP_NSEC_PER_SEC / d->meta.status.frequency_hz);
 		r = open_parts(d, config, err);
 	}
 	if (r < 0) {
@@ -252,6 +258,7 @@ static int send(struct ap_daemon *d, const struct ap_profile *profile, struct ap
 	int r;
 
 	d->meta.sequence++;
+	d->meta.period_ns = profile->period_ns;
 	measure(d);
 	take_deltas(d);
 	r = ap_batch_encode(profile, &d->meta, &bytes);
@@ -262,6 +269,25 @@ static int send(struct ap_daemon *d, const struct ap_profile *profile, struct ap
 	else
 		unmake(d, periods);
 	return r < 0 ? ap_error_set(err, r, "cannot queue a batch: %s", ap_strerror(r)) : 0;
+}
+
+/* Samples less or more often where the agent's own cost asks for it. */
+static int govern(struct ap_daemon *d, struct ap_error *err)
+{
+	struct ap_agent_status *s = &d->meta.status;
+	int r;
+
+	if (!ap_governor_update(&d->governor, ap_clock_mono_ns(), s->cpu_user_ns + s->cpu_bpf_ns))
+		return 0;
+	s->stride = d->governor.stride;
+	pthread_mutex_lock(&d->lock);
+	d->status.stride = s->stride;
+	d->rate_changes = d->governor.changes;
+	pthread_mutex_unlock(&d->lock);
+	r = ap_profiler_set_stride(d->profiler, s->stride);
+	return r < 0 ? ap_error_set(err, r, "cannot change the sampling rate of all CPUs: %s",
+				    ap_strerror(r))
+		     : 0;
 }
 
 int ap_daemon_flush(struct ap_daemon *d, struct ap_error *err)
@@ -285,7 +311,7 @@ int ap_daemon_flush(struct ap_daemon *d, struct ap_error *err)
 	pthread_mutex_lock(&d->lock);
 	d->batches += r == 0;
 	pthread_mutex_unlock(&d->lock);
-	return r;
+	return r < 0 ? r : govern(d, err);
 }
 
 void ap_daemon_get_info(const struct ap_daemon *d, struct ap_daemon_info *ret)
@@ -295,6 +321,7 @@ void ap_daemon_get_info(const struct ap_daemon *d, struct ap_daemon_info *ret)
 		.epoch = d->identity.epoch,
 		.cpus = d->meta.cpus,
 		.frequency_hz = d->meta.status.frequency_hz,
+		.stride = d->meta.status.stride,
 		.kernel_symbols = d->kernel_symbols.msg[0] ? d->kernel_symbols.msg : NULL,
 	};
 }

@@ -23,8 +23,9 @@ struct ap_daemon_config {
 	size_t n_labels;
 	const int32_t *pids; /* only these and the children they start; NULL: see cgroup */
 	size_t n_pids;
-	const char *cgroup;	    /* only this cgroup v2; NULL with no pids: the whole machine */
-	uint32_t frequency_hz;	    /* 0 = 99 */
+	const char *cgroup;    /* only this cgroup v2; NULL with no pids: the whole machine */
+	uint32_t frequency_hz; /* 0 = 99 */
+	double cpu_budget; /* share of one CPU for the agent itself, kept by sampling less; 0 = none */
 	uint64_t flush_interval_ns; /* 0 = 10 s */
 	size_t queue_bytes;	    /* 0 = 32 MiB */
 	/* Servers to fetch debug files from, "env": those of $DEBUGINFOD_URLS; none: none is asked */
@@ -49,6 +50,7 @@ struct ap_daemon_info {
 	const char *agent_id;
 	uint64_t epoch;
 	uint32_t cpus, frequency_hz;
+	uint32_t stride;	    /* of so many periods one is sampled now, for the CPU budget */
 	const char *kernel_symbols; /* why the kernel's functions cannot be named; NULL: they can */
 };
 void ap_daemon_get_info(const struct ap_daemon *d, struct ap_daemon_info *ret);

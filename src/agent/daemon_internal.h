@@ -7,6 +7,7 @@
 
 #include "agent/batch.h"
 #include "agent/daemon.h"
+#include "agent/governor.h"
 #include "agent/identity.h"
 #include "agent/kube.h"
 #include "agent/profiler.h"
@@ -26,11 +27,13 @@ struct ap_daemon {
 	uint64_t flush_interval_ns;
 	uint64_t due_ns;     /* CLOCK_MONOTONIC */
 	uint64_t flushed_ns; /* the same: when the last batch was made */
+	struct ap_governor governor;
 	struct ap_error kernel_symbols;
 	struct ap_batch_meta meta;     /* of the next batch: what stays the same is filled in */
-	pthread_mutex_t lock;	       /* guards the two below */
+	pthread_mutex_t lock;	       /* guards all below */
 	struct ap_agent_status status; /* as of the last batch */
 	uint64_t batches;
+	uint64_t rate_changes;
 };
 
 #endif

@@ -57,6 +57,20 @@ static void write_push(struct ap_prom *p, const struct ap_pusher_stats *s)
 	ap_prom_u64(p, AP_PROM_NO_LABELS, s->connected);
 }
 
+static void write_rate(struct ap_prom *p, const struct ap_agent_status *s, uint64_t changes,
+		       double budget)
+{
+	ap_prom_family(p, "aperture_sampling_frequency_hertz", AP_PROM_GAUGE,
+		       "Samples a second and CPU, now.");
+	ap_prom_double(p, AP_PROM_NO_LABELS, (double)s->frequency_hz / s->stride);
+	ap_prom_family(p, "aperture_sampling_frequency_changes_total", AP_PROM_COUNTER,
+		       "Changes of that frequency, to keep the agent's CPU budget.");
+	ap_prom_u64(p, AP_PROM_NO_LABELS, changes);
+	ap_prom_family(p, "aperture_cpu_budget_ratio", AP_PROM_GAUGE,
+		       "Share of one CPU that the agent may use; 0 is no limit.");
+	ap_prom_double(p, AP_PROM_NO_LABELS, budget);
+}
+
 static void write_cost(struct ap_prom *p, const struct ap_agent_status *s, uint64_t batches)
 {
 	ap_prom_family(p, "aperture_batches_total", AP_PROM_COUNTER, "Batches made.");
@@ -66,9 +80,6 @@ static void write_cost(struct ap_prom *p, const struct ap_agent_status *s, uint6
 	ap_prom_double(p, AP_PROM_NO_LABELS, (double)s->cpu_bpf_ns / 1e9);
 	ap_prom_family(p, "aperture_bpf_map_bytes", AP_PROM_GAUGE, "Memory of BPF maps and rings.");
 	ap_prom_u64(p, AP_PROM_NO_LABELS, s->map_bytes);
-	ap_prom_family(p, "aperture_sampling_frequency_hertz", AP_PROM_GAUGE,
-		       "Samples a second and CPU.");
-	ap_prom_u64(p, AP_PROM_NO_LABELS, s->frequency_hz);
 }
 
 static void write_debuginfod(struct ap_prom *p, struct ap_debuginfod *debuginfod)
@@ -110,11 +121,12 @@ int ap_daemon_metrics(struct ap_daemon *d, struct ap_buf *out)
 	struct ap_prom p = {.out = out};
 	struct ap_pusher_stats push;
 	struct ap_agent_status status;
-	uint64_t batches;
+	uint64_t batches, rate_changes;
 
 	pthread_mutex_lock(&d->lock);
 	status = d->status;
 	batches = d->batches;
+	rate_changes = d->rate_changes;
 	pthread_mutex_unlock(&d->lock);
 	ap_pusher_get_stats(d->pusher, &push);
 	ap_prom_process(&p, "aperture-agent");
@@ -122,6 +134,7 @@ int ap_daemon_metrics(struct ap_daemon *d, struct ap_buf *out)
 	write_push(&p, &push);
 	write_processes(&p, d->profiler);
 	write_cost(&p, &status, batches);
+	write_rate(&p, &status, rate_changes, d->governor.budget);
 	if (d->debuginfod)
 		write_debuginfod(&p, d->debuginfod);
 	return ap_prom_error(&p);

@@ -25,7 +25,7 @@ enum { METRICS_GRACE_MS = 500, LABELS_MAX = 64, LARGE_BLOCK_BYTES = 256 << 10 };
 struct settings {
 	char *server, *state_dir, *service, *metrics_listen, *cgroup;
 	struct ap_strings labels, pids, debuginfod_urls;
-	uint64_t frequency, flush_interval_ns, queue_bytes, debuginfod_cache;
+	uint64_t frequency, cpu_budget, flush_interval_ns, queue_bytes, debuginfod_cache;
 	bool live;
 	uint32_t log_level, log_format;
 };
@@ -76,6 +76,14 @@ static const struct ap_option options[] = {
 	 .group = "Sampling",
 	 .help = "samples per second and CPU",
 	 .offset = FIELD(frequency)},
+	{.name = "cpu-budget",
+	 .metavar = "PERCENT",
+	 .type = AP_OPT_PERCENT,
+	 .value = "1",
+	 .max = 100000,
+	 .group = "Sampling",
+	 .help = "of one CPU for the agent itself: over it samples are taken less often; 0: no limit",
+	 .offset = FIELD(cpu_budget)},
 	{.name = "pid",
 	 .short_name = 'p',
 	 .metavar = "PID[,PID…]",
@@ -220,11 +228,30 @@ static void watch_push(struct ap_daemon *d, struct ap_pusher_stats *seen)
 	*seen = s;
 }
 
+/* Logs each change of the sampling rate; `*seen` is the stride that this looked at last. */
+static void watch_rate(const struct settings *set, struct ap_daemon *d, uint32_t *seen)
+{
+	struct ap_daemon_info info;
+	double hz;
+
+	ap_daemon_get_info(d, &info);
+	hz = (double)info.frequency_hz / info.stride;
+	if (info.stride > *seen)
+		ap_warn("the agent uses more than %g %% of a CPU (--cpu-budget): samples at %.4g Hz "
+			"now, each for more time",
+			(double)set->cpu_budget / 1e3, hz);
+	else if (info.stride < *seen)
+		ap_info("the agent's CPU budget has room again: samples at %.4g Hz now", hz);
+	*seen = info.stride;
+}
+
 /* Flushes whenever a batch is due, until a signal asks to stop. */
-static int run_until_signal(struct ap_daemon *d, const sigset_t *signals)
+static int run_until_signal(const struct settings *set, struct ap_daemon *d,
+			    const sigset_t *signals)
 {
 	struct ap_error err = {0};
 	struct ap_pusher_stats seen = {0};
+	uint32_t stride = 1;
 	int sig;
 
 	for (;;) {
@@ -241,6 +268,7 @@ static int run_until_signal(struct ap_daemon *d, const sigset_t *signals)
 		watch_push(d, &seen);
 		if (ap_daemon_flush(d, &err) < 0)
 			ap_err("%s", err.msg);
+		watch_rate(set, d, &stride);
 	}
 }
 
@@ -283,7 +311,7 @@ static int run(const struct settings *set, const struct ap_daemon_config *config
 		return EXIT_FAILURE;
 	}
 	announce(set, d);
-	sig = run_until_signal(d, &signals);
+	sig = run_until_signal(set, d, &signals);
 	ap_info("%s: pushing the rest, then stopping", sigabbrev_np(sig));
 	pthread_sigmask(SIG_UNBLOCK, &signals, NULL); /* a second one ends the process */
 	ap_http_server_stop(metrics, METRICS_GRACE_MS);
@@ -337,6 +365,7 @@ int main(int argc, char **argv)
 		.n_pids = set.pids.n,
 		.cgroup = set.cgroup,
 		.frequency_hz = (uint32_t)set.frequency,
+		.cpu_budget = (double)set.cpu_budget / 1e5,
 		.flush_interval_ns = set.live ? LIVE_FLUSH_NS : set.flush_interval_ns,
 		.queue_bytes = set.queue_bytes,
 		.debuginfod_urls = (const char *const *)set.debuginfod_urls.p,

@@ -53,6 +53,7 @@ enum ap_option_type {		    /* type of the field at `offset`: */
 		      AP_OPT_UINT,  /* uint64_t */
 		      AP_OPT_BYTES, /* uint64_t bytes; "64MiB" */
 		      AP_OPT_DURATION, /* uint64_t nanoseconds; "250ms", "10s"; a bare number is seconds */
+		      AP_OPT_PERCENT, /* uint64_t thousandths of a percent; "0.5", "1%" */
 		      AP_OPT_STRING, /* char *, owned by the ap_config, NULL where neither given nor defaulted */
 		      AP_OPT_LIST, /* struct ap_strings: the flag may be repeated; "a,b" is two elements */
 		      AP_OPT_ENUM, /* uint32_t: index into `choices` */

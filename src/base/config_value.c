@@ -60,6 +60,8 @@ static void number_text(enum ap_option_type type, uint64_t v, struct ap_buf *out
 		duration_text(v, out);
 	else if (type == AP_OPT_BYTES)
 		bytes_text(v, out);
+	else if (type == AP_OPT_PERCENT)
+		ap_buf_printf(out, "%.6g%%", (double)v / 1e3);
 	else
 		ap_buf_printf(out, "%" PRIu64, v);
 }
@@ -142,6 +144,9 @@ static int set_number(const struct ap_option *o, struct ap_str s, uint64_t *ret,
 	} else if (o->type == AP_OPT_DURATION) {
 		r = ap_parse_duration(s, &v);
 		wanted = "a duration such as 10s or 250ms";
+	} else if (o->type == AP_OPT_PERCENT) {
+		r = ap_parse_percent(s, &v);
+		wanted = "a percentage such as 0.5";
 	} else {
 		r = ap_parse_u64(s, &v);
 	}

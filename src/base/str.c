@@ -228,3 +228,10 @@ int ap_parse_duration(struct ap_str s, uint64_t *ret_ns)
 	};
 	return scale(s, units, AP_ARRAY_SIZE(units), ret_ns);
 }
+
+int ap_parse_percent(struct ap_str s, uint64_t *ret)
+{
+	static const struct unit units[] = {{"", 1e3}, {"%", 1e3}};
+
+	return scale(s, units, AP_ARRAY_SIZE(units), ret);
+}

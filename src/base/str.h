@@ -59,5 +59,7 @@ int ap_parse_double(struct ap_str s, double *ret);
 int ap_parse_bytes(struct ap_str s, uint64_t *ret);
 /* "250ms", "10s", "5m", "1h", "7d"; a bare number is seconds. Nanoseconds. */
 int ap_parse_duration(struct ap_str s, uint64_t *ret_ns);
+/* "1", "0.5%": thousandths of a percent. */
+int ap_parse_percent(struct ap_str s, uint64_t *ret);
 
 #endif

@@ -23,8 +23,9 @@ struct ap_agent_status {
 	uint64_t cpu_user_ns; /* its process, user and system time */
 	uint64_t cpu_bpf_ns;  /* its BPF programs */
 	uint64_t rss_bytes, map_bytes;
-	int64_t start_ns; /* Unix */
-	uint32_t frequency_hz;
+	int64_t start_ns;      /* Unix */
+	uint32_t frequency_hz; /* asked for */
+	uint32_t stride;       /* of so many periods one is sampled; 0, from older agents: each */
 	uint32_t queued_batches;
 	uint32_t n_modes;
 	char modes[AP_MODES_MAX][16]; /* "cpu", … */

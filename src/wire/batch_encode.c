@@ -251,6 +251,7 @@ static void encode_agent(struct encoder *e, Agent *a, AgentStatus *s)
 	s->map_bytes = from->map_bytes;
 	s->start_time_ns = from->start_ns;
 	s->frequency_hz = from->frequency_hz;
+	s->stride = from->stride;
 	s->queued_batches = from->queued_batches;
 	s->stopping = from->stopping;
 	s->modes = ARRAY(e, char *, AP_MODES_MAX);

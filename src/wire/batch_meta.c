@@ -81,6 +81,7 @@ static int decode_status(struct ap_decoder *d, struct ap_agent_status *to)
 	to->map_bytes = s->map_bytes;
 	to->start_ns = s->start_time_ns;
 	to->frequency_hz = s->frequency_hz;
+	to->stride = s->stride;
 	to->queued_batches = s->queued_batches;
 	to->stopping = s->stopping;
 	if (s->n_modes > AP_MODES_MAX)

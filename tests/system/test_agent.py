@@ -233,6 +233,48 @@ def test_two_agents_do_not_share_a_state_folder(start_agent, aggregator, tmp_pat
     assert "another aperture-agent uses the state folder" in r.stderr
 
 
+@pytest.fixture
+def cgroup():
+    """A cgroup v2 of a test's own."""
+    roots = [m.split()[1] for m in Path("/proc/self/mounts").read_text().splitlines() if m.split()[2] == "cgroup2"]
+    if not roots:
+        pytest.skip("no cgroup v2 is mounted")
+    folder = Path(roots[0], f"aperture-agent-test-{os.getpid()}")
+    folder.mkdir()
+    yield folder
+    wait_for(lambda: not (folder / "cgroup.procs").read_text(), "an empty cgroup")
+    folder.rmdir()
+
+
+def test_the_governor_keeps_the_budget_and_the_nanoseconds(aggregator, start_agent, cgroup):
+    """A budget that no profiler can keep: samples become rare, and their nanoseconds stay those that
+    the kernel accounts for."""
+    port = free_port()
+    agent = start_agent(aggregator.grpc, "--cpu-budget", "0.01", "--cgroup", cgroup,
+                        "--metrics-listen", f"127.0.0.1:{port}").running()
+    # Before all ordinary programs: one that shares its CPU would be met by chance.
+    busy = subprocess.Popen(["chrt", "-f", "1", "sh", "-c", f"echo $$ >{cgroup}/cgroup.procs; while :; do :; done"])
+    try:
+        wait_for(lambda: metric(port, "aperture_sampling_frequency_hertz") < 99 / 4, "a lower rate")
+        before = samples_of(aggregator, agent)
+        wait_for(lambda: samples_of(aggregator, agent) >= before + 30, "samples at that rate")
+    finally:
+        busy.kill()
+        busy.wait()
+    assert metric(port, "aperture_sampling_frequency_changes_total") >= 1
+    assert metric(port, "aperture_cpu_budget_ratio") == 0.0001
+    assert "--cpu-budget" in agent.text()
+    used = {k: int(v) for k, v in map(str.split, (cgroup / "cpu.stat").read_text().splitlines())}["usage_usec"] * 1000
+    assert agent.stop() == 0
+    me = agents(aggregator)[agent.id]
+    assert me["frequency_hz"] == 99 and me["stride"] >= 4
+    stages = {s["stage"]: s for s in aggregator.get(f"/api/v1/ledger?agent={agent.id}")["stages"]}
+    assert all(s["balance"] == 0 for name, s in stages.items() if name in ("sample", "reader", "batch")), stages
+    assert next(loss["count"] for loss in stages["sample"]["losses"] if loss["name"] == "thinned") > 100
+    total = aggregator.get("/api/v1/flamegraph?type=cpu:nanoseconds&from=now-10m&to=now")["total"]
+    assert used * 0.95 <= total <= used * 1.05
+
+
 def test_its_own_metrics_are_prometheus_text(aggregator, start_agent, busy):
     port = free_port()
     agent = start_agent(aggregator.grpc, "--metrics-listen", f"127.0.0.1:{port}").running()

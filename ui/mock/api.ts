@@ -279,7 +279,7 @@ export function agents(): AgentsAnswer {
   const now = Date.now();
   const agent = (host: string, i: number): AgentsAnswer["agents"][number] => ({
     id: `0f3c9a5e-7d1b-4b52-9c11-0000000000${i}0`, host, version: "0.1.0", kernel: i === 2 ? "5.15.0-91-generic" : "6.18.2-amd64", arch: "x86_64", cpus: i === 2 ? 16 : 8,
-    state: i === 2 ? "stale" : "ok", first_seen: now - 9e8, last_seen: now - (i === 2 ? 94_000 : 3_000), epoch: 3 + i, modes: ["cpu"], frequency_hz: FREQUENCY,
+    state: i === 2 ? "stale" : "ok", first_seen: now - 9e8, last_seen: now - (i === 2 ? 94_000 : 3_000), epoch: 3 + i, modes: ["cpu"], frequency_hz: FREQUENCY, stride: i === 2 ? 4 : 1,
     queued_batches: i === 2 ? 4 : 0,
     cost: { cpu_user_ns: 1.3e11, cpu_bpf_ns: 4.1e10, cpu_share: 0.0009 + i * 0.0004, rss_bytes: 31e6 + i * 2e6, map_bytes: 12e6 },
     samples: 1_200_000 - i * 210_000, complete_share: 0.992 - i * 0.04, reasons: { ok: 990_000, no_table: 8_000 - i * 100, kernel_only: 12_000 }, lost: i === 2 ? 1_240 : 0,

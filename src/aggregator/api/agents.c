@@ -43,6 +43,7 @@ static void answer_agent(struct ap_buf *b, const struct ap_agent_info *a)
 	}
 	ap_buf_byte(b, ']');
 	ap_answer_u64(b, "frequency_hz", m->status.frequency_hz);
+	ap_answer_u64(b, "stride", AP_MAX(m->status.stride, 1u));
 	ap_answer_u64(b, "queued_batches", m->status.queued_batches);
 	answer_cost(b, a);
 	ap_answer_u64(b, "samples", a->periods);

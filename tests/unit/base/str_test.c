@@ -15,6 +15,11 @@ static void parses_sizes_and_durations(void **state)
 	assert_int_equal(ap_parse_duration(AP_STR("250ms"), &v), 0);
 	assert_int_equal(v, 250000000);
 	assert_int_equal(ap_parse_duration(AP_STR("-3s"), &v), -EINVAL);
+	assert_int_equal(ap_parse_percent(AP_STR("0.05"), &v), 0);
+	assert_int_equal(v, 50);
+	assert_int_equal(ap_parse_percent(AP_STR("12.5 %"), &v), 0);
+	assert_int_equal(v, 12500);
+	assert_int_equal(ap_parse_percent(AP_STR("1h"), &v), -EINVAL);
 }
 
 static void rejects_numbers_with_trailing_bytes(void **state)

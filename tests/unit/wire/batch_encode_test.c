@@ -59,6 +59,7 @@ static void a_batch_without_rows_carries_its_ledger(void **state)
 	assert_int_equal(ap_batch_decode(ap_buf_view(&bytes), NULL, &q, &got, NULL, &result), 0);
 	assert_int_equal(q->samples.n, 0);
 	assert_true(got.status.stopping);
+	assert_int_equal(got.status.stride, 4);
 	assert_int_equal(got.ledger.count[AP_LEDGER_SAMPLE_IDLE], 40);
 	ap_profile_free(p);
 	ap_profile_free(q);

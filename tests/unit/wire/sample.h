@@ -80,6 +80,7 @@ static inline struct ap_batch_meta sample_meta(const struct ap_profile *p, uint6
 		.status = {.cpu_user_ns = 5,
 			   .rss_bytes = 6,
 			   .frequency_hz = 99,
+			   .stride = 4,
 			   .n_modes = 1,
 			   .modes = {"cpu"}},
 	};

@@ -208,8 +208,16 @@ export interface components {
              */
             epoch: number;
             modes: string[];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Samples a second and busy CPU that were asked for.
+             */
             frequency_hz: number;
+            /**
+             * Format: int64
+             * @description Of so many periods one is sampled now, and stands for all: more than 1 where the agent would exceed its CPU budget.
+             */
+            stride: number;
             /** Format: int64 */
             queued_batches: number;
             cost: {

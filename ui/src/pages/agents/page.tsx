@@ -21,6 +21,10 @@ const STATES: Record<Agent["state"], string> = {
   left: "left",
 };
 
+const rate = (a: Agent): number => a.frequency_hz / a.stride;
+const hertz = (a: Agent): string => `${Number(rate(a).toPrecision(3))} Hz`;
+const thinned = (a: Agent): string => `one of ${a.stride} samples of ${a.frequency_hz} Hz, to keep its CPU budget`;
+
 const COLUMNS: Column<Agent>[] = [
   {
     id: "host", header: "Host", track: "minmax(100px, 1.2fr)", sort: (a) => a.host,
@@ -33,7 +37,7 @@ const COLUMNS: Column<Agent>[] = [
   },
   { id: "version", header: "Version", track: "80px", wide: true, sort: (a) => a.version, cell: (a) => a.version },
   { id: "kernel", header: "Kernel", track: "minmax(120px, 1fr)", wide: true, sort: (a) => a.kernel, cell: (a) => <span title={`${a.arch}, ${a.cpus} CPUs`}>{a.kernel}</span> },
-  { id: "rate", header: "Rate", hint: "Samples a second on each busy CPU", track: "72px", numeric: true, wide: true, sort: (a) => a.frequency_hz, cell: (a) => `${a.frequency_hz} Hz` },
+  { id: "rate", header: "Rate", hint: "Samples a second on each busy CPU", track: "72px", numeric: true, wide: true, sort: (a) => rate(a), cell: (a) => (a.stride > 1 ? <span title={thinned(a)}>{hertz(a)}</span> : hertz(a)) },
   { id: "samples", header: "Samples", track: "96px", numeric: true, wide: true, sort: (a) => a.samples, cell: (a) => count(a.samples) },
   { id: "complete", header: "Complete", hint: "Stacks that reach their outermost frame, percent of the agent's samples", track: "84px", numeric: true, sort: (a) => a.complete_share ?? -1, cell: (a) => (a.complete_share === null ? "–" : percent(a.complete_share)) },
   { id: "lost", header: "Lost", track: "66px", numeric: true, sort: (a) => a.lost, cell: (a) => <span className={a.lost > 0 ? "up" : undefined}>{count(a.lost)}</span> },
@@ -55,7 +59,7 @@ function AgentDetails({ agent, onProfile }: { agent: Agent; onProfile(): void })
         <Fact term="State">{STATES[agent.state]}, seen {ago(agent.last_seen, Date.now())}</Fact>
         <Fact term="Version">{agent.version}, {agent.arch}</Fact>
         <Fact term="Kernel">{agent.kernel}, {agent.cpus} CPUs</Fact>
-        <Fact term="Profiles">{agent.modes.join(", ") || "none"} at {agent.frequency_hz} Hz</Fact>
+        <Fact term="Profiles">{agent.modes.join(", ") || "none"} at {hertz(agent)}{agent.stride > 1 && `, ${thinned(agent)}`}</Fact>
         <Fact term="First seen">{ago(agent.first_seen, Date.now())}, started {agent.epoch} {agent.epoch === 1 ? "time" : "times"}</Fact>
         <Fact term="Waiting to be sent">{count(agent.queued_batches)} {agent.queued_batches === 1 ? "batch" : "batches"}</Fact>
         <Fact term="CPU cost">{cost.cpu_share === null ? "not measured yet" : `${percent(cost.cpu_share)} of the whole host`}</Fact>
