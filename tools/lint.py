@@ -19,7 +19,7 @@ LAYERS = {
     "bpf": {"abi"},
     "unwind": BOTTOM | {"bpf"},
     "profile": BOTTOM,
-    "symbol": BOTTOM | {"profile"},
+    "symbol": BOTTOM | {"profile", "unwind"},
     "filter": BOTTOM | {"profile"},
     "wire": BOTTOM | {"profile"},
     "http": BOTTOM,

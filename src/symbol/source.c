@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "symbol/debug_file.h"
 #include "symbol/debug_link.h"
+#include "symbol/go_symbols.h"
 #include "symbol/guard.h"
 #include "symbol/mini_debug.h"
 #include "symbol/symbol_table.h"
@@ -19,6 +20,7 @@
 #define PATH_BYTES   4096
 #define INLINE_MAX   64u /* levels at one address; deeper ones are hostile */
 #define SOURCE_BYTES (64u << 10)
+#define GO_BYTES     (256u << 10)
 #define IMAGES_MAX   3u
 #define MINI_MAX     (64ull << 20) /* of MiniDebugInfo, unpacked */
 
@@ -34,6 +36,7 @@ struct image {
 struct ap_source {
 	const struct ap_source_opts *opts;
 	blaze_symbolizer *blaze;
+	struct ap_go_symbols *go;	 /* of a Go program; asked first */
 	struct image images[IMAGES_MAX]; /* each asked for what those before it do not know */
 	size_t n_images;
 	size_t dwarf_held; /* by what blazesym parsed, as far as malloc tells */
@@ -149,8 +152,13 @@ int ap_source_open(const struct ap_source_opts *opts, const struct ap_source_fil
 	err = ap_elf_read(fd, opts->max_debug_info, AP_ELF_STRANGER, &elf);
 	if (err < 0)
 		return err;
+	err = ap_go_symbols_open(fd, opts->no_debug_info, &s->go);
+	if (err == -ENOMEM)
+		return err;
 	add_images(s, file, &fd, &elf);
-	if (s->n_images == 0 && !s->lacks[0])
+	if (s->go)
+		s->lacks[0] = 0;
+	if (s->n_images == 0 && !s->lacks[0] && !s->go)
 		return -ENODATA;
 	err = start_blaze(s);
 	if (err == 0)
@@ -180,6 +188,7 @@ void ap_source_free(struct ap_source *s)
 	if (!s)
 		return;
 	stop_blaze(s);
+	ap_go_symbols_free(s->go);
 	for (size_t i = 0; i < s->n_images; i++)
 		close(s->images[i].fd);
 	free(s);
@@ -187,7 +196,7 @@ void ap_source_free(struct ap_source *s)
 
 size_t ap_source_bytes(const struct ap_source *s)
 {
-	size_t n = SOURCE_BYTES + s->dwarf_held;
+	size_t n = SOURCE_BYTES + s->dwarf_held + (s->go ? GO_BYTES : 0);
 
 	for (size_t i = 0; i < s->n_images; i++)
 		n += s->images[i].elf.symbol_bytes / 3;
@@ -389,6 +398,13 @@ int ap_source_find(struct ap_source *s, const uint64_t *addrs, size_t n, struct 
 	if (!left || !unknown)
 		return -ENOMEM;
 	memcpy(left, addrs, n * sizeof(*left));
+	if (s->go) {
+		ssize_t others = ap_go_symbols_find(s->go, left, n, a);
+
+		if (others < 0)
+			return (int)others;
+		n = (size_t)others;
+	}
 	for (size_t i = 0; i < s->n_images && n > 0 && err == 0; i++) {
 		struct question q = {s, &s->images[i], a, unknown, 0};
 		uint64_t *asked = left;

@@ -247,10 +247,9 @@ int ap_gopclntab_open(int fd, struct ap_gopclntab **ret)
 	err = ap_go_file_open(fd, &g->file);
 	if (err < 0)
 		return err;
-	g->pages = calloc(PAGES, sizeof(*g->pages));
-	if (!g->pages)
-		return -ENOMEM;
 	err = find_table(g, &vaddr);
+	if (err == 0 && !(g->pages = calloc(PAGES, sizeof(*g->pages))))
+		err = -ENOMEM;
 	if (err == 0)
 		err = read_header(g, vaddr);
 	if (err == 0)

@@ -15,6 +15,10 @@ import (
 var sink []byte
 var sum int
 
+func mixed(n int) int {
+	return n ^ n>>3
+}
+
 //go:noinline
 func descend(n int) int {
 	var room [512]byte
@@ -23,7 +27,7 @@ func descend(n int) int {
 	if n == 0 {
 		return 0
 	}
-	return descend(n-1) + int(room[n%len(room)])
+	return mixed(descend(n-1) + int(room[n%len(room)]))
 }
 
 func grow() {
