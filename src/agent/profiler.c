@@ -21,7 +21,7 @@
 #define PASS_MS	       200	       /* between two passes when nothing happens */
 #define QUIET_MS       10	       /* at least, after one that side-band events caused */
 #define CHECK_NS       AP_NSEC_PER_SEC /* between two looks at CPUs and counters */
-#define TABLES_WAIT_NS (100 * AP_NSEC_PER_MSEC) /* at most, for tables before the start */
+#define TABLES_WAIT_NS AP_NSEC_PER_SEC /* at most, for tables before the start */
 #define PROCESSES_MAX  65536
 #define FDS_MAX	       512
 #define ROWS_MAX       1000000

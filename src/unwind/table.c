@@ -7,6 +7,7 @@
 #include "unwind/cfi.h"
 #include "unwind/gopclntab.h"
 #include "unwind/sections.h"
+#include "unwind/startup.h"
 
 enum { WINDOW = 1 << 20 };
 
@@ -14,9 +15,6 @@ _Static_assert(WINDOW >= AP_CFI_FEED_MIN, "an entry fits into the window");
 
 /* Of what a section unpacks to; libLLVM's takes 8 MiB, Chromium's 20. */
 #define SECTION_MAX (128ull << 20)
-
-/* The start code of programs that do not describe it. */
-#define ENTRY_BYTES 64
 
 void ap_unwind_table_free(struct ap_unwind_table *t)
 {
@@ -78,19 +76,6 @@ static int add_section(const struct ap_unwind_elf *e, const struct ap_unwind_sec
 	return err < 0 ? err : feed(c, stream, window);
 }
 
-/* ld.so's and musl's start code says nothing of itself; it is where a stack ends. */
-static int add_entry(const struct ap_unwind_elf *e, struct ap_table_builder *b)
-{
-	struct ap_rule end = {.cfa = AP_CFA_END};
-	int err;
-
-	if (e->entry == 0 || e->entry > UINT64_MAX - ENTRY_BYTES ||
-	    ap_table_builder_covers(b, e->entry))
-		return 0;
-	err = ap_table_builder_function(b, e->entry, e->entry + ENTRY_BYTES);
-	return err < 0 ? err : ap_table_builder_row(b, e->entry, &end);
-}
-
 /* -ENODATA: this is no Go program. */
 static int add_go(const struct ap_unwind_elf *e, struct ap_table_builder *b)
 {
@@ -119,7 +104,7 @@ static int build(const struct ap_unwind_elf *e, bool tracked, struct ap_unwind_t
 	if (err == 0 && !go)
 		err = add_section(e, &e->debug_frame, tracked, b);
 	if (err == 0)
-		err = add_entry(e, b);
+		err = ap_unwind_add_startup(e, b);
 	cut = err == -EFBIG;
 	if (err < 0 && !cut)
 		return err;
