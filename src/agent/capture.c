@@ -44,7 +44,8 @@ struct ap_capture {
 	uint32_t n_cpus;    /* possible ones */
 	uint64_t period_ns;
 	uint32_t stride;
-	bool pids; /* AP_TARGET_PIDS */
+	bool pids;     /* AP_TARGET_PIDS */
+	int cgroup_fd; /* AP_TARGET_CGROUP: its folder; else -1 */
 	ap_capture_fn fn;
 	void *ctx;
 };
@@ -69,8 +70,10 @@ static int set_cgroup(struct ap_capture *c, const char *path, struct ap_error *e
 			continue;
 		r = bpf_map_update_elem(bpf_map__fd(c->object.bpf->maps.target_cgroup), &zero, &fd,
 					BPF_ANY);
-		if (r == 0)
+		if (r == 0) {
+			c->cgroup_fd = AP_TAKE_FD(fd);
 			return 0;
+		}
 	}
 	return ap_error_set(err, r == -ENOENT ? -ENOENT : -EINVAL,
 			    r == -ENOENT ? "there is no cgroup %s"
@@ -162,6 +165,7 @@ int ap_capture_open(const struct ap_profiler_options *o, ap_capture_fn fn, void 
 	c->fn = fn;
 	c->ctx = ctx;
 	c->pids = o->target == AP_TARGET_PIDS;
+	c->cgroup_fd = -1;
 	c->stride = 1;
 	c->period_ns = AP_NSEC_PER_SEC / (o->frequency_hz ? o->frequency_hz : AP_FREQUENCY_DEFAULT);
 	r = prepare(c, o, err);
@@ -183,6 +187,7 @@ void ap_capture_free(struct ap_capture *c)
 	if (c->stats)
 		munmap(c->stats, c->stats_bytes);
 	ap_bpf_object_close(&c->object);
+	ap_cleanup_fd(&c->cgroup_fd);
 	free(c->cpus);
 	free(c->idle_now);
 	free(c);
@@ -338,6 +343,11 @@ int ap_capture_add_pid(struct ap_capture *c, int32_t pid)
 		return -EINVAL;
 	return bpf_map_update_elem(bpf_map__fd(c->object.bpf->maps.target_pids), &key, &one,
 				   BPF_ANY);
+}
+
+int ap_capture_cgroup(const struct ap_capture *c)
+{
+	return c->cgroup_fd;
 }
 
 bool ap_capture_has_targets(const struct ap_capture *c)

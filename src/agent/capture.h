@@ -40,6 +40,8 @@ bool ap_capture_cpu_stalled(const struct ap_capture *c, uint32_t cpu);
 int ap_capture_set_stride(struct ap_capture *c, uint32_t stride);
 
 int ap_capture_add_pid(struct ap_capture *c, int32_t pid); /* AP_TARGET_PIDS; -E2BIG: too many */
+/* The folder of the cgroup that is profiled, borrowed; -1: another target. */
+int ap_capture_cgroup(const struct ap_capture *c);
 /* Whether there is anything left to profile: always true but for AP_TARGET_PIDS, where it is whether
  * a target or a descendant of one lives. */
 bool ap_capture_has_targets(const struct ap_capture *c);

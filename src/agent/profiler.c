@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 
 #include "agent/capture.h"
+#include "agent/cgroup_procs.h"
 #include "agent/cpus.h"
 #include "agent/reader.h"
 #include "base/clock.h"
@@ -22,6 +23,7 @@
 #define QUIET_MS       10	       /* at least, after one that side-band events caused */
 #define CHECK_NS       AP_NSEC_PER_SEC /* between two looks at CPUs and counters */
 #define TABLES_WAIT_NS AP_NSEC_PER_SEC /* at most, for tables before the start */
+#define LEARN_MAX      1024	       /* processes of a cgroup, before the start */
 #define PROCESSES_MAX  65536
 #define FDS_MAX	       512
 #define ROWS_MAX       1000000
@@ -321,12 +323,24 @@ void ap_profiler_free(struct ap_profiler *p)
 	free(p);
 }
 
+static void learn(void *ctx, int32_t pid)
+{
+	struct ap_profiler *p = ctx;
+
+	ap_process_table_learn(p->processes, pid, ap_clock_mono_ns());
+}
+
 int ap_profiler_start(struct ap_profiler *p, struct ap_error *err)
 {
 	int r;
 
 	if (p->started)
 		return ap_error_set(err, -EALREADY, "the profiler was started before");
+	if (ap_capture_cgroup(p->capture) >= 0) {
+		pthread_mutex_lock(&p->lock);
+		ap_cgroup_procs(ap_capture_cgroup(p->capture), LEARN_MAX, learn, p);
+		pthread_mutex_unlock(&p->lock);
+	}
 	/* Those of what was learned so far: the first samples are to be complete. */
 	ap_tables_wait(p->tables, ap_clock_mono_ns() + TABLES_WAIT_NS);
 	pthread_mutex_lock(&p->lock);
