@@ -1,11 +1,15 @@
 """`make run`'s script as a user meets it: a dashboard's address, real profiles, a clean stop, and
 the earlier data still there the next time."""
 
+import contextlib
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -33,16 +37,21 @@ def until(condition, seconds, what):
 
 
 class Run:
-    """One run of tools/run.sh on free ports, profiling only process `pid`."""
+    """One run of tools/run.sh on free ports, profiling only process `pid`; of the tree at `root`, as
+    `user` where that is not the one who tests."""
 
-    def __init__(self, folder, pid):
+    def __init__(self, folder, pid, root=ROOT, user=None):
         self.port = free_port()
         env = dict(os.environ, HTTP=str(self.port), GRPC=str(free_port()), METRICS=str(free_port()),
-                   RUN_DIR=os.path.relpath(folder, ROOT),
+                   RUN_DIR=os.path.relpath(folder, root),
                    AGENT_ARGS=f"--pid {pid}")
         self.log = open(folder / "run.log", "ab")
-        self.process = subprocess.Popen([ROOT / "tools/run.sh"], env=env, stdout=self.log,
-                                        stderr=self.log, start_new_session=True)
+        prefix = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"] if user else []
+        if user:
+            env.update(HOME=str(folder), USER=user, LOGNAME=user, PATH="/usr/local/bin:/usr/bin:/bin")
+        self.process = subprocess.Popen([*prefix, root / "tools/run.sh"], env=env, stdout=self.log,
+                                        stderr=self.log, start_new_session=True,
+                                        stdin=subprocess.DEVNULL, cwd="/")
 
     def get(self, path):
         try:
@@ -79,6 +88,104 @@ def children_of(folder):
         except OSError:
             pass
     return out
+
+
+def lay_out(folder):
+    """The parts of the built tree that a run needs, where any user can read them, and capabilities of
+    a file hurt nobody."""
+    for name in ("tools/run.sh", "tools/lib.sh", "build/release/src/agent/aperture-agent",
+                 "build/release/src/aggregator/aperture-aggregator"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "ui/dist", folder / "ui/dist")
+    library = "deps/chdb/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so"
+    (folder / library).parent.mkdir(parents=True)
+    try:
+        os.link(ROOT / library, folder / library)
+    except OSError:
+        shutil.copy(ROOT / library, folder / library)
+
+
+@contextlib.contextmanager
+def a_user(root, may_sudo):
+    """A new user of this machine, for whom runs of the tree at `root` are kept, and the log of what sudo
+    did for them."""
+    name = f"aperture{os.getpid()}"
+    rule = Path("/etc/sudoers.d", name)
+    log = Path(tempfile.mkdtemp()) / "sudo.log"
+    subprocess.run(["/usr/sbin/useradd", "--no-create-home", "--user-group", name], check=True)
+    try:
+        if may_sudo:
+            rule.write_text(f"Defaults:{name} !requiretty, logfile={log}, loglinelen=0\n"
+                            f"{name} ALL=(root) NOPASSWD: ALL\n")
+            rule.chmod(0o440)
+        shutil.chown(root / "run", name, name)
+        yield name, log
+    finally:
+        rule.unlink(missing_ok=True)
+        subprocess.run(["/usr/sbin/userdel", name], check=True)
+        shutil.rmtree(log.parent)
+
+
+@pytest.fixture
+def users_tree():
+    if os.geteuid() != 0:
+        pytest.skip("making a user needs root")
+    root = Path(tempfile.mkdtemp(prefix="aperture-run-", dir="/tmp"))
+    root.chmod(0o755)
+    lay_out(root)
+    (root / "run").mkdir()
+    yield root
+    shutil.rmtree(root)
+
+
+def agent_of(root):
+    """The process that runs the tree's agent."""
+    for d in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(d / "exe") == str(root / "build/release/src/agent/aperture-agent"):
+                return d
+    return None
+
+
+def test_run_as_a_user_with_sudo(users_tree, spinner):
+    """sudo is asked for one thing, the capabilities of the agent's file, and only the first time."""
+    with a_user(users_tree, may_sudo=True) as (user, sudo_log):
+        for _ in range(2):
+            run = Run(users_tree / "run", spinner, users_tree, user)
+            try:
+                agent = until(lambda: agent_of(users_tree), 30, "the agent")
+                until(run.total, 30, "a first profile")
+                status = (agent / "status").read_text()
+                uid = subprocess.check_output(["id", "-u", user], text=True).strip()
+                assert re.search(rf"^Uid:\s+{uid}\s+{uid}\s+{uid}\s+{uid}$", status, re.M)
+                # CAP_DAC_READ_SEARCH, SYS_PTRACE, SYSLOG, PERFMON, BPF, CHECKPOINT_RESTORE.
+                six = sum(1 << c for c in (2, 19, 34, 38, 39, 40))
+                for kind in ("CapEff", "CapPrm"):
+                    assert int(re.search(rf"^{kind}:\s+(\w+)$", status, re.M).group(1), 16) == six
+            finally:
+                assert run.stop() == 0
+            assert agent_of(users_tree) is None
+        asked = re.findall(r"COMMAND=(.*)", sudo_log.read_text())
+    assert len(asked) == 1 and asked[0].split()[0].endswith("/setcap"), asked
+
+
+def test_run_as_a_user_without_sudo(users_tree, spinner):
+    """The aggregator and the dashboard are there, and one line says what to grant."""
+    with a_user(users_tree, may_sudo=False) as (user, _):
+        run = Run(users_tree / "run", spinner, users_tree, user)
+        try:
+            until(lambda: run.get("/api/health"), 30, "the aggregator")
+            with urllib.request.urlopen(f"http://127.0.0.1:{run.port}/", timeout=10) as page:
+                assert b"<html" in page.read().lower()
+            log = until(lambda: (t := (users_tree / "run/run.log").read_text()) and "Dashboard:" in t and t, 30,
+                        "the dashboard's address")
+            warnings = [line for line in log.splitlines() if line.startswith("warning: ")]
+            assert len(warnings) == 1, log
+            assert "sudo setcap cap_bpf,cap_perfmon" in warnings[0] and "aperture-agent" in warnings[0]
+            assert agent_of(users_tree) is None
+        finally:
+            assert run.stop() == 0
 
 
 def test_run_shows_profiles_and_keeps_them(tmp_path, spinner):
