@@ -213,7 +213,9 @@ static int read_header(const struct ap_cfi *c, struct ap_cursor *cur, struct ent
 	uint64_t n = ap_cursor_uint(cur, 4);
 
 	*ret = (struct entry){.id_bytes = 4};
-	if (!cur->bad && n == WIDE) {
+	if (cur->bad)
+		return -EAGAIN;
+	if (n == WIDE) {
 		n = ap_cursor_uint(cur, 8);
 		ret->id_bytes = c->o.eh ? 4 : 8;
 	} else if (n >= RESERVED || (n == 0 && c->o.stop_at_zero)) {

@@ -521,6 +521,33 @@ static void stops_at_zero_where_the_size_is_unknown(void **state)
 	is_cfa(at(t, 0x20), AP_CFA_NONE, 0, 0);
 }
 
+/* Shown byte by byte more, a section gives the same as at once. */
+static void takes_any_piece(void **state)
+{
+	struct ap_unwind_segment code = {CODE, CODE_AT, CODE_BYTES};
+	_cleanup_(ap_cleanup_table_builder) struct ap_table_builder *b =
+		ap_table_builder_new(&code, 1);
+	struct section s = usual();
+	TABLE *t = NULL;
+	uint64_t used, from = 0;
+
+	s.o.stop_at_zero = true;
+	for (uint64_t i = 0; i < 3; i++) {
+		function(&s, i * 0x20, 0x10);
+		end(&s);
+	}
+	put(&s, 0, 4);
+	_cleanup_(ap_cleanup_cfi) struct ap_cfi *c = ap_cfi_new(&s.o, b);
+	for (size_t n = 0; n <= s.b.n; n++) {
+		assert_int_equal(ap_cfi_feed(c, s.b.p + from, n - from, &used), n == s.b.n);
+		from += used;
+	}
+	assert_int_equal(from, s.b.n - 4);
+	assert_int_equal(ap_table_builder_finish(b, &t), 0);
+	assert_int_equal(t->n_functions, 3);
+	ap_buf_free(&s.b);
+}
+
 /* Cut off anywhere, a section gives the functions before the cut. */
 static void survives_truncation(void **state)
 {
@@ -580,6 +607,7 @@ int main(void)
 		cmocka_unit_test(holds_offsets_that_no_rule_can),
 		cmocka_unit_test(skips_entries_that_lie),
 		cmocka_unit_test(stops_at_zero_where_the_size_is_unknown),
+		cmocka_unit_test(takes_any_piece),
 		cmocka_unit_test(survives_truncation),
 		cmocka_unit_test(bounds_many_functions),
 	};
