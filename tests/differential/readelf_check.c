@@ -14,7 +14,14 @@
 #include "unwind/sections.h"
 #include "unwind/table.h"
 
-enum { COLUMNS_MAX = 40, TEXT = 32, SHOWN_MAX = 10, PADDING = 16, ENTRY_BYTES = 64 };
+enum {
+	COLUMNS_MAX = 40,
+	TEXT = 32,
+	SHOWN_MAX = 10,
+	PADDING = 16,
+	ENTRY_BYTES = 64,
+	INIT_BYTES_MAX = 128
+};
 
 /* Of a row: the registers that tables know. */
 enum column { CFA, RA, FP, TRACKED, COLUMNS };
@@ -291,15 +298,36 @@ static void check_gap(uint64_t begin, uint64_t end)
 	}
 }
 
+static bool is_described(uint64_t vaddr)
+{
+	AP_VEC_FOREACH(&c.ranges, range)
+		if (vaddr >= range->begin && vaddr < range->end)
+			return true;
+	return false;
+}
+
+/* _init and _fini have rules by their code. */
+static void note_init_and_fini(void)
+{
+	Elf64_Dyn d;
+
+	for (uint64_t at = 0; at + sizeof(d) <= c.elf.dynamic.n; at += sizeof(d)) {
+		if (ap_unwind_elf_bytes(&c.elf, c.elf.dynamic.offset + at, &d, sizeof(d)) < 0 ||
+		    d.d_tag == DT_NULL)
+			return;
+		if ((d.d_tag == DT_INIT || d.d_tag == DT_FINI) && !is_described(d.d_un.d_ptr) &&
+		    ap_vec_push(&c.ranges,
+				((struct range){d.d_un.d_ptr, d.d_un.d_ptr + INIT_BYTES_MAX})) < 0)
+			abort();
+	}
+}
+
 /* Start code that nothing describes is the end of a stack. */
 static void check_entry(void)
 {
 	const struct ap_rule *r = c.elf.entry ? rule_at(c.elf.entry) : NULL;
 
-	AP_VEC_FOREACH(&c.ranges, range)
-		if (c.elf.entry >= range->begin && c.elf.entry < range->end)
-			return;
-	if (!r)
+	if (!r || is_described(c.elf.entry))
 		return;
 	if (r->cfa != AP_CFA_END)
 		differ(c.elf.entry, "start code", "nothing", "not the end");
@@ -315,6 +343,7 @@ static void check_gaps(void)
 	if (c.elf.gopclntab.n > 0 || c.elf.may_be_go)
 		return;
 	check_entry();
+	note_init_and_fini();
 	begin_section();
 	AP_VEC_FOREACH(&c.ranges, r) {
 		if (end)
