@@ -178,7 +178,7 @@ static int load_once(struct ap_bpf_object *o, const struct ap_profiler_options *
 static int load(struct ap_bpf_object *o, const struct ap_profiler_options *opts, uint32_t n_cpus,
 		const struct ap_location *at)
 {
-	size_t i = 0;
+	size_t i = AP_MIN(opts->variant, AP_ARRAY_SIZE(variants) - 1);
 	int r;
 
 	for (;;) {

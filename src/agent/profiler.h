@@ -41,9 +41,12 @@ struct ap_profiler_options {
 	bool exact_time;    /* a row per sample with its nanosecond time and tid */
 	uint32_t max_user_frames; /* 16 … 1024; 0 = 512 */
 	size_t ringbuf_bytes;	  /* 0 = 4 MiB; less where the kernel grants less */
-	size_t table_bytes;	  /* for unwind tables; 0 = 64 MiB, taken as they are needed, or
+	uint32_t
+		variant; /* of the BPF programs, the first to try: 0 = the best, then those of older
+			     kernels, which newer ones accept as well (bpf_object.h) */
+	size_t table_bytes; /* for unwind tables; 0 = 64 MiB, taken as they are needed, or
 				     8 MiB, taken at once, on kernels before 6.9 */
-	uint32_t max_rows; /* most rows between two collections; 0 = 1 million. What exceeds it
+	uint32_t max_rows;  /* most rows between two collections; 0 = 1 million. What exceeds it
 				     is counted as table_full */
 };
 

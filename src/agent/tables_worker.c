@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The thread that compiles tables, one after the other, and owns the store. */
-#include <sys/resource.h>
 
 #include "agent/tables_internal.h"
 
-#define NICE 5
 
 static void release_all(struct ap_tables *t, uint64_t now)
 {
@@ -129,7 +127,6 @@ void *ap_tables_worker(void *tables)
 	struct ap_tables *t = tables;
 
 	pthread_setname_np(pthread_self(), "ap-tables");
-	setpriority(PRIO_PROCESS, 0, NICE);
 	pthread_mutex_lock(&t->lock);
 	while (!t->stop) {
 		bool is_due = t->stalled && ap_clock_mono_ns() >= t->stalled_until;

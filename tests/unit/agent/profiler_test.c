@@ -230,6 +230,50 @@ static void nanoseconds_stay_true_while_the_stride_changes(void **state)
 	assert_true(count(p, AP_LEDGER_SAMPLE_THINNED) > 200 + 350);
 }
 
+static uint64_t profile_child(struct ap_profiler *p)
+{
+	struct child c = child_prepare("300");
+	struct ap_error err = {0};
+	uint64_t main_call;
+
+	assert_int_equal(ap_profiler_add_target(p, c.pid, &err), 0);
+	child_go(&c);
+	main_call = child_read(&c);
+	child_read(&c);
+	child_end(&c);
+	return main_call;
+}
+
+/* Each variant of the programs, whatever this kernel's best is. */
+static void all_variants_walk_alike(void **state)
+{
+	for (uint32_t variant = 0; variant < 3; variant++) {
+		struct ap_profiler_options o = {
+			.frequency_hz = 997, .target = AP_TARGET_PIDS, .variant = variant};
+		_cleanup_(ap_cleanup_profiler) struct ap_profiler *p = open_profiler(&o);
+		_cleanup_(ap_cleanup_rows) struct ap_rows *rows = NULL;
+		uint64_t all = 0, passing = 0, main_call = 0,
+			 *stacks = ap_profiler_ledger(p)->stacks;
+
+		start(p);
+		/* The first ones may be over before the tables are made. */
+		for (int i = 0; i < 50 && stacks[AP_REASON_OK] < 50; i++)
+			main_call = profile_child(p);
+		assert_int_equal(ap_profiler_stop(p), 0);
+		assert_int_equal(ap_profiler_collect(p, &rows), 0);
+		assert_closed(p);
+		count_spin(rows, main_call, &all, &passing);
+		assert_true(all > 50);
+		/* All but those of ld.so and the C library before main(). */
+		assert_in_range(passing, all * 90 / 100, all);
+		assert_true(stacks[AP_REASON_OK] >= 50);
+		/* The last where it execs. */
+		assert_int_equal(stacks[AP_REASON_OK] + stacks[AP_REASON_NO_TABLE] +
+					 stacks[AP_REASON_NO_MAPPING],
+				 count(p, AP_LEDGER_READER_OUT));
+	}
+}
+
 static int open_counter(int cpu)
 {
 	struct perf_event_attr attr = {.type = PERF_TYPE_SOFTWARE,
@@ -260,7 +304,7 @@ static void ledger_agrees_with_a_counter_of_our_own(void **state)
 	_cleanup_(ap_cleanup_rows) struct ap_rows *rows = NULL;
 	uint64_t period = AP_NSEC_PER_SEC / 4999, at_least, at_most, rows_count = 0;
 	int n = (int)sysconf(_SC_NPROCESSORS_ONLN), outer[256], inner[256];
-	struct child c = child_prepare("300");
+	struct child c = child_prepare("1000");
 
 	n = AP_MIN(n, 256);
 	for (int i = 0; i < n; i++)
@@ -489,6 +533,7 @@ int main(void)
 		cmocka_unit_test(refuses_bad_options),
 		cmocka_unit_test(says_which_target_does_not_exist),
 		cmocka_unit_test(samples_reach_main_and_add_up_to_cpu_time),
+		cmocka_unit_test(all_variants_walk_alike),
 		cmocka_unit_test(nanoseconds_stay_true_while_the_stride_changes),
 		cmocka_unit_test(ledger_agrees_with_a_counter_of_our_own),
 		cmocka_unit_test(processes_of_5_ms_are_named_and_mapped),
