@@ -6,7 +6,7 @@
 #include "table_check.h"
 #include "unwind/cfi.h"
 
-enum { EH = 1, STOP_AT_ZERO = 2, TRACKED = 4, PIECE = 64 };
+enum { EH = 1, STOP_AT_ZERO = 2, PIECE = 64 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -18,7 +18,6 @@ static struct ap_unwind_table *build(uint8_t kind, const uint8_t *p, size_t n, s
 	struct ap_cfi_options o = {
 		.eh = kind & EH,
 		.stop_at_zero = kind & STOP_AT_ZERO,
-		.tracked = kind & TRACKED,
 		.vaddr = 0x100000,
 	};
 	_cleanup_(ap_cleanup_cfi) struct ap_cfi *c = ap_cfi_new(&o, b);

@@ -3,7 +3,6 @@
 
 #include "agent/tables_internal.h"
 
-
 static void release_all(struct ap_tables *t, uint64_t now)
 {
 	AP_VEC_FOREACH(&t->releases, at)

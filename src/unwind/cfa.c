@@ -70,7 +70,7 @@ static struct ap_cfa_value *slot(struct machine *m, uint64_t reg)
 	case AP_REG_FP:
 		return &m->state.at[AP_CFA_SLOT_FP];
 	case AP_REG_TRACKED:
-		return m->cie->tracked ? &m->state.at[AP_CFA_SLOT_TRACKED] : NULL;
+		return &m->state.at[AP_CFA_SLOT_TRACKED];
 	default:
 		return NULL;
 	}

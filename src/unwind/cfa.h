@@ -44,7 +44,6 @@ struct ap_cie {
 	uint8_t encoding; /* of addresses: DW_EH_PE_* */
 	bool augmented;	  /* FDEs have augmentation data */
 	bool signal;	  /* of a signal frame */
-	bool tracked;	  /* rules say where AP_REG_TRACKED is */
 	struct ap_cfa_state initial;
 };
 

@@ -144,7 +144,7 @@ static bool parse_cie(struct ap_cursor c, uint64_t end, struct ap_cie *cie)
 /* `offset`: of the entry, `at`: the address of `p`, what follows the id. */
 static int add_cie(struct ap_cfi *c, uint64_t offset, uint64_t at, const uint8_t *p, size_t n)
 {
-	struct ap_cie cie = {.tracked = c->o.tracked};
+	struct ap_cie cie = {0};
 	uint8_t key[CIE_BYTES_MAX + 1];
 	uint32_t id;
 	bool is_new;

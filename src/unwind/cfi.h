@@ -14,7 +14,6 @@ struct ap_cfi;
 struct ap_cfi_options {
 	bool eh;	   /* .eh_frame, else .debug_frame */
 	bool stop_at_zero; /* an entry of length 0 ends the section, whose size is not known */
-	bool tracked;	   /* rules say where AP_REG_TRACKED is */
 	uint64_t vaddr;	   /* of the section */
 };
 

@@ -53,7 +53,7 @@ static int feed(struct ap_cfi *c, struct ap_stream *s, uint8_t *window)
 }
 
 static int add_section(const struct ap_unwind_elf *e, const struct ap_unwind_section *s,
-		       bool tracked, struct ap_table_builder *b)
+		       struct ap_table_builder *b)
 {
 	_cleanup_(ap_cleanup_stream) struct ap_stream *stream = NULL;
 	_cleanup_(ap_cleanup_cfi) struct ap_cfi *c = NULL;
@@ -61,7 +61,6 @@ static int add_section(const struct ap_unwind_elf *e, const struct ap_unwind_sec
 	struct ap_cfi_options options = {
 		.eh = s == &e->eh_frame,
 		.stop_at_zero = s->open_ended,
-		.tracked = tracked,
 		.vaddr = s->vaddr,
 	};
 	int err;
@@ -88,7 +87,7 @@ static int add_go(const struct ap_unwind_elf *e, struct ap_table_builder *b)
 	return err < 0 ? err : ap_gopclntab_rows(g, b);
 }
 
-static int build(const struct ap_unwind_elf *e, bool tracked, struct ap_unwind_table **ret)
+static int build(const struct ap_unwind_elf *e, struct ap_unwind_table **ret)
 {
 	_cleanup_(ap_cleanup_table_builder) struct ap_table_builder *b =
 		ap_table_builder_new(e->segments, e->n_segments);
@@ -100,9 +99,9 @@ static int build(const struct ap_unwind_elf *e, bool tracked, struct ap_unwind_t
 	err = add_go(e, b);
 	go = err == 0;
 	if (err == 0 || err == -ENODATA)
-		err = add_section(e, &e->eh_frame, tracked, b);
+		err = add_section(e, &e->eh_frame, b);
 	if (err == 0 && !go)
-		err = add_section(e, &e->debug_frame, tracked, b);
+		err = add_section(e, &e->debug_frame, b);
 	if (err == 0)
 		err = ap_unwind_add_startup(e, b);
 	cut = err == -EFBIG;
@@ -114,30 +113,12 @@ static int build(const struct ap_unwind_elf *e, bool tracked, struct ap_unwind_t
 	return err;
 }
 
-static bool needs_tracked(const struct ap_unwind_table *t)
-{
-	for (uint32_t i = 0; i < t->n_rules; i++)
-		if ((t->rules[i].cfa == AP_CFA_REGISTER || t->rules[i].cfa == AP_CFA_DEREF) &&
-		    t->rules[i].cfa_register == AP_REG_TRACKED)
-			return true;
-	return false;
-}
-
 int ap_unwind_table_build(int fd, struct ap_unwind_table **ret)
 {
-	_cleanup_(ap_cleanup_unwind_table) struct ap_unwind_table *t = NULL;
 	struct ap_unwind_elf e;
 	int err = ap_unwind_elf_read(fd, &e);
 
-	if (err == 0)
-		err = build(&e, false, &t);
-	if (err == 0 && needs_tracked(t)) {
-		ap_unwind_table_free(AP_TAKE_PTR(t));
-		err = build(&e, true, &t);
-	}
-	if (err == 0)
-		*ret = AP_TAKE_PTR(t);
-	return err;
+	return err < 0 ? err : build(&e, ret);
 }
 
 const struct ap_rule *ap_unwind_table_find(const struct ap_unwind_table *t, uint64_t offset)

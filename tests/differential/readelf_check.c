@@ -42,7 +42,6 @@ struct cie {
 static struct check {
 	const struct ap_unwind_table *table;
 	struct ap_unwind_elf elf;
-	bool tracked; /* the table has AP_REG_TRACKED */
 	int columns[COLUMNS_MAX];
 	uint32_t n_columns;
 	AP_VEC(struct cie) cies;
@@ -146,8 +145,7 @@ static void compare(uint64_t vaddr)
 			return;
 		compare_register(vaddr, RA, r->ra, r->ra_offset);
 		compare_register(vaddr, FP, r->fp_tracked & 15, r->fp_offset);
-		if (c.tracked)
-			compare_register(vaddr, TRACKED, r->fp_tracked >> 4, r->tracked_offset);
+		compare_register(vaddr, TRACKED, r->fp_tracked >> 4, r->tracked_offset);
 	}
 }
 
@@ -372,18 +370,16 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	c.table = t ? t : &nothing;
-	for (uint32_t i = 0; i < c.table->n_rules; i++)
-		c.tracked |= (c.table->rules[i].fp_tracked >> 4) != 0;
 	while (getline(&line, &room, stdin) > 0)
 		read_line(line);
 	check_gaps();
 	printf("{\"functions\":%" PRIu64 ",\"rows\":%" PRIu64 ",\"gaps\":%" PRIu64
 	       ",\"differences\":%" PRIu64 ",\"unsupported\":%" PRIu64 ",\"fp_lost\":%" PRIu64
 	       ",\"outside\":%" PRIu64 ",\"table_rows\":%" PRIu32 ",\"table_bytes\":%zu"
-	       ",\"rules\":%" PRIu32 ",\"tracked\":%s,\"cut\":%s}\n",
+	       ",\"rules\":%" PRIu32 ",\"cut\":%s}\n",
 	       c.functions, c.rows, c.gaps, c.differences, c.unsupported, c.fp_lost, c.outside,
 	       c.table->n_rows, c.table->n_words * sizeof(uint32_t), c.table->n_rules,
-	       c.tracked ? "true" : "false", c.table->cut ? "true" : "false");
+	       c.table->cut ? "true" : "false");
 	ap_vec_free(&c.cies);
 	ap_vec_free(&c.ranges);
 	return c.differences > 0;

@@ -67,7 +67,7 @@ static inline void fde(struct section *s)
 /* A section of one CIE "zR" with plain addresses. */
 static inline struct section usual(void)
 {
-	struct section s = {.o = {.eh = true, .tracked = true, .vaddr = VADDR}};
+	struct section s = {.o = {.eh = true, .vaddr = VADDR}};
 
 	cie(&s, 1, "zR");
 	PUT(&s, 1, 0x00, USUAL);
