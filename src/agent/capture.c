@@ -375,6 +375,11 @@ int ap_capture_forget_file(struct ap_capture *c, const struct ap_file_key *key)
 	return bpf_map_delete_elem(bpf_map__fd(c->object.bpf->maps.files), key);
 }
 
+bool ap_capture_has_arena(const struct ap_capture *c)
+{
+	return c->object.arena;
+}
+
 const char *ap_capture_variant(const struct ap_capture *c)
 {
 	return c->object.variant;

@@ -53,6 +53,8 @@ uint32_t *ap_capture_words(struct ap_capture *c, uint32_t *ret_n_words);
 int ap_capture_set_file(struct ap_capture *c, const struct ap_file_key *key,
 			const struct ap_file_ref *ref);
 int ap_capture_forget_file(struct ap_capture *c, const struct ap_file_key *key); /* or -ENOENT */
+bool ap_capture_has_arena(
+	const struct ap_capture *c); /* the store's memory comes as it is written */
 /* Which variant of the programs was loaded, for people: "arena, iterator". */
 const char *ap_capture_variant(const struct ap_capture *c);
 

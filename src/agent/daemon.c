@@ -113,6 +113,7 @@ static int open_parts(struct ap_daemon *d, const struct ap_daemon_config *config
 		.pids = config->pids,
 		.n_pids = config->n_pids,
 		.cgroup = config->cgroup,
+		.table_bytes = config->table_bytes,
 	};
 	struct ap_batcher_opts batcher = {
 		.host = ap_str_of(d->meta.host),

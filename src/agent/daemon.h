@@ -28,6 +28,7 @@ struct ap_daemon_config {
 	double cpu_budget; /* share of one CPU for the agent itself, kept by sampling less; 0 = none */
 	uint64_t flush_interval_ns; /* 0 = 10 s */
 	size_t queue_bytes;	    /* 0 = 32 MiB */
+	size_t table_bytes;	    /* for unwind tables; 0 = as ap_profiler_options has it */
 	/* Servers to fetch debug files from, "env": those of $DEBUGINFOD_URLS; none: none is asked */
 	const char *const *debuginfod_urls;
 	size_t n_debuginfod_urls;

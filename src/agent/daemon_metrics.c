@@ -2,6 +2,18 @@
 #include "agent/daemon_internal.h"
 #include "http/prometheus.h"
 
+static void write_gauge(struct ap_prom *p, const char *name, const char *help, uint64_t value)
+{
+	ap_prom_family(p, name, AP_PROM_GAUGE, help);
+	ap_prom_u64(p, AP_PROM_NO_LABELS, value);
+}
+
+static void write_counter(struct ap_prom *p, const char *name, const char *help, uint64_t value)
+{
+	ap_prom_family(p, name, AP_PROM_COUNTER, help);
+	ap_prom_u64(p, AP_PROM_NO_LABELS, value);
+}
+
 static void write_ledger(struct ap_prom *p, const struct ap_ledger *ledger)
 {
 	ap_prom_family(p, "aperture_lost_total", AP_PROM_COUNTER,
@@ -37,11 +49,9 @@ static void write_ledger(struct ap_prom *p, const struct ap_ledger *ledger)
 
 static void write_push(struct ap_prom *p, const struct ap_pusher_stats *s)
 {
-	ap_prom_family(p, "aperture_queue_batches", AP_PROM_GAUGE,
-		       "Batches that wait to be acknowledged.");
-	ap_prom_u64(p, AP_PROM_NO_LABELS, s->queued);
-	ap_prom_family(p, "aperture_queue_bytes", AP_PROM_GAUGE, "Bytes of those batches.");
-	ap_prom_u64(p, AP_PROM_NO_LABELS, s->queued_bytes);
+	write_gauge(p, "aperture_queue_batches", "Batches that wait to be acknowledged.",
+		    s->queued);
+	write_gauge(p, "aperture_queue_bytes", "Bytes of those batches.", s->queued_bytes);
 	ap_prom_family(p, "aperture_push_total", AP_PROM_COUNTER,
 		       "Batches by how they ended; retry counts tries that have to be repeated.");
 	ap_prom_u64(p, AP_PROM_LABELS({"status", AP_STR("ok")}), s->pushed - s->duplicates);
@@ -49,12 +59,10 @@ static void write_push(struct ap_prom *p, const struct ap_pusher_stats *s)
 	ap_prom_u64(p, AP_PROM_LABELS({"status", AP_STR("refused")}), s->refused);
 	ap_prom_u64(p, AP_PROM_LABELS({"status", AP_STR("dropped")}), s->dropped);
 	ap_prom_u64(p, AP_PROM_LABELS({"status", AP_STR("retry")}), s->retries);
-	ap_prom_family(p, "aperture_push_bytes_total", AP_PROM_COUNTER,
-		       "Bytes of acknowledged batches.");
-	ap_prom_u64(p, AP_PROM_NO_LABELS, s->sent_bytes);
-	ap_prom_family(p, "aperture_connected", AP_PROM_GAUGE,
-		       "Whether the last push reached the aggregator.");
-	ap_prom_u64(p, AP_PROM_NO_LABELS, s->connected);
+	write_counter(p, "aperture_push_bytes_total", "Bytes of acknowledged batches.",
+		      s->sent_bytes);
+	write_gauge(p, "aperture_connected", "Whether the last push reached the aggregator.",
+		    s->connected);
 }
 
 static void write_rate(struct ap_prom *p, const struct ap_agent_status *s, uint64_t changes,
@@ -63,9 +71,8 @@ static void write_rate(struct ap_prom *p, const struct ap_agent_status *s, uint6
 	ap_prom_family(p, "aperture_sampling_frequency_hertz", AP_PROM_GAUGE,
 		       "Samples a second and CPU, now.");
 	ap_prom_double(p, AP_PROM_NO_LABELS, (double)s->frequency_hz / s->stride);
-	ap_prom_family(p, "aperture_sampling_frequency_changes_total", AP_PROM_COUNTER,
-		       "Changes of that frequency, to keep the agent's CPU budget.");
-	ap_prom_u64(p, AP_PROM_NO_LABELS, changes);
+	write_counter(p, "aperture_sampling_frequency_changes_total",
+		      "Changes of that frequency, to keep the agent's CPU budget.", changes);
 	ap_prom_family(p, "aperture_cpu_budget_ratio", AP_PROM_GAUGE,
 		       "Share of one CPU that the agent may use; 0 is no limit.");
 	ap_prom_double(p, AP_PROM_NO_LABELS, budget);
@@ -73,13 +80,11 @@ static void write_rate(struct ap_prom *p, const struct ap_agent_status *s, uint6
 
 static void write_cost(struct ap_prom *p, const struct ap_agent_status *s, uint64_t batches)
 {
-	ap_prom_family(p, "aperture_batches_total", AP_PROM_COUNTER, "Batches made.");
-	ap_prom_u64(p, AP_PROM_NO_LABELS, batches);
+	write_counter(p, "aperture_batches_total", "Batches made.", batches);
 	ap_prom_family(p, "aperture_bpf_seconds_total", AP_PROM_COUNTER,
 		       "Time spent in BPF programs, from timing one run in 64.");
 	ap_prom_double(p, AP_PROM_NO_LABELS, (double)s->cpu_bpf_ns / 1e9);
-	ap_prom_family(p, "aperture_bpf_map_bytes", AP_PROM_GAUGE, "Memory of BPF maps and rings.");
-	ap_prom_u64(p, AP_PROM_NO_LABELS, s->map_bytes);
+	write_gauge(p, "aperture_bpf_map_bytes", "Memory of BPF maps and rings.", s->map_bytes);
 }
 
 static void write_debuginfod(struct ap_prom *p, struct ap_debuginfod *debuginfod)
@@ -92,12 +97,10 @@ static void write_debuginfod(struct ap_prom *p, struct ap_debuginfod *debuginfod
 	ap_prom_u64(p, AP_PROM_LABELS({"status", AP_STR("fetched")}), s.fetched);
 	ap_prom_u64(p, AP_PROM_LABELS({"status", AP_STR("absent")}), s.absent);
 	ap_prom_u64(p, AP_PROM_LABELS({"status", AP_STR("failed")}), s.failed);
-	ap_prom_family(p, "aperture_debuginfod_queued", AP_PROM_GAUGE,
-		       "Debug files that are still to be fetched.");
-	ap_prom_u64(p, AP_PROM_NO_LABELS, s.queued);
-	ap_prom_family(p, "aperture_debuginfod_cache_bytes", AP_PROM_GAUGE,
-		       "Disk taken by fetched debug files.");
-	ap_prom_u64(p, AP_PROM_NO_LABELS, s.cache_bytes);
+	write_gauge(p, "aperture_debuginfod_queued", "Debug files that are still to be fetched.",
+		    s.queued);
+	write_gauge(p, "aperture_debuginfod_cache_bytes", "Disk taken by fetched debug files.",
+		    s.cache_bytes);
 }
 
 static void write_processes(struct ap_prom *p, struct ap_profiler *profiler)
@@ -105,15 +108,56 @@ static void write_processes(struct ap_prom *p, struct ap_profiler *profiler)
 	struct ap_profiler_processes n;
 
 	ap_profiler_processes(profiler, &n);
-	ap_prom_family(p, "aperture_processes", AP_PROM_GAUGE, "Processes that the agent knows.");
-	ap_prom_u64(p, AP_PROM_NO_LABELS, n.known);
-	ap_prom_family(
-		p, "aperture_processes_evicted_total", AP_PROM_COUNTER,
-		"Processes forgotten alive because the table was full: their frames lack files.");
-	ap_prom_u64(p, AP_PROM_NO_LABELS, n.evicted);
-	ap_prom_family(p, "aperture_process_events_lost_total", AP_PROM_COUNTER,
-		       "Mmap, fork, exec and exit events that the kernel dropped.");
-	ap_prom_u64(p, AP_PROM_NO_LABELS, n.events_lost);
+	write_gauge(p, "aperture_processes", "Processes that the agent knows.", n.known);
+	write_counter(
+		p, "aperture_processes_evicted_total",
+		"Processes forgotten alive because the table was full: their frames lack files.",
+		n.evicted);
+	write_counter(p, "aperture_process_events_lost_total",
+		      "Mmap, fork, exec and exit events that the kernel dropped.", n.events_lost);
+}
+
+static void write_tables(struct ap_prom *p, struct ap_profiler *profiler)
+{
+	struct ap_tables_stats n;
+
+	ap_profiler_tables(profiler, &n);
+	write_gauge(p, "aperture_files", "Mapped files that frames can name.", n.files);
+	write_gauge(p, "aperture_file_inodes", "Inodes by which the walker knows them.", n.keys);
+	write_counter(p, "aperture_files_evicted_total",
+		      "Files forgotten because there were too many.", n.files_evicted);
+	write_counter(p, "aperture_file_notices_total",
+		      "Inodes that the walker met and did not know.", n.notices);
+	write_counter(p, "aperture_file_notices_unresolved_total",
+		      "Of those, whose file could not be told.", n.unresolved);
+	write_gauge(p, "aperture_unwind_tables", "Unwind tables in the store.", n.store.tables);
+	write_gauge(p, "aperture_unwind_tables_held", "Unwind tables of files in use.",
+		    n.store.held);
+	write_gauge(p, "aperture_unwind_table_bytes", "Memory of unwind tables.",
+		    n.store.table_bytes);
+	write_gauge(p, "aperture_unwind_table_capacity_bytes",
+		    "The most that unwind tables may take (--table-bytes).",
+		    n.store.capacity_bytes);
+	write_gauge(p, "aperture_unwind_rules", "Distinct unwind rules of all tables.",
+		    n.store.rules);
+	write_counter(p, "aperture_unwind_rules_refused_total",
+		      "Rules left out of tables because there were too many.",
+		      n.store.rules_refused);
+	write_counter(p, "aperture_unwind_table_evictions_total",
+		      "Tables that made way for others.", n.store.evictions);
+	write_counter(p, "aperture_unwind_table_refusals_total",
+		      "Tables that found no room, tries counted.", n.store.refusals);
+	write_gauge(p, "aperture_unwind_table_queue_length", "Tables to be compiled.", n.queued);
+	write_counter(p, "aperture_unwind_table_postponed_total",
+		      "Tables not queued because the queue was full.", n.postponed);
+	write_counter(p, "aperture_unwind_table_builds_total", "Tables compiled.", n.built);
+	write_counter(p, "aperture_unwind_tables_cut_total",
+		      "Tables that a limit left something out of.", n.cut);
+	ap_prom_family(p, "aperture_unwind_table_build_seconds_total", AP_PROM_COUNTER,
+		       "Time spent compiling tables.");
+	ap_prom_double(p, AP_PROM_NO_LABELS, (double)n.build_ns / 1e9);
+	write_gauge(p, "aperture_unwind_files_without_table",
+		    "Files that have no unwind information or cannot be read.", n.without);
 }
 
 int ap_daemon_metrics(struct ap_daemon *d, struct ap_buf *out)
@@ -133,6 +177,7 @@ int ap_daemon_metrics(struct ap_daemon *d, struct ap_buf *out)
 	write_ledger(&p, d->ledger);
 	write_push(&p, &push);
 	write_processes(&p, d->profiler);
+	write_tables(&p, d->profiler);
 	write_cost(&p, &status, batches);
 	write_rate(&p, &status, rate_changes, d->governor.budget);
 	if (d->debuginfod)

@@ -25,7 +25,8 @@ enum { METRICS_GRACE_MS = 500, LABELS_MAX = 64, LARGE_BLOCK_BYTES = 256 << 10 };
 struct settings {
 	char *server, *state_dir, *service, *metrics_listen, *cgroup;
 	struct ap_strings labels, pids, debuginfod_urls;
-	uint64_t frequency, cpu_budget, flush_interval_ns, queue_bytes, debuginfod_cache;
+	uint64_t frequency, cpu_budget, flush_interval_ns, queue_bytes, table_bytes;
+	uint64_t debuginfod_cache;
 	bool live;
 	uint32_t log_level, log_format;
 };
@@ -98,6 +99,15 @@ static const struct ap_option options[] = {
 	 .group = "Sampling",
 	 .help = "only this cgroup v2 and those below it (default: the whole machine)",
 	 .offset = FIELD(cgroup)},
+	{.name = "table-bytes",
+	 .metavar = "BYTES",
+	 .type = AP_OPT_BYTES,
+	 .min = 1 << 20,
+	 .max = 1 << 30,
+	 .group = "Sampling",
+	 .help = "memory for unwind tables (default: 64MiB, taken as needed; before Linux 6.9 "
+		 "8MiB, taken at once)",
+	 .offset = FIELD(table_bytes)},
 	{.name = "service",
 	 .metavar = "NAME",
 	 .type = AP_OPT_STRING,
@@ -368,6 +378,7 @@ int main(int argc, char **argv)
 		.cpu_budget = (double)set.cpu_budget / 1e5,
 		.flush_interval_ns = set.live ? LIVE_FLUSH_NS : set.flush_interval_ns,
 		.queue_bytes = set.queue_bytes,
+		.table_bytes = set.table_bytes,
 		.debuginfod_urls = (const char *const *)set.debuginfod_urls.p,
 		.n_debuginfod_urls = set.debuginfod_urls.n,
 		.debuginfod_cache = set.debuginfod_cache,

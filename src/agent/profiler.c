@@ -446,6 +446,7 @@ void ap_profiler_ledger_copy(struct ap_profiler *p, struct ap_ledger *ret)
 void ap_profiler_cost(struct ap_profiler *p, struct ap_profiler_cost *ret)
 {
 	struct ap_profiler_cost cost = {.cpu_ns = ap_clock_cpu_ns()};
+	struct ap_tables_stats tables;
 	struct rusage usage;
 
 	if (getrusage(RUSAGE_SELF, &usage) == 0)
@@ -453,6 +454,9 @@ void ap_profiler_cost(struct ap_profiler *p, struct ap_profiler_cost *ret)
 	pthread_mutex_lock(&p->lock);
 	ap_capture_cost(p->capture, &cost);
 	cost.map_bytes += ap_sideband_bytes(p->sideband);
+	ap_tables_get_stats(p->tables, &tables);
+	if (ap_capture_has_arena(p->capture))
+		cost.map_bytes += tables.store.touched_bytes;
 	pthread_mutex_unlock(&p->lock);
 	*ret = cost;
 }
@@ -468,6 +472,11 @@ void ap_profiler_processes(struct ap_profiler *p, struct ap_profiler_processes *
 					      .sampled = counts.sampled,
 					      .evicted = counts.evicted,
 					      .events_lost = counts.events_lost};
+}
+
+void ap_profiler_tables(struct ap_profiler *p, struct ap_tables_stats *ret)
+{
+	ap_tables_get_stats(p->tables, ret);
 }
 
 bool ap_profiler_target_alive(struct ap_profiler *p)

@@ -18,6 +18,7 @@
 
 #include "abi/ledger.h"
 #include "agent/rows.h"
+#include "agent/tables.h"
 #include "base/config.h"
 #include "base/error.h"
 
@@ -60,7 +61,7 @@ struct ap_profiler_cost {
 	uint64_t bpf_ns;	 /* BPF programs on all CPUs, from timing 1 run in 64 */
 	uint64_t bpf_runs;	 /* runs of those programs */
 	uint64_t peak_rss_bytes; /* of this process */
-	uint64_t map_bytes;	 /* BPF maps and the perf events' rings */
+	uint64_t map_bytes; /* BPF maps and the perf events' rings; of an arena what is in use */
 };
 
 struct ap_profiler;
@@ -108,6 +109,7 @@ struct ap_profiler_processes {
 	uint64_t events_lost; /* mmap, fork, exec and exit events that the kernel dropped */
 };
 void ap_profiler_processes(struct ap_profiler *p, struct ap_profiler_processes *ret);
+void ap_profiler_tables(struct ap_profiler *p, struct ap_tables_stats *ret);
 /* Whether any process that was asked for still lives (AP_TARGET_PIDS; else true). */
 bool ap_profiler_target_alive(struct ap_profiler *p);
 

@@ -62,6 +62,15 @@ static const struct ap_option options[] = {
 	 .group = "How",
 	 .help = "frames of a user stack before it is cut and marked as truncated",
 	 FIELD(max_frames)},
+	{.name = "table-bytes",
+	 .type = AP_OPT_BYTES,
+	 .metavar = "SIZE",
+	 .min = 1 << 20,
+	 .max = 1 << 30,
+	 .group = "How",
+	 .help = "memory for unwind tables (default: 64MiB, taken as needed; before Linux 6.9 "
+		 "8MiB, taken at once)",
+	 FIELD(table_bytes)},
 	{.name = "memory",
 	 .type = AP_OPT_BYTES,
 	 .metavar = "SIZE",
@@ -217,6 +226,7 @@ static int open_profiler(struct ap_recording *r, const int32_t *pids, struct ap_
 		.cgroup = r->set->cgroup,
 		.exact_time = true,
 		.max_user_frames = (uint32_t)r->set->max_frames,
+		.table_bytes = r->set->table_bytes,
 	};
 
 	return ap_profiler_open(&o, err, &r->profiler);

@@ -10,7 +10,7 @@
 #include "cli/output.h"
 
 struct ap_record_settings {
-	uint64_t frequency, duration, memory, max_frames;
+	uint64_t frequency, duration, memory, max_frames, table_bytes;
 	struct ap_strings pids, labels;
 	bool all, quiet;
 	char *cgroup, *output, *ledger, *service, *ui_dir;

@@ -107,6 +107,7 @@ static void bpf_cost(struct ap_buf *out, const struct ap_profiler_cost *c, uint6
 static void cost(struct ap_buf *out, const struct ap_recording *r, uint64_t delivered)
 {
 	struct ap_profiler_cost c = {0};
+	struct ap_tables_stats tables;
 
 	ap_profiler_cost(r->profiler, &c);
 	ap_buf_byte(out, '{');
@@ -114,6 +115,10 @@ static void cost(struct ap_buf *out, const struct ap_recording *r, uint64_t deli
 	bpf_cost(out, &c, delivered);
 	number(out, "peak_rss_bytes", c.peak_rss_bytes);
 	number(out, "map_bytes", c.map_bytes);
+	ap_profiler_tables(r->profiler, &tables);
+	number(out, "table_bytes", tables.store.table_bytes);
+	number(out, "tables", tables.store.tables);
+	real(out, "table_build_s", (double)tables.build_ns / 1e9);
 	number(out, "profile_bytes", ap_profile_bytes(r->profile));
 	ap_buf_byte(out, '}');
 }

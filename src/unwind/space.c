@@ -5,7 +5,7 @@
 
 int ap_space_init(struct ap_space *s, uint32_t begin, uint32_t end)
 {
-	*s = (struct ap_space){.n_free = end - begin};
+	*s = (struct ap_space){.n_free = end - begin, .top = begin};
 	return ap_vec_push(&s->runs, ((struct ap_run){begin, end - begin}));
 }
 
@@ -39,6 +39,7 @@ uint32_t ap_space_take(struct ap_space *s, uint32_t n)
 			remove_run(s, i);
 		s->n_free -= n;
 		s->n_taken++;
+		s->top = AP_MAX(s->top, at + n);
 		return at;
 	}
 	return 0;

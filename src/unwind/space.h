@@ -13,6 +13,7 @@ struct ap_run {
 struct ap_space {
 	AP_VEC(struct ap_run) runs;
 	uint32_t n_free;  /* words */
+	uint32_t top;	  /* the end of the last word that ever was taken */
 	uint32_t n_taken; /* runs that are out */
 };
 

@@ -270,6 +270,7 @@ void ap_table_store_get_stats(const struct ap_table_store *s, struct ap_table_st
 		.rules_refused = s->rules_refused,
 		.table_bytes = (words - s->space.n_free) * sizeof(uint32_t),
 		.capacity_bytes = words * sizeof(uint32_t),
+		.touched_bytes = s->space.top * sizeof(uint32_t),
 		.evictions = s->evictions,
 		.refusals = s->refusals,
 	};

@@ -36,6 +36,7 @@ struct ap_table_store_stats {
 	uint32_t rules, rules_refused; /* in the dictionary; left out since it was full, ever */
 	uint64_t table_bytes;	       /* of tables, evictable ones included */
 	uint64_t capacity_bytes;       /* for tables */
+	uint64_t touched_bytes;	       /* of the store, rules included, that were ever written */
 	uint64_t evictions, refusals;  /* ever */
 };
 void ap_table_store_get_stats(const struct ap_table_store *s, struct ap_table_store_stats *ret);
