@@ -154,7 +154,7 @@ static void write_tables(struct ap_prom *p, struct ap_profiler *profiler)
 	write_counter(p, "aperture_unwind_tables_cut_total",
 		      "Tables that a limit left something out of.", n.cut);
 	ap_prom_family(p, "aperture_unwind_table_build_seconds_total", AP_PROM_COUNTER,
-		       "Time spent compiling tables.");
+		       "CPU time spent compiling tables.");
 	ap_prom_double(p, AP_PROM_NO_LABELS, (double)n.build_ns / 1e9);
 	write_gauge(p, "aperture_unwind_files_without_table",
 		    "Files that have no unwind information or cannot be read.", n.without);

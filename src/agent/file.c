@@ -285,10 +285,9 @@ static void adopt(struct ap_file_table *t, struct ap_file *f, const struct open_
 	f->elf = o->elf;
 	f->map = o->map;
 	f->wanted = false;
+	f->used = ++t->tick;
 	if (++t->open_fds > t->max_fds)
 		close_oldest(t);
-	if (f->elf && t->watch)
-		t->watch(t->watch_ctx, f);
 }
 
 /* Opens a file seen for the first time; `key` is the one by which it was not found. */
@@ -319,7 +318,6 @@ static struct ap_file *add_file(struct ap_file_table *t, const struct ap_file_so
 		return NULL;
 	}
 	f->tried = ap_clock_mono_ns();
-	f->used = ++t->tick;
 	if (f->fd < 0 && o.fd >= 0)
 		adopt(t, f, &o);
 	else
@@ -352,6 +350,7 @@ struct ap_file *ap_file_table_get(struct ap_file_table *t, const struct ap_file_
 	struct identity id;
 	struct ap_file *f;
 	struct ap_str key;
+	bool was_open;
 
 	if (ap_str_ends(s.path, AP_STR(" (deleted)")))
 		s.path.n -= sizeof(deleted) - 1;
@@ -362,13 +361,18 @@ struct ap_file *ap_file_table_get(struct ap_file_table *t, const struct ap_file_
 		id = source_identity(&s);
 		key = make_key(buf, 'I', &id, sizeof(id), s.path);
 	}
-	f = find_key(t, key);
+	f = ap_file_ref(find_key(t, key));
+	was_open = f && f->fd >= 0;
 	if (!f)
-		return add_file(t, &s, key);
-	f->used = ++t->tick;
-	if (f->fd < 0 && (f->wanted || !f->elf))
+		f = add_file(t, &s, key);
+	else if (!was_open && (f->wanted || !f->elf || (s.needed && !f->table_id)))
 		reopen(t, f, &s);
-	return ap_file_ref(f);
+	if (!f)
+		return NULL;
+	f->used = ++t->tick;
+	if (s.needed && f->elf && f->fd >= 0 && !(was_open && f->table_id) && t->watch)
+		t->watch(t->watch_ctx, f);
+	return f;
 }
 
 /* The image's size is not said anywhere: it ends with its section headers. */

@@ -36,6 +36,7 @@ struct ap_file_source {
 	uint64_t dev, inode; /* 0 = unknown */
 	const uint8_t *build_id;
 	uint32_t build_id_bytes; /* 0 = unknown */
+	bool needed;		 /* stacks are likely to lie in it soon */
 };
 
 struct ap_file_table;
@@ -45,14 +46,16 @@ struct ap_file_table *ap_file_table_new(uint32_t max_fds);
 void ap_file_table_free(struct ap_file_table *t);
 AP_DEFINE_CLEANUP(file_table, struct ap_file_table, ap_file_table_free)
 
-/* Calls `fn` for every ELF file when it has been opened, with the file's descriptor open. */
+/* Calls `fn` for ELF files that are needed, with the descriptor open: when they have no number yet, and
+ * each time that they were opened again. */
 typedef void (*ap_file_fn)(void *ctx, struct ap_file *f);
 void ap_file_table_watch(struct ap_file_table *t, ap_file_fn fn, void *ctx);
 
 /* The file, with a reference that is the caller's; NULL = out of memory. A new one is opened and
  * read now: through /proc/PID/map_files, else /proc/PID/root, else its path, and only if it is the
  * file that was mapped. One that cannot be opened is known by its path alone. One that
- * could not be opened, or is wanted again, is tried again, but not more often than once a second. */
+ * could not be opened, or was closed and is needed or wanted, is tried again, but not more often than
+ * once a second. */
 struct ap_file *ap_file_table_get(struct ap_file_table *t, const struct ap_file_source *s);
 /* The vDSO as a file (a copy of this process's; all processes map the same), NULL = none. */
 struct ap_file *ap_file_table_vdso(struct ap_file_table *t);

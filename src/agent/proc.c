@@ -191,7 +191,7 @@ int ap_proc_code_file(struct ap_file_table *files, const struct ap_file_source *
 }
 
 static int add_line(int32_t pid, const struct ap_proc_map *m, struct ap_file_table *files,
-		    struct ap_maps *maps)
+		    bool needed, struct ap_maps *maps)
 {
 	struct ap_map_range range = {.start = m->start, .end = m->end, .pgoff = m->pgoff};
 	struct ap_file_source source = {.path = m->path,
@@ -199,7 +199,8 @@ static int add_line(int32_t pid, const struct ap_proc_map *m, struct ap_file_tab
 					.start = m->start,
 					.end = m->end,
 					.dev = m->dev,
-					.inode = m->inode};
+					.inode = m->inode,
+					.needed = needed};
 	int r;
 
 	r = ap_proc_code_file(files, &source, &range.file);
@@ -210,7 +211,7 @@ static int add_line(int32_t pid, const struct ap_proc_map *m, struct ap_file_tab
 	return r;
 }
 
-int ap_proc_maps(int32_t pid, struct ap_file_table *files, struct ap_maps *ret)
+int ap_proc_maps(int32_t pid, struct ap_file_table *files, bool needed, struct ap_maps *ret)
 {
 	_cleanup_buf_ struct ap_buf b = {0};
 	struct ap_maps maps = {0};
@@ -224,7 +225,7 @@ int ap_proc_maps(int32_t pid, struct ap_file_table *files, struct ap_maps *ret)
 		struct ap_proc_map m;
 
 		if (ap_proc_map_parse(ap_str_cut(&text, '\n'), &m) == 0 && m.exec)
-			r = add_line(pid, &m, files, &maps);
+			r = add_line(pid, &m, files, needed, &maps);
 	}
 	if (r < 0 && r != -E2BIG) {
 		ap_maps_clear(&maps);

@@ -25,8 +25,9 @@ int ap_proc_mapped_path(int32_t pid, uint64_t start, uint64_t end, char *buf, st
 /* Text of /proc/PID/cgroup; the caller's to free. */
 int ap_proc_cgroup(int32_t pid, char **ret);
 
-/* The executable mappings; replaces what `ret` held. Files that are new are opened. */
-int ap_proc_maps(int32_t pid, struct ap_file_table *files, struct ap_maps *ret);
+/* The executable mappings; replaces what `ret` held. Files that are new are opened; `needed` as in
+ * struct ap_file_source. */
+int ap_proc_maps(int32_t pid, struct ap_file_table *files, bool needed, struct ap_maps *ret);
 
 /* One line of /proc/PID/maps. */
 struct ap_proc_map {

@@ -2,6 +2,7 @@
 #include "agent/process.h"
 
 #include <limits.h>
+#include <sys/stat.h>
 
 #include "agent/cgroup_cache.h"
 #include "agent/proc.h"
@@ -13,6 +14,7 @@ struct ap_process_table {
 	struct ap_process *processes; /* by pid */
 	struct ap_file_table *files;
 	struct ap_cgroup_cache *cgroups;
+	enum ap_process_scope scope;
 	uint32_t max_processes;
 	uint64_t next_serial;
 	uint64_t sampled, evicted, events_lost;
@@ -33,6 +35,11 @@ struct ap_process_table *ap_process_table_new(uint32_t max_processes, uint32_t m
 		return NULL;
 	}
 	return t;
+}
+
+void ap_process_table_set_scope(struct ap_process_table *t, enum ap_process_scope scope)
+{
+	t->scope = scope;
 }
 
 /* Forgets what a process runs, as exec() does. */
@@ -103,6 +110,7 @@ static struct ap_process *add(struct ap_process_table *t, int32_t pid, uint64_t 
 	p->pid = pid;
 	p->seen = now;
 	p->serial = t->next_serial++;
+	p->needed = t->scope == AP_SCOPE_ALL;
 	HASH_ADD_INT(t->processes, pid, p);
 	return p;
 }
@@ -153,7 +161,7 @@ static void read_program(struct ap_process_table *t, struct ap_process *p)
 	p->ppid = st.ppid;
 	p->kernel = st.kernel;
 	memcpy(p->comm, st.comm, sizeof(p->comm));
-	if (st.kernel || ap_proc_maps(p->pid, t->files, &maps) < 0)
+	if (st.kernel || ap_proc_maps(p->pid, t->files, p->needed, &maps) < 0)
 		return;
 	reset_program(p);
 	p->maps = maps;
@@ -164,14 +172,61 @@ static void read_program(struct ap_process_table *t, struct ap_process *p)
 		note_runtime(p, r->file);
 }
 
-void ap_process_table_learn(struct ap_process_table *t, int32_t pid, uint64_t now)
+static struct ap_process *find_or_add(struct ap_process_table *t, int32_t pid, uint64_t now)
 {
 	struct ap_process *p = ap_process_table_find(t, pid);
 
+	return p ? p : add(t, pid, now);
+}
+
+void ap_process_table_learn(struct ap_process_table *t, int32_t pid, uint64_t now)
+{
+	struct ap_process *p = find_or_add(t, pid, now);
+
 	if (!p)
-		p = add(t, pid, now);
-	if (p && !p->mapped)
+		return;
+	p->needed = true;
+	p->learned = now;
+	if (!p->mapped)
 		read_program(t, p);
+}
+
+/* By its real path, under which the kernel will tell of it. */
+static struct ap_file *expect(struct ap_process_table *t, const char *path)
+{
+	struct ap_file_source source = {.needed = true};
+	char real[PATH_MAX];
+	struct stat st;
+
+	if (!realpath(path, real) || stat(real, &st) < 0)
+		return NULL;
+	source.path = ap_str_of(real);
+	source.dev = st.st_dev;
+	source.inode = st.st_ino;
+	return ap_file_table_get(t->files, &source);
+}
+
+/* The path after "#!" of a script; NULL: it is none. The caller's to free. */
+static char *interpreter(const struct ap_file *f)
+{
+	char head[256];
+	ssize_t n = f->fd >= 0 && !f->elf ? pread(f->fd, head, sizeof(head), 0) : 0;
+	struct ap_str text = {head, n > 0 ? (size_t)n : 0}, line = ap_str_cut(&text, '\n');
+
+	if (!ap_str_starts(line, AP_STR("#!")))
+		return NULL;
+	line = ap_str_trim((struct ap_str){line.p + 2, line.n - 2});
+	return ap_str_dup(ap_str_cut(&line, ' '));
+}
+
+void ap_process_table_expect(struct ap_process_table *t, const char *path)
+{
+	struct ap_file *f = expect(t, path);
+	_cleanup_free_ char *by = f ? interpreter(f) : NULL;
+
+	ap_file_unref(f);
+	if (by)
+		ap_file_unref(expect(t, by));
 }
 
 static char *dup_text(const char *s)
@@ -265,6 +320,7 @@ struct ap_process *ap_process_table_sampled(struct ap_process_table *t,
 	}
 	p->start_time = s->start_time ? s->start_time : p->start_time;
 	p->seen = s->time;
+	p->needed = true;
 	if (!p->sampled) {
 		p->sampled = true;
 		t->sampled++;
@@ -286,7 +342,8 @@ static int apply_mmap(struct ap_process_table *t, const struct ap_sideband_event
 					.dev = e->dev,
 					.inode = e->inode,
 					.build_id = e->build_id,
-					.build_id_bytes = e->build_id_bytes};
+					.build_id_bytes = e->build_id_bytes,
+					.needed = p && p->needed};
 	int r;
 
 	/* A process that is not known yet is read whole when it matters. */
@@ -311,8 +368,9 @@ static int apply_exec(struct ap_process_table *t, const struct ap_sideband_event
 {
 	struct ap_process *p = ap_process_table_find(t, e->pid);
 
-	if (!p)
-		p = add(t, e->pid, e->time);
+	if (!p && t->scope == AP_SCOPE_LEARNED)
+		return 0;
+	p = find_or_add(t, e->pid, e->time);
 	if (!p)
 		return -ENOMEM;
 	reset_program(p);
@@ -329,18 +387,24 @@ static int apply_fork(struct ap_process_table *t, const struct ap_sideband_event
 {
 	struct ap_process *parent, *p = ap_process_table_find(t, e->pid);
 
-	if (e->pid == e->ppid)
+	/* A child that was learned since is known better. */
+	if (e->pid == e->ppid || (p && p->learned >= e->time))
 		return 0;
 	if (p)
 		drop(t, p);
+	if (t->scope == AP_SCOPE_LEARNED && !ap_process_table_find(t, e->ppid))
+		return 0;
 	/* The parent's mappings are read now: they may be all that is ever known of the child. */
-	ap_process_table_learn(t, e->ppid, e->time);
+	parent = find_or_add(t, e->ppid, e->time);
+	if (parent && !parent->mapped)
+		read_program(t, parent);
 	p = add(t, e->pid, e->time);
 	parent = ap_process_table_find(t, e->ppid);
 	if (!p || !parent)
 		return -ENOMEM;
 	p->ppid = e->ppid;
 	p->mapped = true;
+	p->needed = parent->needed;
 	memcpy(p->comm, parent->comm, sizeof(p->comm));
 	p->exe = dup_text(parent->exe);
 	p->cgroup = dup_text(parent->cgroup);
@@ -414,7 +478,8 @@ struct ap_file *ap_process_table_mapped(struct ap_process_table *t, int32_t pid,
 					const struct ap_file_notice *n)
 {
 	struct ap_process *p = ap_process_table_find(t, pid);
-	struct ap_file_source source = {.pid = pid, .start = n->start, .end = n->end};
+	struct ap_file_source source = {
+		.pid = pid, .start = n->start, .end = n->end, .needed = true};
 	char path[PATH_MAX];
 	struct ap_file *f;
 

@@ -23,6 +23,7 @@ struct ap_process {
 	uint64_t serial;     /* from 1; never used twice */
 	uint64_t start_time; /* ns since boot; 0 = not known yet */
 	uint64_t seen;	     /* CLOCK_MONOTONIC of the last event or sample */
+	uint64_t learned;    /* CLOCK_MONOTONIC when it was asked for; 0 = it was not */
 	char comm[16];	     /* the leader's name, NUL-terminated */
 	char *exe;	     /* NULL = unknown */
 	char *cgroup;	     /* text of /proc/PID/cgroup, NULL = unknown */
@@ -37,6 +38,7 @@ struct ap_process {
 	bool exec_pending; /* the next file mapped is the executable */
 	bool exited;
 	bool sampled;
+	bool needed;	      /* what it maps is likely to be sampled */
 	bool changed;	      /* since rows_builder last looked, which clears it */
 	uint64_t rows_serial; /* rows_builder's: the collection that `rows_id` belongs to */
 	uint32_t rows_id;
@@ -44,9 +46,19 @@ struct ap_process {
 
 struct ap_process_table;
 
+/* Whose code is likely to be sampled: what they map is said to be needed (struct ap_file_source). */
+enum ap_process_scope {
+	AP_SCOPE_ALL,	  /* everybody's */
+	AP_SCOPE_SAMPLED, /* that of processes that were sampled, and their children */
+	AP_SCOPE_LEARNED, /* that of processes that were asked for and their descendants; others are
+			     not followed at all */
+};
+
 /* At most `max_processes` are kept, with at most `max_fds` descriptors of their files. NULL = out
  * of memory. */
 struct ap_process_table *ap_process_table_new(uint32_t max_processes, uint32_t max_fds);
+/* AP_SCOPE_ALL until then. */
+void ap_process_table_set_scope(struct ap_process_table *t, enum ap_process_scope scope);
 void ap_process_table_free(struct ap_process_table *t);
 AP_DEFINE_CLEANUP(process_table, struct ap_process_table, ap_process_table_free)
 
@@ -68,8 +80,11 @@ struct ap_process_sample {
 struct ap_process *ap_process_table_sampled(struct ap_process_table *t,
 					    const struct ap_process_sample *s);
 
-/* Reads a process's mappings now, if it is not known; for those that are about to be profiled. */
+/* Reads a process's mappings now, if it is not known; for those that are about to be profiled, in
+ * AP_SCOPE_LEARNED for them alone. */
 void ap_process_table_learn(struct ap_process_table *t, int32_t pid, uint64_t now);
+/* Opens a program that is about to be run, and the interpreter that its first line may name. */
+void ap_process_table_expect(struct ap_process_table *t, const char *path);
 struct ap_process *ap_process_table_find(struct ap_process_table *t, int32_t pid);
 /* The files of all processes; the table's own. */
 struct ap_file_table *ap_process_table_files(struct ap_process_table *t);

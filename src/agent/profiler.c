@@ -2,7 +2,7 @@
 /* One thread drains the rings on a timer; whoever collects does a pass of its own first. A pass
  * notes the time, drains the side-band, then the samples, and goes through both up to that time.
  * It wakes early when a process maps code, so that it can be looked at while it lives, but no more
- * often than every QUIET_MS; and when the ring buffer fills up. */
+ * often than every QUIET_NS; and when the ring buffer fills up. */
 #include "agent/profiler.h"
 
 #include <fcntl.h>
@@ -19,11 +19,12 @@
 #include "base/clock.h"
 #include "base/io.h"
 
-#define PASS_MS	       200	       /* between two passes when nothing happens */
-#define QUIET_MS       10	       /* at least, after one that side-band events caused */
-#define CHECK_NS       AP_NSEC_PER_SEC /* between two looks at CPUs and counters */
-#define TABLES_WAIT_NS AP_NSEC_PER_SEC /* at most, for tables before the start */
-#define LEARN_MAX      1024	       /* processes of a cgroup, before the start */
+#define PASS_MS	       200		       /* between two passes when nothing happens */
+#define QUIET_NS       (10 * AP_NSEC_PER_MSEC) /* at least, after one that side-band events caused */
+#define NEW_FILES_NS   AP_NSEC_PER_MSEC	       /* the same where a program is being loaded */
+#define CHECK_NS       AP_NSEC_PER_SEC	       /* between two looks at CPUs and counters */
+#define TABLES_WAIT_NS AP_NSEC_PER_SEC	       /* at most, for tables before the start */
+#define LEARN_MAX      1024		       /* processes of a cgroup, before the start */
 #define PROCESSES_MAX  65536
 #define FDS_MAX	       512
 #define ROWS_MAX       1000000
@@ -44,6 +45,7 @@ struct ap_profiler {
 	char online[512]; /* the CPUs that are being watched, as the kernel lists them */
 	uint64_t checked;
 	bool started, stopped, thread_runs;
+	bool new_files; /* since the pass began */
 	bool restrided; /* since the last collection */
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards all of the above but epoll_fd and stop_fd */
@@ -186,18 +188,18 @@ static void pass(struct ap_profiler *p)
 static void *thread_main(void *arg)
 {
 	struct ap_profiler *p = arg;
-	struct timespec quiet = {.tv_nsec = (long)(QUIET_MS * AP_NSEC_PER_MSEC)};
-	bool was_sideband = false;
+	uint64_t quiet = 0;
 
 	pthread_setname_np(pthread_self(), "ap-reader");
 	for (;;) {
 		struct epoll_event ev[8];
+		struct timespec wait = ap_clock_timespec(quiet);
 		bool sideband = false;
 		int n;
 
 		/* So that a burst of events is one pass. */
-		if (was_sideband)
-			nanosleep(&quiet, NULL);
+		if (quiet)
+			nanosleep(&wait, NULL);
 		n = epoll_wait(p->epoll_fd, ev, AP_ARRAY_SIZE(ev), PASS_MS);
 		for (int i = 0; i < n; i++) {
 			if (ev[i].data.u32 == WAKE_STOP)
@@ -205,9 +207,10 @@ static void *thread_main(void *arg)
 			sideband |= ev[i].data.u32 == WAKE_SIDEBAND;
 		}
 		pthread_mutex_lock(&p->lock);
+		p->new_files = false;
 		pass(p);
+		quiet = p->new_files ? NEW_FILES_NS : sideband ? QUIET_NS : 0;
 		pthread_mutex_unlock(&p->lock);
-		was_sideband = sideband;
 	}
 }
 
@@ -223,7 +226,10 @@ static int forget_file(void *ctx, const struct ap_file_key *key)
 
 static void on_file(void *ctx, struct ap_file *f)
 {
-	ap_tables_add(ctx, f, ap_clock_mono_ns());
+	struct ap_profiler *p = ctx;
+
+	p->new_files = true;
+	ap_tables_add(p->tables, f, ap_clock_mono_ns());
 }
 
 static int open_tables(struct ap_profiler *p)
@@ -236,9 +242,15 @@ static int open_tables(struct ap_profiler *p)
 	target.words = ap_capture_words(p->capture, &target.n_words);
 	r = ap_tables_new(files, &target, &p->tables);
 	if (r == 0)
-		ap_file_table_watch(files, on_file, p->tables);
+		ap_file_table_watch(files, on_file, p);
 	return r;
 }
+
+static const enum ap_process_scope scopes[] = {
+	[AP_TARGET_MACHINE] = AP_SCOPE_ALL,
+	[AP_TARGET_PIDS] = AP_SCOPE_LEARNED,
+	[AP_TARGET_CGROUP] = AP_SCOPE_SAMPLED,
+};
 
 static int open_parts(struct ap_profiler *p, const struct ap_profiler_options *o,
 		      struct ap_error *err)
@@ -253,6 +265,7 @@ static int open_parts(struct ap_profiler *p, const struct ap_profiler_options *o
 	p->sideband = ap_sideband_new(p->epoll_fd, WAKE_SIDEBAND);
 	if (!p->processes || !p->sideband)
 		return ap_error_set(err, -ENOMEM, "out of memory");
+	ap_process_table_set_scope(p->processes, scopes[o->target]);
 	r = ap_capture_open(o, on_record, p, err, &p->capture);
 	if (r < 0)
 		return r;
@@ -390,6 +403,13 @@ int ap_profiler_set_stride(struct ap_profiler *p, uint32_t stride)
 	r = ap_capture_set_stride(p->capture, stride);
 	pthread_mutex_unlock(&p->lock);
 	return r;
+}
+
+void ap_profiler_expect(struct ap_profiler *p, const char *path)
+{
+	pthread_mutex_lock(&p->lock);
+	ap_process_table_expect(p->processes, path);
+	pthread_mutex_unlock(&p->lock);
 }
 
 int ap_profiler_stop(struct ap_profiler *p)

@@ -83,6 +83,9 @@ int ap_profiler_add_target(struct ap_profiler *p, int32_t pid, struct ap_error *
  * true, since each sample then stands for as many periods. 0, or the error of the last CPU that could
  * not be changed and goes on as before. */
 int ap_profiler_set_stride(struct ap_profiler *p, uint32_t stride);
+/* Makes the unwind tables of a program that is about to be run, and of the interpreter that its first line
+ * may name: its very first samples are to be complete. Before the start. */
+void ap_profiler_expect(struct ap_profiler *p, const char *path);
 /* Ends sampling and drains what the kernel still holds; after it one more collect gives the last
  * rows and the ledger is closed. Idempotent. */
 int ap_profiler_stop(struct ap_profiler *p);

@@ -61,7 +61,7 @@ struct ap_tables_stats {
 	uint32_t queued;     /* tables to be compiled */
 	uint32_t without;    /* files without unwind information, or whose table cannot be made */
 	uint64_t built;	     /* tables compiled, ever */
-	uint64_t build_ns;   /* the worker's time for them */
+	uint64_t build_ns;   /* the worker's CPU time for them */
 	uint64_t cut;	     /* tables that a limit left something out of, ever */
 	uint64_t postponed;  /* requests that found the queue full, ever */
 	uint64_t notices;    /* inodes that the walker did not know, ever */

@@ -80,22 +80,30 @@ static void install(struct ap_tables *t, struct ap_slot *s, struct ap_unwind_tab
 	ap_unwind_table_free(table);
 }
 
+static uint64_t thread_cpu_ns(void)
+{
+	struct timespec t;
+
+	return clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) < 0
+		       ? 0
+		       : (uint64_t)t.tv_sec * AP_NSEC_PER_SEC + (uint64_t)t.tv_nsec;
+}
+
 static void build(struct ap_tables *t, struct ap_slot *s)
 {
-	uint64_t begin = ap_clock_mono_ns(), now;
+	uint64_t begin = thread_cpu_ns();
 	struct ap_unwind_table *table = NULL;
 	int r = ap_unwind_table_build(s->file->fd, &table);
 
 	ap_file_unpin(s->file);
-	now = ap_clock_mono_ns();
 	pthread_mutex_lock(&t->lock);
-	t->stats.build_ns += now - begin;
+	t->stats.build_ns += thread_cpu_ns() - begin;
 	s->compiled = true;
 	if (r == 0) {
 		t->stats.built++;
 		t->stats.cut += table->cut;
 	} else if (r == -ENOMEM) {
-		s->retry = now + AP_TABLE_RETRY_NS;
+		s->retry = ap_clock_mono_ns() + AP_TABLE_RETRY_NS;
 		ap_slot_set_state(t, s, AP_SLOT_WANTED);
 	} else {
 		s->ref.flags = 0;

@@ -2,7 +2,9 @@
 #include "cli/child.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -54,6 +56,24 @@ int ap_child_spawn(struct ap_child *c, char *const *argv, const sigset_t *mask,
 		return ap_error_set(err, -errno, "cannot fork: %s", ap_strerror(errno));
 	c->pid = pid;
 	return 0;
+}
+
+char *ap_child_find(const char *name)
+{
+	struct ap_str rest = ap_str_of(getenv("PATH"));
+
+	if (strchr(name, '/'))
+		return ap_str_dup(ap_str_of(name));
+	while (rest.n) {
+		struct ap_str dir = ap_str_cut(&rest, ':');
+		char path[PATH_MAX];
+
+		snprintf(path, sizeof(path), "%.*s/%s", AP_STR_ARG(dir.n ? dir : AP_STR(".")),
+			 name);
+		if (access(path, X_OK) == 0)
+			return ap_str_dup(ap_str_of(path));
+	}
+	return NULL;
 }
 
 int ap_child_release(struct ap_child *c, const char *name, struct ap_error *err)

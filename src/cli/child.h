@@ -22,6 +22,8 @@ struct ap_child {
 /* Forks; `argv` is looked up in PATH. It gets the signal mask `mask` and SIGPIPE's default back. */
 int ap_child_spawn(struct ap_child *c, char *const *argv, const sigset_t *mask,
 		   struct ap_error *err);
+/* The file that execvp() will run for `name`: the caller's to free; NULL: there is none. */
+char *ap_child_find(const char *name);
 /* Lets it exec, and waits until it has: else its errno. */
 int ap_child_release(struct ap_child *c, const char *name, struct ap_error *err);
 /* Takes note of its end if it has ended: true. */

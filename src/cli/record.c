@@ -260,8 +260,11 @@ static int open_batcher(struct ap_recording *r, const struct ap_user_label *labe
 /* Starts the command's process, and sampling; then lets the command run. */
 static int start(struct ap_recording *r, const sigset_t *mask, struct ap_error *err)
 {
+	_cleanup_free_ char *path = r->command ? ap_child_find(r->command[0]) : NULL;
 	int e = 0;
 
+	if (path)
+		ap_profiler_expect(r->profiler, path);
 	if (r->command)
 		e = ap_child_spawn(&r->child, r->command, mask, err);
 	if (e == 0 && r->command && r->target == AP_TARGET_PIDS && !r->set->pids.n)

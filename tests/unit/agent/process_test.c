@@ -290,6 +290,80 @@ static void programs_without_a_path_keep_their_file(void **state)
 	check_copy(pid, path);
 }
 
+static void only_those_asked_for_and_their_children_are_followed(void **state)
+{
+	_cleanup_(ap_cleanup_process_table) struct ap_process_table *t =
+		ap_process_table_new(100, 16);
+	struct ap_process_counts counts;
+
+	ap_process_table_set_scope(t, AP_SCOPE_LEARNED);
+	exec(t, SHELL, 1, "sh");
+	fork_child(t, SHELL, CHILD, 2);
+	map(t, CHILD, 0x1000, 0x2000, "/no/such/other", 0);
+	ap_process_table_counts(t, &counts);
+	assert_int_equal(counts.processes, 0);
+	assert_int_equal(counts.files, 0);
+	/* Its fork is told of after it was asked for. */
+	ap_process_table_learn(t, CHILD, 20);
+	fork_child(t, SHELL, CHILD, 10);
+	assert_non_null(ap_process_table_find(t, CHILD));
+	exec(t, CHILD, 30, "sh");
+	fork_child(t, CHILD, CHILD + 1, 40);
+	exec(t, CHILD + 1, 50, "true");
+	map(t, CHILD + 1, 0x1000, 0x2000, "/no/such/true", 1);
+	assert_string_equal(sampled(t, CHILD + 1, 5)->exe, "/no/such/true");
+	/* The number is another process's now. */
+	fork_child(t, SHELL, CHILD, 60);
+	assert_null(ap_process_table_find(t, CHILD));
+}
+
+static void note_file(void *ctx, struct ap_file *f)
+{
+	char **names = ctx, *name = strrchr(f->path, '/') + 1;
+	size_t n = strlen(*names);
+
+	*names = realloc(*names, n + strlen(name) + 2);
+	assert_non_null(*names);
+	sprintf(*names + n, "%s ", name);
+}
+
+static void what_is_needed_depends_on_who_maps_it(void **state)
+{
+	static const enum ap_process_scope scopes[] = {AP_SCOPE_ALL, AP_SCOPE_SAMPLED};
+	char script[] = "/tmp/ap-script-XXXXXX";
+	int fd = mkstemp(script);
+
+	assert_int_equal(write(fd, "#! /bin/ls -l\nx", 15), 15);
+	for (size_t i = 0; i < 2; i++) {
+		_cleanup_(ap_cleanup_process_table) struct ap_process_table *t =
+			ap_process_table_new(100, 16);
+		_cleanup_free_ char *names = calloc(1, 1);
+		struct ap_sideband_event e = {.kind = AP_SIDEBAND_MMAP,
+					      .pid = SHELL,
+					      .tid = SHELL,
+					      .start = 0x1000,
+					      .end = 0x2000,
+					      .text = AP_STR("/bin/true")};
+
+		ap_process_table_set_scope(t, scopes[i]);
+		ap_file_table_watch(ap_process_table_files(t), note_file, &names);
+		exec(t, SHELL, 1, "sh");
+		apply(t, e);
+		assert_string_equal(names, scopes[i] == AP_SCOPE_ALL ? "true " : "");
+		sampled(t, SHELL, 5);
+		fork_child(t, SHELL, CHILD, 20);
+		exec(t, CHILD, 30, "x");
+		e.pid = e.tid = CHILD;
+		apply(t, e); /* again: it has no number yet */
+		ap_process_table_expect(t, script);
+		ap_process_table_expect(t, "/no/such/file");
+		assert_string_equal(names,
+				    scopes[i] == AP_SCOPE_ALL ? "true true ls " : "true ls ");
+	}
+	close(fd);
+	unlink(script);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +375,8 @@ int main(void)
 		cmocka_unit_test(the_table_is_bounded_and_counts_what_it_forgets),
 		cmocka_unit_test(threads_and_foreign_namespaces_change_nothing),
 		cmocka_unit_test(a_live_process_is_read_when_sampled),
+		cmocka_unit_test(only_those_asked_for_and_their_children_are_followed),
+		cmocka_unit_test(what_is_needed_depends_on_who_maps_it),
 		cmocka_unit_test(programs_without_a_path_keep_their_file),
 	};
 

@@ -145,7 +145,7 @@ static struct ap_tables_stats stats(struct fixture *f)
 
 static struct ap_file *get(struct fixture *f, const char *path)
 {
-	struct ap_file_source source = {.path = ap_str_of(path)};
+	struct ap_file_source source = {.path = ap_str_of(path), .needed = true};
 	struct stat st;
 
 	if (stat(path, &st) == 0) {
@@ -294,6 +294,7 @@ static void a_file_written_anew_is_another(void **state)
 	b = get(f, "/bin/ls");
 	{
 		struct ap_file_source source = {.path = ap_str_of(path),
+						.needed = true,
 						.build_id = b->map.build_id,
 						.build_id_bytes = b->map.build_id_bytes};
 		ap_file_unref(b);

@@ -113,9 +113,26 @@ static void test_end_kills_what_ignores(void **state)
 	close(out);
 }
 
+static void a_program_is_found_as_exec_finds_it(void **state)
+{
+	char *saved = strdup(getenv("PATH")), *found;
+
+	setenv("PATH", "/no/such/folder:/bin:/usr/bin", 1);
+	found = ap_child_find("true");
+	assert_string_equal(found, "/bin/true");
+	free(found);
+	found = ap_child_find("./true");
+	assert_string_equal(found, "./true");
+	free(found);
+	assert_null(ap_child_find("no-such-program"));
+	setenv("PATH", saved, 1);
+	free(saved);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_program_is_found_as_exec_finds_it),
 		cmocka_unit_test(test_exit_status),
 		cmocka_unit_test(test_barrier),
 		cmocka_unit_test(test_command_not_found),
