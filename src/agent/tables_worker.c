@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The thread that compiles tables, one after the other, and owns the store. */
-
+/* The thread that compiles tables, one after the other, and owns the store. Its priority is as others':
+ * on a busy machine a lower one cost stacks (nice 5: 35 of 500 without tables, nice 0: 26, beside a
+ * real-time program), and what it does is short. */
 #include "agent/tables_internal.h"
 
 static void release_all(struct ap_tables *t, uint64_t now)

@@ -63,7 +63,7 @@ char *ap_child_find(const char *name)
 	struct ap_str rest = ap_str_of(getenv("PATH"));
 
 	if (strchr(name, '/'))
-		return ap_str_dup(ap_str_of(name));
+		return access(name, X_OK) == 0 ? ap_str_dup(ap_str_of(name)) : NULL;
 	while (rest.n) {
 		struct ap_str dir = ap_str_cut(&rest, ':');
 		char path[PATH_MAX];

@@ -257,14 +257,27 @@ static int open_batcher(struct ap_recording *r, const struct ap_user_label *labe
 	return r->batcher ? 0 : ap_error_set(err, -ENOMEM, "out of memory");
 }
 
+/* The command's program, and the first of its arguments that is one: `sudo` and its like run it. */
+static void expect_programs(struct ap_recording *r)
+{
+	unsigned int n = 0;
+
+	for (char *const *arg = r->command; arg && *arg && n < 2; arg++) {
+		_cleanup_free_ char *path = **arg == '-' ? NULL : ap_child_find(*arg);
+
+		if (path) {
+			ap_profiler_expect(r->profiler, path);
+			n++;
+		}
+	}
+}
+
 /* Starts the command's process, and sampling; then lets the command run. */
 static int start(struct ap_recording *r, const sigset_t *mask, struct ap_error *err)
 {
-	_cleanup_free_ char *path = r->command ? ap_child_find(r->command[0]) : NULL;
 	int e = 0;
 
-	if (path)
-		ap_profiler_expect(r->profiler, path);
+	expect_programs(r);
 	if (r->command)
 		e = ap_child_spawn(&r->child, r->command, mask, err);
 	if (e == 0 && r->command && r->target == AP_TARGET_PIDS && !r->set->pids.n)
