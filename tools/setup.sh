@@ -2,7 +2,8 @@
 # Installs what is missing, and only that:  tools/setup.sh build|run|test
 #   Debian packages (deps/apt), a newer Rust and Node where the machine's are too old, the Rust
 #   static library (deps/rust), libchdb (deps/chdb), the dashboard's packages (ui) and, for tests,
-#   a Python environment (tests/requirements.txt). Every step is skipped when it is done already.
+#   a Python environment (tests/requirements.txt) and Debian's kernels (tests/vm/kernels.txt). Every
+#   step is skipped when it is done already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/lib.sh
@@ -113,6 +114,39 @@ python_env() {
     stamp_write tests/venv tests/requirements.txt
 }
 
+# Debian's package of a kernel, into build/vm. Where the archive has dropped the pinned version, the
+# series' newest.
+download_kernel() { # SERIES PACKAGE VERSION
+    local newest log=$PWD/build/.stamps/vm.log
+    (cd build/vm && apt-get download "$2=$3") >"$log" 2>&1 && return 0
+    as_root apt-get update >>"$log" 2>&1 || true
+    (cd build/vm && apt-get download "$2=$3") >>"$log" 2>&1 && return 0
+    newest=$(apt-cache search --names-only "^linux-image-$1\\.[0-9.]+[+-].*cloud-amd64$" | cut -d' ' -f1 | sort -V | tail -1)
+    [ -n "$newest" ] || return 1
+    warn "$2 $3 is not on offer: taking $newest; tests/vm/kernels.txt should name it"
+    (cd build/vm && apt-get download "$newest") >>"$log" 2>&1
+}
+
+# The kernels that tests/vm boots, unpacked and not installed. Tests of those that cannot be had are
+# skipped, with the reason.
+vm_kernels() {
+    local series package version complete=1
+    stamp_fresh build/vm tests/vm/kernels.txt && return 0
+    say "fetching Debian kernels for the tests in virtual machines (60 MB)"
+    rm -rf build/vm
+    mkdir -p build/vm
+    while read -r series package version; do
+        if download_kernel "$series" "$package" "$version"; then
+            dpkg-deb --fsys-tarfile build/vm/*.deb | tar -xO --wildcards './boot/vmlinuz-*' >"build/vm/vmlinuz-$series"
+            rm build/vm/*.deb
+        else
+            warn "Linux $series cannot be had from this machine's apt sources (see build/.stamps/vm.log)"
+            complete=0
+        fi
+    done < <(grep -v '^#' tests/vm/kernels.txt)
+    [ $complete = 0 ] || stamp_write build/vm tests/vm/kernels.txt
+}
+
 mkdir -p build/.stamps
 install_packages
 install_rust
@@ -123,4 +157,5 @@ npm_ci ui
 if [ "$mode" = test ]; then
     install_go
     python_env
+    vm_kernels
 fi

@@ -40,6 +40,11 @@ system_suite() {
         tests/venv/bin/python -m pytest tests/system -q -rs --junitxml="$results/system.junit.xml"
 }
 
+vm_suite() {
+    AP_BUILD=$PWD/build/release AP_TEST_BUILD=$PWD/build/debug \
+        tests/venv/bin/python -m pytest tests/vm -q -rs --junitxml="$results/vm.junit.xml"
+}
+
 suite lint tools/lint.py
 suite build-debug tools/build.sh debug
 suite build-ubsan tools/build.sh ubsan
@@ -49,5 +54,6 @@ suite unit meson_suite debug --no-suite chdb
 suite unit-chdb meson_suite ubsan --suite chdb
 suite ui ui_suite
 suite system system_suite
+suite vm vm_suite
 suite fuzz tools/fuzz.sh "$fuzz_seconds"
 exec tools/summary.py "$results"

@@ -36,9 +36,7 @@ static _Thread_local char libbpf_warning[240];
 static int AP_PRINTF(2, 0)
 	keep_warning(enum libbpf_print_level level, const char *fmt, va_list args)
 {
-	if (getenv("BPFDBG"))
-		vfprintf(stderr, fmt, args); /*DBGHACK*/
-	else if (level == LIBBPF_WARN)
+	if (level == LIBBPF_WARN)
 		vsnprintf(libbpf_warning, sizeof(libbpf_warning), fmt, args);
 	return 0;
 }
@@ -55,7 +53,7 @@ static int load_error(struct ap_error *err, int r)
 			"CAP_DAC_READ_SEARCH and CAP_CHECKPOINT_RESTORE");
 	if (r == -EACCES)
 		return ap_error_set(
-			err, r,
+			err, -ENOTSUP,
 			"this kernel's verifier, or a security module, does not accept the "
 			"BPF programs (%.*s): please report it with the kernel's version",
 			(int)n, libbpf_warning);

@@ -29,6 +29,8 @@
 #define FDS_MAX	       512
 #define ROWS_MAX       1000000
 #define ONLINE_CPUS    "/sys/devices/system/cpu/online"
+#define EVENTS_REMEDY \
+	"run as root, or grant CAP_PERFMON and set kernel.perf_event_paranoid to 2 or less"
 
 enum { WAKE_STOP, WAKE_SIDEBAND, WAKE_RINGBUF };
 
@@ -288,7 +290,7 @@ static int open_parts(struct ap_profiler *p, const struct ap_profiler_options *o
 	if (r < 0)
 		return ap_error_set(err, r,
 				    "the kernel refuses to tell of processes (perf_event_open: "
-				    "%s): run as root or grant CAP_PERFMON",
+				    "%s): " EVENTS_REMEDY,
 				    ap_strerror(r));
 	return 0;
 }
@@ -364,8 +366,7 @@ int ap_profiler_start(struct ap_profiler *p, struct ap_error *err)
 	if (r < 0) {
 		ap_capture_stop(p->capture);
 		return ap_error_set(err, r,
-				    "cannot sample the CPUs (perf_event_open: %s): run as root or "
-				    "grant CAP_PERFMON",
+				    "cannot sample the CPUs (perf_event_open: %s): " EVENTS_REMEDY,
 				    ap_strerror(r));
 	}
 	r = -pthread_create(&p->thread, NULL, thread_main, p);
@@ -461,6 +462,11 @@ void ap_profiler_ledger_copy(struct ap_profiler *p, struct ap_ledger *ret)
 		ret->count[i] = ap_ledger_get(&p->ledger, (enum ap_ledger_id)i);
 	memcpy(ret->stacks, p->ledger.stacks, sizeof(ret->stacks));
 	pthread_mutex_unlock(&p->lock);
+}
+
+const char *ap_profiler_variant(const struct ap_profiler *p)
+{
+	return ap_capture_variant(p->capture);
 }
 
 void ap_profiler_cost(struct ap_profiler *p, struct ap_profiler_cost *ret)

@@ -102,6 +102,8 @@ struct ap_ledger *ap_profiler_ledger(struct ap_profiler *p);
 void ap_profiler_ledger_copy(struct ap_profiler *p, struct ap_ledger *ret);
 
 void ap_profiler_cost(struct ap_profiler *p, struct ap_profiler_cost *ret);
+/* Which variant of the BPF programs this kernel accepts, for people: "arena, iterator". */
+const char *ap_profiler_variant(const struct ap_profiler *p);
 
 /* What the process table holds and what it had to do without: a frame of a forgotten process or after
  * a dropped event has no file. */

@@ -63,7 +63,8 @@ static void check_profiler(struct ap_doctor *d)
 	d->records = r == 0;
 	if (r == 0)
 		ap_doctor_add(d, "aperture record", AP_FINDING_OK, NULL,
-			      "works: the programs load and the events open");
+			      "works: the programs load (%s) and the events open",
+			      ap_profiler_variant(p));
 	else
 		ap_doctor_add(d, "aperture record", AP_FINDING_FAIL, NULL, "does not work: %s",
 			      err.msg);

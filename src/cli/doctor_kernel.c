@@ -109,15 +109,24 @@ static void check_kptr(struct ap_doctor *d)
 			      "%" PRId64 ": %s", v, err.msg);
 }
 
+/* Above 2, Debian's and Ubuntu's kernels want CAP_SYS_ADMIN for any event; others know no such value,
+ * so what was tried decides. */
 static void check_paranoid(struct ap_doctor *d)
 {
-	bool perfmon = effective_capabilities() & (1ull << 38 | 1ull << 21);
+	uint64_t have = effective_capabilities();
+	bool admin = have & 1ull << 21, perfmon = admin || have & 1ull << 38;
 	int64_t v;
 	int r = read_number("/proc/sys/kernel/perf_event_paranoid", &v);
 
 	if (r < 0)
 		ap_doctor_add(d, "perf_event_paranoid", AP_FINDING_FAIL, NULL,
 			      "cannot be read (%s): the kernel has no perf events", ap_strerror(r));
+	else if (v > 2 && !admin && !d->records)
+		ap_doctor_add(d, "perf_event_paranoid", AP_FINDING_FAIL,
+			      "sudo sysctl kernel.perf_event_paranoid=2",
+			      "%" PRId64
+			      ": Debian's and Ubuntu's kernels refuse events even with cap_perfmon",
+			      v);
 	else if (perfmon)
 		ap_doctor_add(d, "perf_event_paranoid", AP_FINDING_OK, NULL,
 			      "%" PRId64 ": does not matter with cap_perfmon", v);

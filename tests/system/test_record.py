@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from profiles import closed_ledger, stacks
+
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("AP_BUILD", ROOT / "build/release"))
 APERTURE = BUILD / "src/cli/aperture"
@@ -113,13 +115,6 @@ def cgroup():
         os.rmdir(own)
 
 
-def stacks(collapsed):
-    """Frames and count of each collapsed line."""
-    for line in collapsed.splitlines():
-        frames, count = line.rsplit(" ", 1)
-        yield frames.split(";"), int(count)
-
-
 def fields(data):
     """(number, value) of a protobuf message's fields; a value is an int or bytes."""
     def varint(i):
@@ -160,16 +155,6 @@ def pprof_values(data):
             yield values
 
 
-def ledger_check(path):
-    """The ledger, having checked that it is closed."""
-    ledger = json.loads(path.read_text())
-    for stage in ledger["stages"]:
-        assert stage["balance"] == 0, stage
-        accounted = stage["out"]["count"] + sum(loss["count"] for loss in stage["losses"])
-        assert stage["in"]["count"] == accounted, stage
-    return ledger
-
-
 def stolen():
     """Seconds in which this machine's host ran something else, on all CPUs."""
     return int(Path("/proc/stat").read_text().split()[8]) / os.sysconf("SC_CLK_TCK")
@@ -186,7 +171,7 @@ class Account:
         assert r.returncode == 0, r.stderr
         usage = dict(line.split() for line in (cgroup / "cpu.stat").read_text().splitlines())
         samples = list(pprof_values(out.read_bytes()))
-        self.ledger = ledger_check(ledger)
+        self.ledger = closed_ledger(ledger.read_text())
         self.seconds = int(usage["usage_usec"]) / 1e6
         self.duration = self.ledger["duration_s"]
         self.count, self.value = (sum(s[i] for s in samples) for i in (0, 1))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The whole capture path against the running kernel; skipped, with the reason, where BPF is not
- * permitted. Environment: AP_SPIN, the path of spin.c's program. */
+ * permitted. Environment: AP_SPIN, the path of spin.c's program; AP_EMULATED, on an emulated CPU. */
 #include "../test.h"
 #include "agent/profiler.h"
 
@@ -109,6 +109,15 @@ static uint64_t count(struct ap_profiler *p, enum ap_ledger_id id)
 	return ap_ledger_get(ap_profiler_ledger(p), id);
 }
 
+/* The fewest of `expected` samples that may be there. An emulated CPU (AP_EMULATED: tests/vm) is late
+ * for its timer; the periods that it skipped are named losses. */
+static uint64_t fewest(struct ap_profiler *p, uint64_t expected)
+{
+	uint64_t late = getenv("AP_EMULATED") ? count(p, AP_LEDGER_SAMPLE_NOT_RUN) : 0;
+
+	return expected - AP_MIN(late, expected);
+}
+
 static void assert_closed(struct ap_profiler *p)
 {
 	assert_int_equal(count(p, AP_LEDGER_SAMPLE_ELAPSED),
@@ -142,18 +151,37 @@ static bool passes(const struct ap_rows *rows, uint32_t stack, uint64_t address)
 	return false;
 }
 
-/* Counts `p`'s rows of processes called spin: all samples, and those through `address`. */
-static void count_spin(const struct ap_rows *rows, uint64_t address, uint64_t *all,
-		       uint64_t *passing)
+/* Whether spin's own code was running, and not the dynamic loader's or the C library's. */
+static bool is_own(const struct ap_rows *rows, uint32_t stack)
 {
+	struct ap_stack_view v = ap_rows_stack(rows, stack);
+
+	return v.n_user > 0 && is_spin(rows, rows->files.p[v.user[0].file].path);
+}
+
+struct spin_counts {
+	uint64_t all;
+	uint64_t own;	  /* of them, those in spin's own code */
+	uint64_t passing; /* of these, those through the address */
+};
+
+/* The samples of processes called spin. */
+static struct spin_counts count_spin(const struct ap_rows *rows, uint64_t address)
+{
+	struct spin_counts n = {0};
+
 	AP_VEC_FOREACH(&rows->rows, row) {
 		const struct ap_rows_process *proc = &rows->processes.p[row->process];
 
 		if (!is_spin(rows, proc->exe) || !ap_str_is(ap_rows_str(rows, row->comm), "spin"))
 			continue;
-		*all += row->count;
-		*passing += passes(rows, row->stack, address) ? row->count : 0;
+		n.all += row->count;
+		if (!is_own(rows, row->stack))
+			continue;
+		n.own += row->count;
+		n.passing += passes(rows, row->stack, address) ? row->count : 0;
 	}
+	return n;
 }
 
 static void samples_reach_main_and_add_up_to_cpu_time(void **state)
@@ -161,7 +189,8 @@ static void samples_reach_main_and_add_up_to_cpu_time(void **state)
 	struct ap_profiler_options o = {.frequency_hz = 997, .target = AP_TARGET_PIDS};
 	_cleanup_(ap_cleanup_profiler) struct ap_profiler *p = open_profiler(&o);
 	_cleanup_(ap_cleanup_rows) struct ap_rows *rows = NULL;
-	uint64_t all = 0, passing = 0, main_call, used, expected;
+	uint64_t main_call, used, expected;
+	struct spin_counts n;
 	struct child c = child_prepare("1000");
 	struct ap_profiler_cost cost;
 	struct ap_error err = {0};
@@ -177,13 +206,15 @@ static void samples_reach_main_and_add_up_to_cpu_time(void **state)
 
 	assert_closed(p);
 	assert_false(ap_profiler_target_alive(p));
-	count_spin(rows, main_call, &all, &passing);
+	n = count_spin(rows, main_call);
 	expected = used * 997 / AP_NSEC_PER_SEC;
-	print_message("%llu samples, %llu expected, %llu through main()\n", (unsigned long long)all,
-		      (unsigned long long)expected, (unsigned long long)passing);
-	assert_in_range(all, expected * 93 / 100, expected * 107 / 100);
-	/* All but those of ld.so and the C library before main(). */
-	assert_in_range(passing, all * 97 / 100, all);
+	print_message(
+		"%llu samples, %llu expected, %llu in its own code, %llu of them through main()\n",
+		(unsigned long long)n.all, (unsigned long long)expected, (unsigned long long)n.own,
+		(unsigned long long)n.passing);
+	assert_in_range(n.all, fewest(p, expected * 93 / 100), expected * 107 / 100);
+	assert_in_range(n.own, n.all * 70 / 100, n.all);
+	assert_in_range(n.passing, n.own * 98 / 100, n.own);
 	ap_profiler_cost(p, &cost);
 	assert_true(cost.bpf_runs > 0 && cost.bpf_ns > 0 && cost.map_bytes > 0);
 }
@@ -224,10 +255,11 @@ static void nanoseconds_stay_true_while_the_stride_changes(void **state)
 	assert_closed(p);
 	print_message("%llu samples, %.3f s of %.3f s\n", (unsigned long long)samples,
 		      (double)ns / 1e9, (double)used / 1e9);
-	assert_in_range(ns, used * 95 / 100, used * 105 / 100);
+	assert_in_range(ns * 997 / AP_NSEC_PER_SEC, fewest(p, used * 947 / AP_NSEC_PER_SEC),
+			used * 1047 / AP_NSEC_PER_SEC);
 	/* 400 + 200 + 50 + 400 */
-	assert_in_range(samples, 970, 1130);
-	assert_true(count(p, AP_LEDGER_SAMPLE_THINNED) > 200 + 350);
+	assert_in_range(samples, fewest(p, 970), 1130);
+	assert_true(count(p, AP_LEDGER_SAMPLE_THINNED) > fewest(p, 200 + 350));
 }
 
 static uint64_t profile_child(struct ap_profiler *p)
@@ -347,7 +379,8 @@ static void processes_of_5_ms_are_named_and_mapped(void **state)
 	struct ap_profiler_options o = {.frequency_hz = 997};
 	_cleanup_(ap_cleanup_profiler) struct ap_profiler *p = open_profiler(&o);
 	_cleanup_(ap_cleanup_rows) struct ap_rows *rows = NULL;
-	uint64_t all = 0, passing = 0, main_call = 0;
+	struct spin_counts n;
+	uint64_t main_call = 0;
 	uint32_t processes = 0;
 
 	start(p);
@@ -361,15 +394,15 @@ static void processes_of_5_ms_are_named_and_mapped(void **state)
 	assert_int_equal(ap_profiler_stop(p), 0);
 	assert_int_equal(ap_profiler_collect(p, &rows), 0);
 	assert_closed(p);
-	count_spin(rows, main_call, &all, &passing);
+	n = count_spin(rows, main_call);
 	AP_VEC_FOREACH(&rows->processes, proc)
 		processes += is_spin(rows, proc->exe) && is_first_of_pid(rows, proc) &&
 			     ap_str_is(ap_rows_str(rows, proc->comm), "spin");
 	print_message("%u processes, %llu samples, %llu through main()\n", processes,
-		      (unsigned long long)all, (unsigned long long)passing);
+		      (unsigned long long)n.all, (unsigned long long)n.passing);
 	/* About 5 samples each, some before main(); a process may be missed, but not half-known. */
 	assert_in_range(processes, 30, 40);
-	assert_true(passing >= 80);
+	assert_true(n.passing >= fewest(p, 80));
 	AP_VEC_FOREACH(&rows->processes, proc)
 		if (is_spin(rows, proc->exe))
 			assert_true(proc->exe_file > 0);
@@ -380,7 +413,7 @@ static void children_of_a_target_are_profiled(void **state)
 	struct ap_profiler_options o = {.frequency_hz = 997, .target = AP_TARGET_PIDS};
 	_cleanup_(ap_cleanup_profiler) struct ap_profiler *p = open_profiler(&o);
 	_cleanup_(ap_cleanup_rows) struct ap_rows *rows = NULL;
-	uint64_t all = 0, passing = 0, deadline = ap_clock_mono_ns() + DEADLINE_NS;
+	uint64_t all, deadline = ap_clock_mono_ns() + DEADLINE_NS;
 	struct child other = child_prepare("200");
 	struct ap_error err = {0};
 	char command[4096];
@@ -413,9 +446,9 @@ static void children_of_a_target_are_profiled(void **state)
 	assert_int_equal(ap_profiler_stop(p), 0);
 	assert_int_equal(ap_profiler_collect(p, &rows), 0);
 	assert_closed(p);
-	count_spin(rows, 0, &all, &passing);
+	all = count_spin(rows, 0).all;
 	/* Two of 100 ms each, and not the 200 ms of the one that is no child of the target. */
-	assert_in_range(all, 170, 260);
+	assert_in_range(all, fewest(p, 170), 260);
 	assert_true(count(p, AP_LEDGER_SAMPLE_FILTERED) > 0);
 	AP_VEC_FOREACH(&rows->processes, proc)
 		assert_int_not_equal(proc->pid, other.pid);
@@ -439,7 +472,7 @@ static void a_cgroup_is_profiled_with_those_below_it(void **state)
 	const char *root = cgroup_root();
 	struct ap_profiler *p;
 	struct child inside, outside;
-	uint64_t all = 0, passing = 0;
+	uint64_t all, least;
 	int fd, n;
 
 	if (!root) {
@@ -465,11 +498,12 @@ static void a_cgroup_is_profiled_with_those_below_it(void **state)
 	assert_int_equal(ap_profiler_stop(p), 0);
 	assert_int_equal(ap_profiler_collect(p, &rows), 0);
 	assert_closed(p);
-	count_spin(rows, 0, &all, &passing);
+	all = count_spin(rows, 0).all;
+	least = fewest(p, 150);
 	ap_profiler_free(p);
 	assert_int_equal(rmdir(sub), 0);
 	assert_int_equal(rmdir(top), 0);
-	assert_in_range(all, 150, 260);
+	assert_in_range(all, least, 260);
 	assert_int_equal(rows->processes.n, 1);
 }
 
@@ -491,7 +525,7 @@ static void exact_times_keep_each_sample(void **state)
 	child_end(&c);
 	assert_int_equal(ap_profiler_stop(p), 0);
 	assert_int_equal(ap_profiler_collect(p, &rows), 0);
-	assert_true(rows->rows.n > 50);
+	assert_true(rows->rows.n > fewest(p, 50));
 	AP_VEC_FOREACH(&rows->rows, row) {
 		assert_true(row->time_ns >= before && row->time_ns <= ap_clock_unix_ns());
 		assert_true(row->time_ns >= last);
