@@ -68,12 +68,14 @@ enum ap_go_switch {
 	/* g = *(stack pointer + ra_offset), v = *(stack pointer + cfa_offset);
 	 * CFA = (g ? g->stack.hi - v : v) + cfa_add. */
 	AP_GO_CGOCALL,
-	/* g = *(thread pointer + cfa_offset), m = *(g + ra_offset), curg = *(m + fp_offset),
-	 * gobuf at curg + tracked_offset; CFA = gobuf.sp + cfa_add; the frame pointer is kept. */
+	/* g = *(thread pointer + cfa_offset), or with AP_GO_INDIRECT *(thread pointer + *(pc +
+	 * cfa_offset)); m = *(g + ra_offset), curg = *(m + fp_offset), gobuf at curg +
+	 * tracked_offset; CFA = gobuf.sp + cfa_add; the frame pointer is kept. */
 	AP_GO_SYSTEMSTACK,
 	/* The gobuf as before holds all of the caller: sp, pc at 8, frame pointer at cfa_add. */
 	AP_GO_MORESTACK,
 };
+#define AP_GO_INDIRECT 0x80 /* in fp_tracked */
 
 struct ap_rule {
 	uint8_t cfa; /* enum ap_cfa */

@@ -15,7 +15,9 @@
  *			goroutine's stack since, so the frame pointer that it left may point nowhere.)
  * AP_GO_SYSTEMSTACK	systemstack up to Go 1.20 has no frame; the goroutine is found as the
  *			runtime finds it, from the thread pointer: g, its m, that one's curg, and
- *			there the stack pointer that was saved.
+ *			there the stack pointer that was saved. Of a shared library the dynamic
+ *			linker alone knows how far g is from the thread pointer: it has written
+ *			that to a place which is known from the program counter.
  * AP_GO_MORESTACK	morestack came by a call in the prologue of a function that is to run again
  *			on a larger stack: all its registers were saved in the goroutine.
  *
@@ -31,9 +33,11 @@
 /* The value of curg, 0 where the thread runs for no goroutine; negative: fault. */
 AP_INLINE int ap_go_curg(struct ap_walk *w, const struct ap_rule *r, uint64_t *ret)
 {
-	uint64_t g, m;
+	uint64_t g, m, offset = (uint64_t)(int64_t)r->cfa_offset;
 
-	if (ap_walk_load(w, w->tls + (uint64_t)(int64_t)r->cfa_offset, &g) < 0 ||
+	if ((r->fp_tracked & AP_GO_INDIRECT) && ap_walk_load(w, w->pc + offset, &offset) < 0)
+		return -1;
+	if (ap_walk_load(w, w->tls + offset, &g) < 0 ||
 	    ap_walk_load(w, g + (uint64_t)(int64_t)r->ra_offset, &m) < 0)
 		return -1;
 	return ap_walk_load(w, m + (uint64_t)(int64_t)r->fp_offset, ret);

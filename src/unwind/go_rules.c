@@ -44,9 +44,11 @@ struct maker {
 	struct span spans[SPANS_MAX];
 	uint32_t n_spans;
 	struct ap_rule goroutine; /* AP_GO_SYSTEMSTACK, once its offsets are known */
+	uint64_t g_slot;	  /* address of g's offset; 0: the rule has it */
 };
 
 static const struct ap_rule end_rule = {.cfa = AP_CFA_END};
+static const struct ap_rule unsupported = {.cfa = AP_CFA_UNSUPPORTED};
 
 /* The place after the first occurrence of `bytes` in the code at or after `from`; 0: none. */
 static size_t find_after(const struct maker *m, size_t from, const char *bytes, size_t n)
@@ -156,10 +158,13 @@ static void learn_goroutine(struct maker *m)
 	size_t in_m = AFTER(m, 0, "\x48\x8b\x58");		 /* mov N(%rax),%rbx */
 	size_t curg = in_m ? AFTER(m, in_m, "\x48\x3b\x83") : 0; /* cmp N(%rbx),%rax */
 	size_t sp = curg ? AFTER(m, curg, "\x48\x8b\x60") : 0;	 /* mov N(%rax),%rsp */
+	size_t slot = AFTER(m, 0, "\x48\x8b\x0d"); /* mov N(%rip),%rcx; mov %fs:(%rcx),%rax */
 
 	if (!tls)
 		tls = AFTER(m, 0, "\x48\xc7\xc1"); /* mov $N,%rcx; mov %fs:(%rcx),%rax */
-	if (!tls || !sp)
+	if (!tls && slot)
+		m->g_slot = m->f.entry + slot + 4 + (uint64_t)(int64_t)operand32(m, slot);
+	if ((!tls && !slot) || !sp)
 		return;
 	m->goroutine = (struct ap_rule){
 		.cfa = AP_CFA_GO_SWITCH,
@@ -167,9 +172,29 @@ static void learn_goroutine(struct maker *m)
 		.cfa_offset = operand32(m, tls),
 		.ra = AP_GO_SYSTEMSTACK,
 		.ra_offset = (int16_t)operand8(m, in_m),
+		.cfa_add = 8,
 		.fp_offset = (int16_t)operand32(m, curg),
 		.tracked_offset = (int16_t)operand8(m, sp),
 	};
+}
+
+/* The rule of [begin, end), where the goroutine's stack has been left; `call` is behind the call made
+ * there. Where g's offset has a place of its own that is given from the return address on. */
+static void add_switch(struct maker *m, size_t begin, size_t end, size_t call, struct ap_rule rule)
+{
+	if (!rule.cfa || (m->g_slot && !call)) {
+		add_span(m, begin, end, unsupported);
+		return;
+	}
+	if (!m->g_slot) {
+		add_span(m, begin, end, rule);
+		return;
+	}
+	rule.fp_tracked |= AP_GO_INDIRECT;
+	rule.cfa_offset = (int32_t)(m->g_slot - (m->f.entry + call));
+	add_span(m, begin, call - 1, unsupported);
+	add_span(m, call - 1, call, rule);
+	add_span(m, call, end, unsupported);
 }
 
 static void systemstack(struct maker *m)
@@ -182,8 +207,8 @@ static void systemstack(struct maker *m)
 		frame_kept(m);
 		return;
 	}
-	if (end && m->goroutine.cfa)
-		add_span(m, begin, end + 1, m->goroutine)->adds_value = true;
+	if (end) /* call *%rdi */
+		add_switch(m, begin, end + 1, AFTER(m, begin, "\xff\xd7"), m->goroutine);
 }
 
 static void morestack(struct maker *m)
@@ -191,14 +216,16 @@ static void morestack(struct maker *m)
 	size_t begin = AFTER(m, 0, "\x48\x8b\x63\x38"); /* mov 0x38(%rbx),%rsp */
 	size_t fp = AFTER(m, 0, "\x48\x89\x6f");	/* mov %rbp,N(%rdi) */
 	struct ap_rule rule = m->goroutine;
+	size_t call;
 
 	if (!fp)
 		fp = AFTER(m, 0, "\x48\x89\x6e"); /* up to 1.20: of %rsi */
-	if (!begin)
+	if (!begin || !fp)
 		return;
+	call = AFTER(m, begin, "\xe8"); /* of newstack */
 	rule.ra = AP_GO_MORESTACK;
 	rule.cfa_add = (int16_t)(operand8(m, fp) - rule.tracked_offset);
-	add_span(m, begin, UINT32_MAX, fp && rule.cfa ? rule : end_rule);
+	add_switch(m, begin, UINT32_MAX, call ? call + 4 : 0, rule);
 }
 
 /* One of asmcgocall's two calls of C code: `from` is where the stack pointer has left that of the

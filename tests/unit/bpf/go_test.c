@@ -24,6 +24,7 @@
 #define MAPPINGS_MAX 64
 #define STORE_WORDS  (AP_TABLES_AT + (1u << 20))
 #define THREADS_MAX  64
+#define EXPECTED_MAX 8
 
 static struct {
 	pid_t pid;
@@ -41,7 +42,7 @@ static struct {
 		uint32_t file;
 	} mappings[MAPPINGS_MAX];
 	uint32_t n_mappings;
-	struct ap_gopclntab *go; /* of the program, file 0 */
+	struct ap_gopclntab *go; /* of file 0 */
 	struct ap_unwind_elf elf;
 } program;
 
@@ -139,7 +140,8 @@ static void read_vdso(void)
 	f->ref.file = number + 1;
 }
 
-static void start_program(const char *path)
+/* `library`: Go's code, where `path` is only its host; NULL: it is in `path`. */
+static void start_program(const char *path, const char *library)
 {
 	int in[2], out[2];
 	char ready[6];
@@ -155,7 +157,7 @@ static void start_program(const char *path)
 	if (program.pid == 0) {
 		dup2(in[0], 0);
 		dup2(out[1], 1);
-		execl(path, path, (char *)NULL);
+		execl(path, path, library, (char *)NULL);
 		_exit(127);
 	}
 	close(in[0]);
@@ -163,7 +165,7 @@ static void start_program(const char *path)
 	program.input = in[1];
 	assert_int_equal(read(out[0], ready, sizeof(ready)), sizeof(ready));
 	close(out[0]);
-	file_of(path);
+	file_of(library ? library : path);
 	assert_int_equal(ap_gopclntab_open(program.files[0].fd, &program.go), 0);
 	assert_int_equal(ap_unwind_elf_read(program.files[0].fd, &program.elf), 0);
 	read_mappings();
@@ -281,8 +283,9 @@ static uint32_t find_threads(pid_t *tids)
 	return n;
 }
 
-/* Whether it ends in the outermost frame of a goroutine or of a thread, by that frame's name. */
-static bool is_complete(const struct stack *s)
+/* Whether it ends in the outermost frame of a goroutine or of a thread, by that frame's name; threads
+ * of C's are believed to. */
+static bool is_complete(const struct stack *s, bool hosted)
 {
 	static const char *const outermost[] = {
 		";runtime.goexit;", ";runtime.mstart;", ";runtime.rt0_go;",    ";runtime.mcall;",
@@ -293,7 +296,7 @@ static bool is_complete(const struct stack *s)
 	for (size_t i = 0; i < AP_ARRAY_SIZE(outermost); i++)
 		if (ap_str_ends(text, ap_str_of(outermost[i])))
 			return s->w.reason == AP_REASON_OK;
-	return false;
+	return hosted && ap_str_ends(text, AP_STR(";C;")) && s->w.reason == AP_REASON_OK;
 }
 
 struct expectation {
@@ -322,13 +325,13 @@ static bool all_seen(const struct expectation *e)
 	return !e->seen;
 }
 
-static void walk_program(const char *path, struct expectation *expected)
+static void walk_program(const char *path, const char *library, struct expectation *expected)
 {
 	static struct stack s;
 	uint32_t n = 0, complete = 0;
 	pid_t tids[THREADS_MAX];
 
-	start_program(path);
+	start_program(path, library);
 	while (n < WALKS || (n < WALKS_MAX && !all_seen(expected))) {
 		uint32_t threads = find_threads(tids);
 
@@ -337,7 +340,7 @@ static void walk_program(const char *path, struct expectation *expected)
 			if (!walk_thread(tids[i], &s))
 				continue;
 			n++;
-			if (is_complete(&s))
+			if (is_complete(&s, library))
 				complete++;
 			else
 				print_message("%s: %s\n", ap_reason_name(s.w.reason),
@@ -364,36 +367,47 @@ static void each_program(const char *name, const struct expectation *expected)
 	uint32_t n = 0;
 
 	for (size_t i = 0; i < AP_ARRAY_SIZE(compilers); i++) {
-		struct expectation copy[8];
-		char path[256];
+		struct expectation copy[EXPECTED_MAX + 1];
+		char path[256], host[256];
 
 		snprintf(path, sizeof(path), "%s/go_%s_%s", getenv("AP_GO_PROGRAMS"), compilers[i],
 			 name);
-		if (access(path, X_OK) < 0)
+		if (access(path, R_OK) < 0)
 			continue;
 		memcpy(copy, expected, sizeof(copy));
-		walk_program(path, copy);
+		snprintf(host, sizeof(host), "%s/go_host", getenv("AP_GO_PROGRAMS"));
+		if (strcmp(name, "shared") == 0)
+			walk_program(host, path, copy);
+		else
+			walk_program(path, NULL, copy);
 		n++;
 	}
 	if (n == 0)
 		skip();
 }
 
-static const struct expectation stacks[8] = {
+static const struct expectation stacks[EXPECTED_MAX + 1] = {
 	{.seen = ";runtime.systemstack;", .above = ";runtime.goexit;"},
 	{.seen = ";runtime.gcDrain;", .above = ";runtime.systemstack;runtime.gcBgMarkWorker"},
 	{.seen = ";runtime.newstack;", .above = ";runtime.morestack;"},
-	{.seen = ";runtime.copystack;", .above = ";main.descend;"},
+	{.seen = ";runtime.copystack;", .above = ";runtime.goexit;"},
+	{.seen = ";runtime.newstack;runtime.morestack;main.descend;", .above = ";runtime.goexit;"},
 	{.seen = ";time.now;", .above = ";main.call;"},
 	{.seen = ";runtime.sigtramp;", .above = ";runtime.sigreturn"},
 	{.seen = ";runtime.mcall;", .above = ";"},
 };
 
-static const struct expectation calls[8] = {
+static const struct expectation calls[EXPECTED_MAX + 1] = {
 	{.seen = ";main.innermost;", .above = ";C;"},
 	{.seen = ";main.innermost;", .above = ";main.outermost;"},
 	{.seen = ";runtime.cgocallback;", .above = ";runtime.asmcgocall"},
-	{.seen = ";runtime.asmcgocall;", .above = ";runtime.cgocall;"},
+	{.seen = ";main.innermost;", .above = ";runtime.cgocall;"},
+};
+
+static const struct expectation shared[EXPECTED_MAX + 1] = {
+	{.seen = ";runtime.newproc.func1;runtime.systemstack;", .above = ";runtime.newproc;"},
+	{.seen = ";runtime.newstack;runtime.morestack;main.descend;", .above = ";runtime.goexit;"},
+	{.seen = ";main.run;", .above = ";runtime.cgocallback;crosscall2;C;"},
 };
 
 static void follows_the_runtimes_switches_of_stack(void **state)
@@ -416,6 +430,11 @@ static void and_where_cs_linker_has_put_it_together(void **state)
 	each_program("calls_external", calls);
 }
 
+static void and_in_a_shared_library(void **state)
+{
+	each_program("shared", shared);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -423,6 +442,7 @@ int main(void)
 		cmocka_unit_test(and_those_of_stripped_programs_that_may_lie_anywhere),
 		cmocka_unit_test(goes_through_c_and_back),
 		cmocka_unit_test(and_where_cs_linker_has_put_it_together),
+		cmocka_unit_test(and_in_a_shared_library),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
