@@ -272,7 +272,7 @@ def test_formats(spinner, tmp_path, name):
     out = tmp_path / name
     if name.endswith(".html") and not (ROOT / "ui/dist/standalone.html").exists():
         pytest.skip("the dashboard is not built")
-    r = record("-d", "1", "-o", out, "--", spinner, "0.7")
+    r = record("-o", out, "--", spinner, "0.7")
     assert r.returncode == 0, r.stderr
     data = out.read_bytes()
     assert name.encode() in r.stderr
