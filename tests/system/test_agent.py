@@ -131,6 +131,10 @@ def test_nothing_is_lost_or_doubled_while_the_aggregator_is_away(start_aggregato
     wait_for(lambda: metric(metrics, "aperture_queue_batches") <= 1, "the queue to empty", 15)
     assert metric(metrics, "aperture_processes") > 0
     assert metric(metrics, "aperture_processes_evicted_total") == 0
+    assert 0 < metric(metrics, "aperture_unwind_tables") <= metric(metrics, "aperture_files")
+    assert 0 < metric(metrics, "aperture_unwind_table_bytes") <= metric(
+        metrics, "aperture_unwind_table_capacity_bytes")
+    assert metric(metrics, "aperture_unwind_table_refusals_total") == 0
     assert metric(metrics, "aperture_process_events_lost_total") == 0
     wait_for(lambda: "pushing again" in agent.text(), "the agent to say so")
     for status in ("refused", "dropped"):
