@@ -190,6 +190,11 @@ AP_INLINE uint32_t build_record(struct bpf_perf_event_data *ctx, struct task_str
 		ap_walk_user(&s->walk, frames, max_user_frames);
 		r->reason = s->walk.reason;
 		n = s->walk.depth;
+		/* execve() has put away the memory that the registers speak of. */
+		if (!user_mode && n == 1 && r->reason == AP_REASON_NO_MAPPING) {
+			r->reason = AP_REASON_KERNEL_ONLY;
+			n = 0;
+		}
 		if (n > AP_USER_FRAMES_MAX)
 			n = AP_USER_FRAMES_MAX;
 		put_section(p + at, AP_SECTION_USER_STACK, n * 8);
@@ -202,9 +207,9 @@ AP_INLINE uint32_t build_record(struct bpf_perf_event_data *ctx, struct task_str
 	return at;
 }
 
-/* Tells user space of a mapped file that the walk met and nobody knew. It is told again as long as it is
- * met, so that a full ring buffer loses nothing. */
-AP_INLINE void send_notice(struct scratch *s, uint32_t tgid)
+/* Tells user space of mapped files that the walk met and nobody knew. They are told again as long as they
+ * are met, so that a full ring buffer loses nothing. */
+AP_INLINE void send_notices(struct scratch *s, uint32_t tgid)
 {
 	s->notice.head.type = AP_RECORD_FILE;
 	s->notice.head.n_sections = 1;
@@ -212,8 +217,10 @@ AP_INLINE void send_notice(struct scratch *s, uint32_t tgid)
 	s->notice.head.time = bpf_ktime_get_ns();
 	s->notice.head.tgid = tgid;
 	put_section((void *)&s->notice.section, AP_SECTION_FILE, sizeof(s->notice.file));
-	s->notice.file = s->walk.notice;
-	bpf_ringbuf_output(&records, &s->notice, sizeof(s->notice), BPF_RB_FORCE_WAKEUP);
+	for (uint32_t i = 0; i < AP_WALK_NOTICES && i < s->walk.noticed; i++) {
+		s->notice.file = s->walk.notices[i];
+		bpf_ringbuf_output(&records, &s->notice, sizeof(s->notice), BPF_RB_FORCE_WAKEUP);
+	}
 }
 
 AP_INLINE void sample(struct bpf_perf_event_data *ctx, struct ap_cpu_stats *stats)
@@ -247,7 +254,7 @@ AP_INLINE void sample(struct bpf_perf_event_data *ctx, struct ap_cpu_stats *stat
 	else
 		stats->delivered++;
 	if (s->walk.noticed)
-		send_notice(s, tgid);
+		send_notices(s, tgid);
 }
 
 SEC("perf_event")

@@ -99,6 +99,7 @@ __attribute__((noinline)) uint64_t ap_maple_find(uint64_t root, uint64_t address
 
 AP_INLINE void mapped_file(struct ap_walk *w, struct ap_mapped *m, uint64_t file, uint64_t vdso)
 {
+	struct ap_file_notice *notice;
 	struct ap_file_ref *ref;
 	struct ap_file_key key;
 	uint64_t inode;
@@ -123,13 +124,13 @@ AP_INLINE void mapped_file(struct ap_walk *w, struct ap_mapped *m, uint64_t file
 		return;
 	}
 	m->kind = AP_MAPPED_UNKNOWN_FILE;
-	if (w->noticed)
+	if (w->noticed >= AP_WALK_NOTICES)
 		return;
-	w->noticed = 1;
-	w->notice.key = key;
-	w->notice.start = m->start;
-	w->notice.end = m->end;
-	w->notice.pgoff = m->start + m->delta;
+	notice = &w->notices[w->noticed++ & (AP_WALK_NOTICES - 1)];
+	notice->key = key;
+	notice->start = m->start;
+	notice->end = m->end;
+	notice->pgoff = m->start + m->delta;
 }
 
 __attribute__((noinline)) int ap_map_find(struct ap_walk *w, uint64_t address, uint32_t slot)

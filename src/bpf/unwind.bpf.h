@@ -48,6 +48,7 @@
 #define AP_WINDOW_WORDS	   64 /* a power of two */
 #define AP_WINDOW_BEFORE   64 /* bytes that a window begins before what was asked for */
 #define AP_WALK_MAPS	   4  /* a power of two */
+#define AP_WALK_NOTICES	   4  /* a power of two */
 
 #define AP_REG_BIT(n) (1u << ((n) & 31))
 #define AP_KNOWN_ALL  0xffffffffu
@@ -78,13 +79,13 @@ struct ap_walk {
 	uint32_t exact;	  /* the pc is that of the next instruction, and no return address */
 	uint32_t trouble; /* the first reason for a step without a rule; 0 = none */
 	uint32_t depth, reason; /* the result */
-	uint32_t noticed;	/* `notice` is filled */
+	uint32_t noticed;	/* of `notices` */
 	uint32_t next_map;
 	uint32_t window_words; /* valid ones; 0 = empty */
 	uint64_t window_at;    /* address of window[0] */
 	uint64_t frame;	       /* of the last step, 0 = it had none */
 	struct ap_rule rule;   /* of the last step */
-	struct ap_file_notice notice;
+	struct ap_file_notice notices[AP_WALK_NOTICES];
 	struct ap_mapped maps[AP_WALK_MAPS];
 	uint64_t window[AP_WINDOW_WORDS];
 };

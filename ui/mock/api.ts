@@ -306,7 +306,7 @@ export function ledger(q: URLSearchParams): LedgerAnswer {
     ],
     reasons: [
       { name: "ok", text: "the stack reaches its outermost frame", count: n(1_180_000) },
-      { name: "kernel_only", text: "a kernel thread: there is no user stack", count: n(17_100) },
+      { name: "kernel_only", text: "a kernel thread, or a program being replaced: there is no user stack", count: n(17_100) },
       { name: "no_table", text: "no unwind table for the file yet; walked by frame pointers", count: n(14_100) },
       { name: "no_frame_pointer", text: "frame pointers ended before the outermost frame", count: n(7_010) },
     ],

@@ -301,7 +301,7 @@ static void all_variants_walk_alike(void **state)
 		assert_true(stacks[AP_REASON_OK] >= 50);
 		/* The last where it execs. */
 		assert_int_equal(stacks[AP_REASON_OK] + stacks[AP_REASON_NO_TABLE] +
-					 stacks[AP_REASON_NO_MAPPING],
+					 stacks[AP_REASON_KERNEL_ONLY],
 				 count(p, AP_LEDGER_READER_OUT));
 	}
 }
