@@ -21,9 +21,12 @@ pytestmark = [
 ]
 
 
+ENOUGH = 400  # samples, to judge half a percent by
+
+
 @functools.cache
 def recording(group):
-    return workloads.record(*(workloads.PROGRAMS[name] for name in group))
+    return workloads.record(*(workloads.PROGRAMS[name] for name in group), enough=ENOUGH)
 
 
 def recorded(name):
@@ -43,7 +46,7 @@ def test_complete(name):
     print(explain(name, r))
     # What the kernel itself left out, on a machine whose host is busy, is not_run, and in the base.
     assert not set(r.lost) - {"not_run"}, r.lost
-    assert r.result.user > 200, "too few samples to judge by"
+    assert r.result.samples >= ENOUGH
     assert r.share >= 0.995, explain(name, r)
 
 
@@ -79,7 +82,7 @@ def test_signals_interrupt_what_goes_on():
 def test_throwing():
     """A program that does nothing but throw: a twentieth of its time cannot be unwound (see there)."""
     r = recorded("throwing")
-    assert r.result.user > 200
+    assert r.result.samples >= ENOUGH
     assert r.share >= 0.93, explain("throwing", r)
 
 
@@ -136,6 +139,7 @@ def test_stacks_agree_with_perf(tmp_path):
     for one, other in ((ours, theirs), (theirs, ours)):
         alike = sum(n for c, n in one.items() if c in other)
         assert one.total() > hz and alike >= 0.995 * one.total(), sorted(set(one) - set(other))
-    # The same stacks are equally hot, too.
+    # The same stacks are equally hot, too; so much is between two samples of one thing by chance.
+    chance = 0.6 * math.sqrt(len(paths) * (1 / ours.total() + 1 / theirs.total()) / 2)
     apart = sum(abs(ours[c] / ours.total() - theirs[c] / theirs.total()) for c in set(ours) | set(theirs)) / 2
-    assert apart < 0.1, apart
+    assert apart < 0.05 + chance, (apart, chance)

@@ -346,26 +346,35 @@ def aperture(*args):
     return done.stdout
 
 
-def record(*starters, seconds=10, hz=HZ, beside=contextlib.nullcontext):
+def record(*starters, seconds=10, hz=HZ, beside=contextlib.nullcontext, enough=0):
     """Records the loads at once; name → Recorded. `beside`, given the cgroup, makes a context in which
-    that is done."""
+    that is done. On a machine that is busy otherwise it is done again, five times at most, and added
+    up, until each load has `enough` samples."""
     with running(*starters) as (parent, loads):
         out, ledger = parent.folder / "profile.json", parent.folder / "ledger.json"
         pids = {load.name: load.cgroup.pids() for load in loads}
         counters = {load.name: Signals(load) for load in loads if load.name == "signals"}
-        with beside(parent.cgroup):
-            aperture("-F", hz, "-d", seconds, "--cgroup", parent.cgroup.path, "-o", out, "--ledger", ledger)
-        rates = {name: counter.rate() for name, counter in counters.items()}
-        lost, busy = completeness.read_ledger(ledger)
-        stacks = completeness.profile_stacks(out)
-    if len(loads) == 1:
-        owners = {loads[0].name: lambda stack: True}
-    else:
-        owners = {name: lambda stack, own=own: int(stack.labels["pid"]) in own for name, own in pids.items()}
-    strangers = [s for s in stacks if not any(is_own(s) for is_own in owners.values())]
-    assert not strangers, strangers[0].labels
-    return {name: Recorded([s for s in stacks if is_own(s)], is_own, lost, busy, rates.get(name, 0.0))
-            for name, is_own in owners.items()}
+        if len(loads) == 1:
+            owners = {loads[0].name: lambda stack: True}
+        else:
+            owners = {name: lambda stack, own=own: int(stack.labels["pid"]) in own for name, own in pids.items()}
+        found = {name: Recorded([], is_own, collections.Counter(), 0) for name, is_own in owners.items()}
+        for _ in range(6):
+            with beside(parent.cgroup):
+                aperture("-F", hz, "-d", seconds, "--cgroup", parent.cgroup.path, "-o", out, "--ledger", ledger)
+            lost, busy = completeness.read_ledger(ledger)
+            stacks = completeness.profile_stacks(out)
+            strangers = [s for s in stacks if not any(is_own(s) for is_own in owners.values())]
+            assert not strangers, strangers[0].labels
+            for r in found.values():
+                r.stacks += [s for s in stacks if r.is_own(s)]
+                r.lost += lost
+                r.busy += busy
+            if all(sum(s.count for s in r.stacks) >= enough for r in found.values()):
+                break
+        for name, counter in counters.items():
+            found[name].rate = counter.rate()
+    return found
 
 
 def record_of(pid, folder, seconds, hz):
