@@ -163,9 +163,9 @@ def profile_stacks(path):
 
 
 def forget_bpf_symbols(path):
-    """Overwrites the types of a perf.data file's records of BPF programs' symbols, over which perf
+    """Overwrites the types of a perf.data file's records of BPF programs, over which perf
     6.1 fails ("failed to process type: 17") when the programs are gone. Nothing else needs them."""
-    symbol, harmless = 17, 82  # PERF_RECORD_KSYMBOL, PERF_RECORD_FINISHED_INIT
+    symbols, harmless = (17, 18), 82  # PERF_RECORD_KSYMBOL, _BPF_EVENT; PERF_RECORD_FINISHED_INIT
     with Path(path).open("r+b") as f:
         # struct perf_file_header: magic, size, attr_size, then {offset, size} of attrs and of data
         at, size = struct.unpack_from("<QQ", f.read(56), 40)
@@ -174,7 +174,7 @@ def forget_bpf_symbols(path):
             f.seek(at)
             kind, _, length = struct.unpack("<IHH", f.read(8))
             assert length >= 8, f"{path}: a record of {length} bytes at {at}"
-            if kind == symbol:
+            if kind in symbols:
                 f.seek(at)
                 f.write(struct.pack("<I", harmless))
             at += length
