@@ -100,8 +100,10 @@ static void configure_maps(struct ap_bpf_object *o, const struct ap_profiler_opt
 
 	bpf_map__set_max_entries(b->maps.records, (uint32_t)o->ringbuf_bytes);
 	bpf_map__set_max_entries(b->maps.cpu_stats, n_cpus);
-	if (opts->target != AP_TARGET_PIDS)
+	if (opts->target != AP_TARGET_PIDS) {
 		bpf_map__set_max_entries(b->maps.target_pids, 1);
+		bpf_map__set_max_entries(b->maps.ending_pids, 1);
+	}
 	bpf_map__set_autocreate(b->maps.arena, v->arena);
 	bpf_map__set_autocreate(b->maps.leaves, !v->arena);
 	if (v->arena)

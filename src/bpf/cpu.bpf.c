@@ -78,6 +78,16 @@ struct {
 	__type(value, uint8_t);
 } target_pids SEC(".maps");
 
+/* Those of them that end: the kernel's work of it goes on after the tracepoint, with newer kernels the
+ * freeing of its memory too, and is a twentieth of what a process costs that lives for milliseconds.
+ * Nothing tells when it is over, so the oldest make room. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, uint32_t);
+	__type(value, uint8_t);
+} ending_pids SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
 	__uint(max_entries, 1);
@@ -109,12 +119,14 @@ AP_INLINE uint32_t task_tgid(struct task_struct *task)
 	return task_number(BPF_CORE_READ(task, group_leader));
 }
 
-AP_INLINE int is_target(uint32_t tgid)
+AP_INLINE int is_target(struct task_struct *task, uint32_t tgid)
 {
 	if (tgid == 0)
 		return 0;
 	if (target == TARGET_PIDS)
-		return bpf_map_lookup_elem(&target_pids, &tgid) != NULL;
+		return bpf_map_lookup_elem(&target_pids, &tgid) ||
+		       (BPF_CORE_READ(task, flags) & PF_EXITING &&
+			bpf_map_lookup_elem(&ending_pids, &tgid));
 	if (target == TARGET_CGROUP)
 		return bpf_current_task_under_cgroup(&target_cgroup, 0) == 1;
 	return 1;
@@ -231,7 +243,7 @@ AP_INLINE void sample(struct bpf_perf_event_data *ctx, struct ap_cpu_stats *stat
 	uint64_t wakeup;
 
 	tgid = pid_level ? task_tgid(task) : (uint32_t)task->tgid;
-	if (!is_target(tgid)) {
+	if (!is_target(task, tgid)) {
 		stats->filtered++;
 		return;
 	}
@@ -297,9 +309,11 @@ int ap_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (void *)ctx->args[0];
 	uint32_t tgid = task_tgid(task);
+	uint8_t one = 1;
 
-	if (BPF_CORE_READ(task, signal, live.counter) == 0)
-		bpf_map_delete_elem(&target_pids, &tgid);
+	if (BPF_CORE_READ(task, signal, live.counter) == 0 &&
+	    bpf_map_delete_elem(&target_pids, &tgid) == 0)
+		bpf_map_update_elem(&ending_pids, &tgid, &one, BPF_ANY);
 	return 0;
 }
 

@@ -17,7 +17,8 @@
 
 #define AP_CO_RE __attribute__((preserve_access_index))
 
-/* linux/sched.h: tasks without user code, of which some borrow an address space. */
+/* linux/sched.h: a task that ends, and tasks without user code, of which some borrow an address space. */
+#define PF_EXITING     0x00000004
 #define PF_IO_WORKER   0x00000010
 #define PF_USER_WORKER 0x00004000
 #define PF_KTHREAD     0x00200000
