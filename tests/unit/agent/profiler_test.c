@@ -213,7 +213,7 @@ static void samples_reach_main_and_add_up_to_cpu_time(void **state)
 		(unsigned long long)n.all, (unsigned long long)expected, (unsigned long long)n.own,
 		(unsigned long long)n.passing);
 	assert_in_range(n.all, fewest(p, expected * 93 / 100), expected * 107 / 100);
-	assert_in_range(n.own, n.all * 70 / 100, n.all);
+	assert_in_range(n.own, fewest(p, n.all * 70 / 100) + 1, n.all);
 	assert_in_range(n.passing, n.own * 98 / 100, n.own);
 	ap_profiler_cost(p, &cost);
 	assert_true(cost.bpf_runs > 0 && cost.bpf_ns > 0 && cost.map_bytes > 0);
@@ -257,8 +257,8 @@ static void nanoseconds_stay_true_while_the_stride_changes(void **state)
 		      (double)ns / 1e9, (double)used / 1e9);
 	assert_in_range(ns * 997 / AP_NSEC_PER_SEC, fewest(p, used * 947 / AP_NSEC_PER_SEC),
 			used * 1047 / AP_NSEC_PER_SEC);
-	/* 400 + 200 + 50 + 400 */
-	assert_in_range(samples, fewest(p, 970), 1130);
+	/* 400 + 200 + 50 + 400 of 1,600 ms of CPU time */
+	assert_in_range(samples, fewest(p, 970), used * 1130 / (1600 * AP_NSEC_PER_MSEC));
 	assert_true(count(p, AP_LEDGER_SAMPLE_THINNED) > fewest(p, 200 + 350));
 }
 
@@ -284,7 +284,7 @@ static void all_variants_walk_alike(void **state)
 			.frequency_hz = 997, .target = AP_TARGET_PIDS, .variant = variant};
 		_cleanup_(ap_cleanup_profiler) struct ap_profiler *p = open_profiler(&o);
 		_cleanup_(ap_cleanup_rows) struct ap_rows *rows = NULL;
-		uint64_t main_call = 0, *stacks = ap_profiler_ledger(p)->stacks;
+		uint64_t main_call = 0, *stacks = ap_profiler_ledger(p)->stacks, told, delivered;
 		struct spin_counts n;
 
 		start(p);
@@ -296,13 +296,14 @@ static void all_variants_walk_alike(void **state)
 		assert_closed(p);
 		n = count_spin(rows, main_call);
 		assert_true(n.all > 50);
-		/* All but those of ld.so and the C library before main(). */
-		assert_in_range(n.passing, n.all * 90 / 100, n.all);
+		assert_true(n.own > 0);
+		assert_in_range(n.passing, n.own * 98 / 100, n.own);
 		assert_true(stacks[AP_REASON_OK] >= 50);
-		/* The last where it execs. */
-		assert_int_equal(stacks[AP_REASON_OK] + stacks[AP_REASON_NO_TABLE] +
-					 stacks[AP_REASON_KERNEL_ONLY],
-				 count(p, AP_LEDGER_READER_OUT));
+		/* The last where it execs or ends; there a stack may also be gone. */
+		told = stacks[AP_REASON_OK] + stacks[AP_REASON_NO_TABLE] +
+		       stacks[AP_REASON_KERNEL_ONLY];
+		delivered = count(p, AP_LEDGER_READER_OUT);
+		assert_in_range(told, delivered * 98 / 100, delivered);
 	}
 }
 
