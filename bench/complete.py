@@ -73,7 +73,7 @@ def row(program, profiler, result, lost, **more):
 
 
 def rows_of(program, recorded, perf, **more):
-    yield row(program, "aperture", recorded.result, round(recorded.base - recorded.result.user), **more)
+    yield row(program, "aperture", recorded.result, round(recorded.missing), **more)
     for name in PERF:
         yield perf.row(name, program, recorded.is_own)
 

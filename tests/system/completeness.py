@@ -266,14 +266,13 @@ def where_it_ends(stack):
 
 
 def read_ledger(path):
-    """(name → periods lost, idle and other programs' periods aside; periods on any program), having
+    """(name → periods lost, idle and other programs' periods aside; elapsed periods; seconds), having
     checked that the ledger closes."""
-    lost, stages = collections.Counter(), json.loads(Path(path).read_text())["stages"]
+    ledger = json.loads(Path(path).read_text())
+    lost, stages = collections.Counter(), ledger["stages"]
     for stage in stages:
         assert stage["balance"] == 0, stage
         for loss in stage["losses"]:
             if loss["name"] not in ("idle", "filtered"):
                 lost[loss["name"]] += loss["count"]
-    sampling = stages[0]
-    idle = next(loss["count"] for loss in sampling["losses"] if loss["name"] == "idle")
-    return +lost, sampling["in"]["count"] - idle
+    return +lost, stages[0]["in"]["count"], ledger["duration_s"]

@@ -44,7 +44,7 @@ def explain(name, r):
 def test_complete(name):
     r = recorded(name)
     print(explain(name, r))
-    # What the kernel itself left out, on a machine whose host is busy, is not_run, and in the base.
+    # What the kernel itself left out is not_run; what of it was the program's is in the base.
     assert not set(r.lost) - {"not_run"}, r.lost
     assert r.result.samples >= ENOUGH
     assert r.share >= 0.995, explain(name, r)

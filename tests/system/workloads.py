@@ -8,12 +8,14 @@ import contextlib
 import dataclasses
 import functools
 import json
+import math
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -282,7 +284,7 @@ class Recorded:
     stacks: list
     is_own: Callable  # whether a stack, of whatever profiler, is the load's
     lost: collections.Counter  # of the whole recording
-    busy: int  # periods of the whole recording in which a CPU ran a program
+    missing: float = 0.0  # periods of the load that were not sampled; see missing()
     rate: float = 0.0  # what the program counted, per second of its CPU time
 
     @functools.cached_property
@@ -291,13 +293,23 @@ class Recorded:
 
     @property
     def base(self):
-        """Periods on user code: those sampled, and of those lost, of which nobody knows whose they
-        were, the load's part of the machine."""
-        return self.result.user + sum(self.lost.values()) * self.result.user / max(self.busy, 1)
+        """Periods on user code: those sampled and those missing."""
+        return self.result.user + self.missing
 
     @property
     def share(self):
         return self.result.complete / self.base if self.base else 0.0
+
+
+def missing(cpu_seconds, seconds, samples, lost, elapsed):
+    """Of the periods lost, of which nobody knows whose they were, those of a load that used the CPU
+    for so long, by the kernel's account. A part of what the ledger calls not_run was idle: on CPUs
+    that rest and wake thousands of times a second /proc/stat misses some of it. So a period counts
+    as the load's if its CPU time too says that it is missing, beyond what is chance (three standard
+    deviations)."""
+    expected = cpu_seconds * elapsed / (seconds * os.cpu_count())
+    chance = 3 * math.sqrt(max(expected * (1 - expected / elapsed), 0))
+    return max(0.0, min(expected - samples - chance, sum(lost.values())))
 
 
 @contextlib.contextmanager
@@ -358,18 +370,22 @@ def record(*starters, seconds=10, hz=HZ, beside=contextlib.nullcontext, enough=0
             owners = {loads[0].name: lambda stack: True}
         else:
             owners = {name: lambda stack, own=own: int(stack.labels["pid"]) in own for name, own in pids.items()}
-        found = {name: Recorded([], is_own, collections.Counter(), 0) for name, is_own in owners.items()}
+        found = {name: Recorded([], is_own, collections.Counter()) for name, is_own in owners.items()}
         for _ in range(6):
+            began, cpu = time.monotonic(), {load.name: load.cgroup.cpu_seconds() for load in loads}
             with beside(parent.cgroup):
                 aperture("-F", hz, "-d", seconds, "--cgroup", parent.cgroup.path, "-o", out, "--ledger", ledger)
-            lost, busy = completeness.read_ledger(ledger)
+            share = {load.name: (load.cgroup.cpu_seconds() - cpu[load.name]) / (time.monotonic() - began)
+                     for load in loads}
+            lost, elapsed, recorded_s = completeness.read_ledger(ledger)
             stacks = completeness.profile_stacks(out)
             strangers = [s for s in stacks if not any(is_own(s) for is_own in owners.values())]
             assert not strangers, strangers[0].labels
-            for r in found.values():
-                r.stacks += [s for s in stacks if r.is_own(s)]
+            for name, r in found.items():
+                own = [s for s in stacks if r.is_own(s)]
+                r.stacks += own
                 r.lost += lost
-                r.busy += busy
+                r.missing += missing(share[name] * recorded_s, recorded_s, sum(s.count for s in own), lost, elapsed)
             if all(sum(s.count for s in r.stacks) >= enough for r in found.values()):
                 break
         for name, counter in counters.items():
@@ -394,9 +410,9 @@ def record_short_lived(seconds=20, hz=HZ, rate=200, beside=contextlib.nullcontex
             told = json.loads(aperture("-F", hz, "-o", out, "--ledger", ledger, "--",
                                        *parent.cgroup.entering(spawner, rate, seconds)))
         stacks = completeness.profile_stacks(out)
-        lost, busy = completeness.read_ledger(ledger)
+        lost, _, _ = completeness.read_ledger(ledger)
 
     def is_own(stack):
         return int(stack.labels["pid"]) != told["pid"]
 
-    return Recorded([s for s in stacks if is_own(s)], is_own, lost, busy), told
+    return Recorded([s for s in stacks if is_own(s)], is_own, lost), told
