@@ -150,7 +150,7 @@ def test_pushed_symbols_rename_what_is_stored(profiled, program):
     assert (top["function"], Path(top["file"]).name) == ("mix_inlined", "spin.c")
     assert not [m for m in ask(profiled, "/api/v1/modules")["modules"] if m["build_id"] == build_id(debug)]
     # What the agent sent meanwhile may have brought one more address.
-    wait_for(lambda: symbols(profiled, "push", debug).stdout == f"{debug}: nothing is missing\n")
+    wait_for(lambda: symbols(profiled, "push", debug).stdout == f"{debug}: nothing is missing\n", "the last address")
 
     assert profiled.stop() == 0
     again = profiled.again()
