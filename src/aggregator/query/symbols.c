@@ -231,7 +231,7 @@ static struct ap_put_symbols fill_block(const struct known *k, const uint64_t *o
 
 		if (!bits) {
 			counts.unknown++;
-		} else if (!has_file(&symbols[i]) && !is_missing(*bits)) {
+		} else if (!has_file(&symbols[i]) && (!is_missing(*bits) || (*bits & ANSWERED))) {
 			counts.unchanged++;
 		} else {
 			put_row(b, k->build_id, offsets[i], &symbols[i], version);
