@@ -21,7 +21,7 @@ struct ap_symbolizer;
 enum ap_debug_state {
 	AP_DEBUG_PENDING, /* may come */
 	AP_DEBUG_HERE,
-	AP_DEBUG_ABSENT, /* for now */
+	AP_DEBUG_ABSENT, /* no server had it when last asked; it is asked for again later */
 };
 
 /* Where debug files come from that are not on this machine, such as debuginfod servers. */
