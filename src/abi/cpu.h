@@ -15,7 +15,7 @@ struct ap_cpu_stats {
 	uint64_t runs;	     /* begun: the sum of the above, and one more while one is under way */
 	uint64_t timed_runs; /* 1 run in AP_CPU_TIMED_EVERY is timed */
 	uint64_t timed_ns;
-	uint64_t pad;
+	uint64_t idle; /* periods that ended while the CPU was idle: no runs */
 };
 
 #define AP_CPU_TIMED_EVERY 64 /* a power of two */

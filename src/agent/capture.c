@@ -115,6 +115,8 @@ static int attach(struct ap_capture *c, struct ap_error *err)
 		r = -errno;
 		return ap_error_set(err, r, "cannot map the ring buffer: %s", ap_strerror(r));
 	}
+	/* Where it cannot be had, the kernel's account of idle time has to do. */
+	c->object.bpf->links.ap_timer = bpf_program__attach(c->object.bpf->progs.ap_timer);
 	if (!c->pids)
 		return 0;
 	c->object.bpf->links.ap_fork = bpf_program__attach(c->object.bpf->progs.ap_fork);
@@ -409,7 +411,7 @@ void ap_capture_ledger(struct ap_capture *c, struct ap_ledger *l)
 		memcpy(&s, &c->stats[i], sizeof(s));
 		elapsed += ap_cpu_account_update(
 			a, p->due, s.delivered + s.filtered + s.ringbuf_full + s.no_scratch,
-			p->idle + tick);
+			AP_MAX(p->idle + tick, s.idle));
 		idle += a->idle;
 		not_run += a->not_run;
 		thinned += p->thinned;

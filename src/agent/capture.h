@@ -63,8 +63,8 @@ int ap_capture_drain(struct ap_capture *c);
 /* Brings the stage "sample" up to date. elapsed comes from a counter's own value; where the clocks
  * of counter and timer drift apart and more runs were seen than periods counted, it is the runs.
  * No entry ever falls, and the stage's balance is closed each time.
- * Of the periods without a run those count as idle in which the CPU was, by the kernel's account,
- * which is good to 10 ms per CPU; the others are not_run. Interrupts each CPU: not too often. */
+ * Of the periods without a run those count as idle that ended while the CPU was, or in which it was by the
+ * kernel's account, which is good to 10 ms per CPU; the others are not_run. Interrupts each CPU: not too often. */
 void ap_capture_ledger(struct ap_capture *c, struct ap_ledger *l);
 /* Fills the BPF part of it. */
 void ap_capture_cost(const struct ap_capture *c, struct ap_profiler_cost *ret);

@@ -2,7 +2,8 @@
 /* CPU sampling. A perf event with a fixed period fires on each CPU; the program writes one record
  * (abi/record.h) for the task that it finds there, or counts why not. Every run ends in exactly
  * one counter of struct ap_cpu_stats, so that what the perf counter says has elapsed can be
- * accounted for to the last period. It does not run while the CPU is idle (src/agent/capture.c).
+ * accounted for to the last period. It does not run while the CPU is idle (src/agent/capture.c); those
+ * periods are counted where the event's timer expires.
  *
  * Compiled twice: with AP_KFUNCS for kernels that have the functions open-coded iterators need (6.4), and
  * without, since libbpf refuses an object that mentions what the kernel does not have.
@@ -68,6 +69,19 @@ struct {
 	__type(key, uint32_t);
 	__type(value, struct ap_cpu_stats);
 } cpu_stats SEC(".maps");
+
+/* The timer that expired last on a CPU, and the one that our event there has: addresses to compare, and
+ * never to follow. */
+struct timers {
+	uint64_t last, own;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, uint32_t);
+	__type(value, struct timers);
+} timers SEC(".maps");
 
 /* Thread group ids in the agent's pid namespace that are to be profiled. Preallocated, as
  * programs on perf events need it before Linux 6.1. */
@@ -269,6 +283,39 @@ AP_INLINE void sample(struct bpf_perf_event_data *ctx, struct ap_cpu_stats *stat
 		send_notices(s, tgid);
 }
 
+/* An event that excludes idle time says nothing of the periods that it left out, so its timer is watched.
+ * /proc/stat does not do in their place: work on the way into and out of idle is no idle time there, and a
+ * virtual CPU that rests and wakes thousands of times a second gets a good part of its timer interrupts
+ * only then, some microseconds late. */
+SEC("raw_tp/hrtimer_expire_entry")
+int ap_timer(struct bpf_raw_tracepoint_args *ctx)
+{
+	uint32_t zero = 0, cpu;
+	struct timers *t = bpf_map_lookup_elem(&timers, &zero);
+	struct ap_cpu_stats *stats;
+
+	if (!t)
+		return 0;
+	t->last = ctx->args[0];
+	if (t->last != t->own || (uint32_t)bpf_get_current_pid_tgid() != 0)
+		return 0;
+	cpu = bpf_get_smp_processor_id();
+	stats = bpf_map_lookup_elem(&cpu_stats, &cpu);
+	if (stats)
+		stats->idle++;
+	return 0;
+}
+
+/* The event's timer is the one that has just expired. */
+AP_INLINE void learn_timer(void)
+{
+	uint32_t zero = 0;
+	struct timers *t = bpf_map_lookup_elem(&timers, &zero);
+
+	if (t)
+		t->own = t->last;
+}
+
 SEC("perf_event")
 int ap_cpu(struct bpf_perf_event_data *ctx)
 {
@@ -279,6 +326,7 @@ int ap_cpu(struct bpf_perf_event_data *ctx)
 	if (!stats)
 		return 0;
 	use_store();
+	learn_timer();
 	if (stats->runs++ % AP_CPU_TIMED_EVERY) {
 		sample(ctx, stats);
 		return 0;

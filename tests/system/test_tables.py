@@ -69,7 +69,8 @@ def mapper(tmp_path_factory):
 def check(ledger):
     """All stacks are complete, and nothing was lost on the way."""
     reasons = {r["name"]: r["count"] for r in ledger["reasons"]}
-    samples = sum(reasons.values())
+    # While a process ends, the kernel frees its thousand mappings: by then it has no user stack.
+    samples = sum(reasons.values()) - reasons.get("kernel_only", 0)
     assert samples > 30
     assert reasons["ok"] >= 0.99 * samples, reasons
     assert ledger["process_events_lost"] == 0
