@@ -18,7 +18,7 @@ struct ap_cpu_stats {
 	uint64_t idle; /* periods that ended while the CPU was idle: no runs */
 };
 
-#define AP_CPU_TIMED_EVERY 64 /* a power of two */
+#define AP_CPU_TIMED_EVERY 8 /* a power of two */
 
 /* What the program ap_locate finds out about its caller. */
 struct ap_location {

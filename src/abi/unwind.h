@@ -87,6 +87,17 @@ struct ap_rule {
 	int16_t ra_offset, fp_offset, tracked_offset; /* bytes */
 };
 
+/* The answer of an earlier look-up, of which there are AP_RULE_MEMOS for all CPUs (bpf/table.bpf.h). */
+struct ap_rule_memo {
+	uint64_t check;
+	uint64_t rule[2]; /* struct ap_rule */
+	uint64_t pad;
+};
+
+#define AP_RULE_MEMOS_BITS 13
+#define AP_RULE_GROUP_BITS 7 /* a page's worth */
+#define AP_RULE_MEMOS	   (1u << AP_RULE_MEMOS_BITS)
+
 /* What the walker knows of a mapped file: the value of the map `files`. */
 struct ap_file_ref {
 	uint32_t file;	     /* id for frames, 1 to AP_FRAME_FILE_MAX; 0: memory that a program
@@ -123,6 +134,7 @@ struct ap_file_notice {
 
 #define AP_UNWIND_ASSERT(t, n) _Static_assert(sizeof(t) == (n), #t " is shared with BPF")
 AP_UNWIND_ASSERT(struct ap_rule, 16);
+AP_UNWIND_ASSERT(struct ap_rule_memo, 32);
 AP_UNWIND_ASSERT(struct ap_file_ref, 24);
 AP_UNWIND_ASSERT(struct ap_file_key, 16);
 AP_UNWIND_ASSERT(struct ap_file_notice, 40);

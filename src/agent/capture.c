@@ -366,15 +366,26 @@ uint32_t *ap_capture_words(struct ap_capture *c, uint32_t *ret_n_words)
 	return c->object.words;
 }
 
+/* The walker's notes of what files it met are worth nothing from now on. */
+static int files_changed(struct ap_capture *c, int result)
+{
+	__atomic_fetch_add(&c->object.bpf->bss->files_generation, 1, __ATOMIC_RELEASE);
+	return result;
+}
+
 int ap_capture_set_file(struct ap_capture *c, const struct ap_file_key *key,
 			const struct ap_file_ref *ref)
 {
-	return bpf_map_update_elem(bpf_map__fd(c->object.bpf->maps.files), key, ref, BPF_ANY);
+	int fd = bpf_map__fd(c->object.bpf->maps.files);
+
+	return files_changed(c, bpf_map_update_elem(fd, key, ref, BPF_ANY));
 }
 
 int ap_capture_forget_file(struct ap_capture *c, const struct ap_file_key *key)
 {
-	return bpf_map_delete_elem(bpf_map__fd(c->object.bpf->maps.files), key);
+	int fd = bpf_map__fd(c->object.bpf->maps.files);
+
+	return files_changed(c, bpf_map_delete_elem(fd, key));
 }
 
 bool ap_capture_has_arena(const struct ap_capture *c)
@@ -441,6 +452,16 @@ static size_t map_bytes(const struct bpf_map *m)
 	return n * ((size_t)bpf_map__key_size(m) + bpf_map__value_size(m));
 }
 
+/* How much of it one CPU more adds. */
+static size_t map_cpu_bytes(const struct bpf_map *m, const struct bpf_map *by_cpu)
+{
+	size_t n = (size_t)bpf_map__key_size(m) + bpf_map__value_size(m);
+
+	if (bpf_map__type(m) == BPF_MAP_TYPE_PERCPU_ARRAY)
+		return n * bpf_map__max_entries(m);
+	return m == by_cpu ? n : 0;
+}
+
 void ap_capture_cost(const struct ap_capture *c, struct ap_profiler_cost *ret)
 {
 	const struct bpf_map *m;
@@ -453,7 +474,11 @@ void ap_capture_cost(const struct ap_capture *c, struct ap_profiler_cost *ret)
 			ret->bpf_ns += (uint64_t)((double)s->timed_ns / (double)s->timed_runs *
 						  (double)s->runs);
 	}
-	bpf_object__for_each_map(m, c->object.bpf->obj) if (bpf_map__autocreate(m) &&
-							    bpf_map__type(m) != AP_MAP_TYPE_ARENA)
+	bpf_object__for_each_map(m, c->object.bpf->obj)
+	{
+		if (!bpf_map__autocreate(m) || bpf_map__type(m) == AP_MAP_TYPE_ARENA)
+			continue;
 		ret->map_bytes += map_bytes(m);
+		ret->map_cpu_bytes += map_cpu_bytes(m, c->object.bpf->maps.cpu_stats);
+	}
 }

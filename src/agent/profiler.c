@@ -480,6 +480,7 @@ void ap_profiler_cost(struct ap_profiler *p, struct ap_profiler_cost *ret)
 	pthread_mutex_lock(&p->lock);
 	ap_capture_cost(p->capture, &cost);
 	cost.map_bytes += ap_sideband_bytes(p->sideband);
+	cost.map_cpu_bytes += ap_sideband_cpu_bytes(p->sideband);
 	ap_tables_get_stats(p->tables, &tables);
 	if (ap_capture_has_arena(p->capture))
 		cost.map_bytes += tables.store.touched_bytes;

@@ -298,13 +298,26 @@ void ap_sideband_remove_cpu(struct ap_sideband *s, uint32_t cpu)
 		close_ring(s, &s->rings.p[cpu]);
 }
 
+static size_t ring_bytes(const struct ap_sideband *s, size_t i)
+{
+	return s->rings.p[i].fd < 0 ? 0 : s->page_bytes + s->rings.p[i].bytes;
+}
+
 size_t ap_sideband_bytes(const struct ap_sideband *s)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->rings.n; i++)
-		if (s->rings.p[i].fd >= 0)
-			n += s->page_bytes + s->rings.p[i].bytes;
+		n += ring_bytes(s, i);
+	return n;
+}
+
+size_t ap_sideband_cpu_bytes(const struct ap_sideband *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->rings.n; i++)
+		n = AP_MAX(n, ring_bytes(s, i));
 	return n;
 }
 

@@ -61,7 +61,8 @@ AP_DEFINE_CLEANUP(sideband, struct ap_sideband, ap_sideband_free)
 int ap_sideband_add_cpu(struct ap_sideband *s, uint32_t cpu);
 /* Ends it, for a CPU that went offline. What its ring still holds is lost: drain first. */
 void ap_sideband_remove_cpu(struct ap_sideband *s, uint32_t cpu);
-size_t ap_sideband_bytes(const struct ap_sideband *s); /* of all rings */
+size_t ap_sideband_bytes(const struct ap_sideband *s);	   /* of all rings */
+size_t ap_sideband_cpu_bytes(const struct ap_sideband *s); /* of the largest: they are alike */
 
 /* Appends what has come, sorted by time: 0 or -ENOMEM. */
 int ap_sideband_drain(struct ap_sideband *s, struct ap_sideband_batch *b);

@@ -154,7 +154,7 @@ AP_INLINE void put_section(unsigned char *at, uint16_t kind, uint16_t bytes)
 /* The registers with which the task was or will be executing user code: a reason why there are none,
  * or AP_REASON_OK. */
 AP_INLINE uint32_t user_registers(struct bpf_perf_event_data *ctx, struct task_struct *task,
-				  int user_mode, struct ap_walk *w)
+				  int user_mode, uint64_t start_time, struct ap_walk *w)
 {
 	struct pt_regs___kernel *regs = (void *)bpf_task_pt_regs(task);
 
@@ -164,6 +164,8 @@ AP_INLINE uint32_t user_registers(struct bpf_perf_event_data *ctx, struct task_s
 			  : ap_arch_kernel_registers(regs, w->regs);
 	w->end = task->mm->start_stack;
 	w->tls = AP_THREAD_POINTER(task);
+	w->group = (uint32_t)(start_time * AP_MIX_1 >> 40);
+	w->space = map_space(start_time, w->end);
 	ap_walk_begin(w);
 	return w->pc ? AP_REASON_OK : AP_REASON_NO_REGISTERS;
 }
@@ -208,7 +210,8 @@ AP_INLINE uint32_t build_record(struct bpf_perf_event_data *ctx, struct task_str
 
 	if ((task->flags & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER)) || !task->mm) {
 		flags |= AP_RECORD_F_KTHREAD;
-	} else if ((r->reason = user_registers(ctx, task, user_mode, &s->walk)) == AP_REASON_OK &&
+	} else if ((r->reason = user_registers(ctx, task, user_mode, r->start_time, &s->walk)) ==
+			   AP_REASON_OK &&
 		   at <= KERNEL_AT + KERNEL_BYTES + 8) {
 		uint64_t *frames = (void *)(p + at + 4);
 		uint32_t n;

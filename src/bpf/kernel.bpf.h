@@ -57,10 +57,20 @@ typedef struct {
 	void *vdso;
 } AP_CO_RE mm_context_t;
 
+typedef struct seqcount {
+	unsigned int sequence;
+} AP_CO_RE seqcount_t;
+
 struct mm_struct {
 	struct maple_tree mm_mt;
+	seqcount_t mm_lock_seq;
 	unsigned long start_stack;
 	mm_context_t context;
+} AP_CO_RE;
+
+/* Until Linux 6.12. */
+struct mm_struct___seq_int {
+	int mm_lock_seq;
 } AP_CO_RE;
 
 struct super_block {
@@ -82,6 +92,23 @@ struct vm_area_struct {
 	struct mm_struct *vm_mm;
 	unsigned long vm_flags, vm_pgoff;
 	struct file *vm_file;
+} AP_CO_RE;
+
+/* Until Linux 6.0. */
+struct rb_root {
+	void *rb_node;
+} AP_CO_RE;
+
+struct rb_node {
+	unsigned long __rb_parent_color;
+} AP_CO_RE;
+
+struct mm_struct___rb {
+	struct rb_root mm_rb;
+} AP_CO_RE;
+
+struct vm_area_struct___rb {
+	struct rb_node vm_rb;
 } AP_CO_RE;
 
 struct thread_struct {

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /* Which file is mapped at an address of the current task: found in the kernel's own tree of
- * mappings (mm->mm_mt, Linux 6.1), so that a process is known from its first instruction, without user
+ * mappings (bpf/tree.bpf.h), so that a process is known from its first instruction, without user
  * space having heard of it.
  *
- * The tree is read without its lock, while others change it. Nodes and mappings are freed after an RCU
- * grace period, and BPF programs run in an RCU read-side section: memory stays what it was, but a node
- * may have been replaced (it is dead then: it is its own parent), and a mapping may have become
- * another one of this or another process. So a mapping must say itself, after it was found, that it is
- * this process's and holds the address; else the search begins anew, AP_MAP_TRIES times.
+ * The tree is read without its lock, while others change it, and a mapping that was found may have become
+ * another one of this or another process. So it must say itself, after it was found, that it is this
+ * process's and holds the address; else the search begins anew, AP_MAP_TRIES times.
  *
- * Layout of a node (lib/maple_tree.c, 6.1 to 6.18): 256-byte aligned; word 0 the parent; then 15 pivots
- * and 16 slots, of type arange 9 pivots and 10 slots. A slot holds addresses up to and including its
- * pivot; unused pivots are 0. A pointer to a node carries its type in bits 3 to 6, and the root has bit
- * 1 set where it is one.
+ * A search reads some 20 cache lines, so what it found is noted, under all that could change it: the
+ * address space (which may be a former one's memory, so the process's start and the random place of
+ * its stack belong to it), the count of changes to its mappings that the kernel keeps (mm_lock_seq,
+ * Linux 6.4) and of those to the files that user space has told of. CPUs share the memos without a lock,
+ * as those of rules (bpf/table.bpf.h).
  */
 #ifndef AP_BPF_MAPPING_BPF_H
 #define AP_BPF_MAPPING_BPF_H
@@ -20,12 +19,9 @@
 #include "bpf/kernel.bpf.h"
 #include "bpf/unwind.bpf.h"
 
-#define AP_MAP_TRIES	3
-#define AP_MAPLE_LEVELS 10
-#define AP_MAPLE_LEAF	1
-#define AP_MAPLE_ARANGE 3
-#define AP_VM_EXEC	4 /* linux/mm.h */
-#define AP_PAGE_SHIFT	12
+#define AP_MAP_TRIES  3
+#define AP_VM_EXEC    4 /* linux/mm.h */
+#define AP_PAGE_SHIFT 12
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -58,43 +54,74 @@ AP_INLINE uint64_t kernel_word(uint64_t address)
 #define KERNEL_FIELD(type, field, address) \
 	kernel_word((address) + bpf_core_field_offset(type, field))
 
-/* The entry of `node` for the address; *ret_leaf: it is a mapping. */
-AP_INLINE uint64_t maple_slot(uint64_t entry, uint64_t address)
+#include "bpf/tree.bpf.h"
+
+struct map_memo {
+	uint64_t check;
+	struct ap_mapped map;
+};
+
+_Static_assert(sizeof(struct map_memo) == 64, "one cache line");
+
+#define MAP_MEMOS_BITS 10
+#define MAP_MEMO_SHIFT 16 /* one memo for so many bits of addresses of a process */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE); /* for its alignment alone */
+	__uint(max_entries, 1 << MAP_MEMOS_BITS);
+	__type(key, uint32_t);
+	__type(value, struct map_memo);
+} map_memos SEC(".maps");
+
+/* Counts what user space has told of files. */
+uint64_t files_generation = 0;
+
+AP_INLINE uint64_t mix(uint64_t a, uint64_t b)
 {
-	uint64_t node = entry & ~255ull, type = entry >> 3 & 15, slots;
-	int n = type == AP_MAPLE_ARANGE ? 9 : 15, i;
-
-	for (i = 0; i < 15; i++) {
-		uint64_t pivot;
-
-		if (i >= n)
-			break;
-		pivot = kernel_word(node + 8 + 8 * i);
-		if (pivot >= address || (pivot == 0 && i > 0))
-			break;
-	}
-	slots = node + (type == AP_MAPLE_ARANGE ? 80 : 128);
-	entry = kernel_word(slots + 8 * i);
-	return (kernel_word(node) & ~255ull) == node ? 0 : entry; /* a dead node tells nothing */
+	a = (a ^ b) * AP_MIX_1;
+	return a ^ a >> 32;
 }
 
-/* The address of the vm_area_struct that may hold `address`, 0 = none. */
-__attribute__((noinline)) uint64_t ap_maple_find(uint64_t root, uint64_t address)
+/* The current task's address space; as a number, since the verifier lets nobody calculate with typed
+ * pointers. */
+AP_INLINE uint64_t current_mm(void)
 {
-	uint64_t entry = root;
+	return KERNEL_FIELD(struct task_struct, mm, (uint64_t)bpf_get_current_task());
+}
 
-	if ((root & 3) != 2)
-		return 0;
-	for (int level = 0; level < AP_MAPLE_LEVELS; level++) {
-		uint64_t type = entry >> 3 & 15;
+/* What stands for the present state of the current process's mappings; 0: nothing does. */
+AP_INLINE uint64_t map_space(uint64_t start_time, uint64_t start_stack)
+{
+	uint64_t mm = current_mm();
+	uint32_t seq;
 
-		if (entry <= 4096)
+	if (bpf_core_field_exists(struct mm_struct, mm_lock_seq)) {
+		seq = (uint32_t)KERNEL_FIELD(struct mm_struct, mm_lock_seq, mm);
+		if (seq & 1) /* just being changed */
 			return 0;
-		entry = maple_slot(entry, address);
-		if (type == AP_MAPLE_LEAF)
-			return entry & 3 || entry <= 4096 ? 0 : entry;
+	} else if (bpf_core_field_exists(struct mm_struct___seq_int, mm_lock_seq)) {
+		seq = (uint32_t)KERNEL_FIELD(struct mm_struct___seq_int, mm_lock_seq, mm);
+	} else {
+		return 0;
 	}
-	return 0;
+	return mix(mix(mix(mix(files_generation, seq), start_time), start_stack), mm);
+}
+
+AP_INLINE struct map_memo *map_memo_of(uint64_t mm, uint64_t address)
+{
+	uint32_t i = mix(mm, address >> MAP_MEMO_SHIFT) >> (64 - MAP_MEMOS_BITS);
+
+	return bpf_map_lookup_elem(&map_memos, &i);
+}
+
+AP_INLINE uint64_t map_memo_check(uint64_t space, const struct ap_mapped *m)
+{
+	const uint64_t *words = (const void *)m;
+
+	for (uint32_t i = 0; i < sizeof(*m) / 8; i++)
+		space = mix(space, words[i]);
+	return space;
 }
 
 AP_INLINE void mapped_file(struct ap_walk *w, struct ap_mapped *m, uint64_t file, uint64_t vdso)
@@ -133,21 +160,29 @@ AP_INLINE void mapped_file(struct ap_walk *w, struct ap_mapped *m, uint64_t file
 	notice->pgoff = m->start + m->delta;
 }
 
-__attribute__((noinline)) int ap_map_find(struct ap_walk *w, uint64_t address, uint32_t slot)
+/* The address of the vm_area_struct that may hold `address`, 0 = none. A function of its own: out of a loop
+ * the compiler would move what depends on fields that this kernel does not have. */
+AP_WALK_FUNCTION uint64_t ap_vma_find(uint64_t mm, uint64_t address)
 {
-	/* As a number, since the verifier lets nobody calculate with typed pointers. */
-	uint64_t mm = KERNEL_FIELD(struct task_struct, mm, (uint64_t)bpf_get_current_task());
-	struct ap_mapped *m;
+	uint64_t node;
 
-	if (!w || !mm || !bpf_core_field_exists(struct mm_struct, mm_mt))
-		return -1;
-	m = &w->maps[slot & (AP_WALK_MAPS - 1)];
-	m->start = m->end = 0;
+	if (bpf_core_field_exists(struct mm_struct, mm_mt))
+		return ap_maple_find(KERNEL_FIELD(struct mm_struct, mm_mt.ma_root, mm), address);
+	if (!bpf_core_field_exists(struct mm_struct___rb, mm_rb))
+		return 0;
+	node = ap_rb_find(KERNEL_FIELD(struct mm_struct___rb, mm_rb.rb_node, mm), address,
+			  bpf_core_field_offset(struct vm_area_struct, vm_start) -
+				  bpf_core_field_offset(struct vm_area_struct___rb, vm_rb),
+			  bpf_core_field_offset(struct vm_area_struct, vm_end) -
+				  bpf_core_field_offset(struct vm_area_struct___rb, vm_rb));
+	return node ? node - bpf_core_field_offset(struct vm_area_struct___rb, vm_rb) : 0;
+}
+
+/* Searches the kernel's tree. */
+AP_INLINE int map_search(struct ap_walk *w, struct ap_mapped *m, uint64_t mm, uint64_t address)
+{
 	for (int i = 0; i < AP_MAP_TRIES; i++) {
-		uint64_t vma = ap_maple_find(KERNEL_FIELD(struct mm_struct, mm_mt.ma_root, mm),
-					     address),
-			 start, end;
-		uint64_t file, flags, pgoff;
+		uint64_t vma = ap_vma_find(mm, address), start, end, file, flags, pgoff;
 
 		if (!vma)
 			continue;
@@ -168,6 +203,33 @@ __attribute__((noinline)) int ap_map_find(struct ap_walk *w, uint64_t address, u
 		return 0;
 	}
 	return -1;
+}
+
+__attribute__((noinline)) int ap_map_find(struct ap_walk *w, uint64_t address, uint32_t slot)
+{
+	uint64_t mm = current_mm();
+	struct map_memo *memo = NULL;
+	struct ap_mapped *m;
+
+	if (!w || !mm)
+		return -1;
+	m = &w->maps[slot & (AP_WALK_MAPS - 1)];
+	if (w->space)
+		memo = map_memo_of(mm, address);
+	if (memo) {
+		*m = memo->map;
+		if (map_memo_check(w->space, m) == memo->check && address >= m->start &&
+		    address < m->end)
+			return 0;
+	}
+	m->start = m->end = 0;
+	if (map_search(w, m, mm, address) < 0)
+		return -1;
+	if (memo && m->kind != AP_MAPPED_UNKNOWN_FILE) {
+		memo->check = map_memo_check(w->space, m);
+		memo->map = *m;
+	}
+	return 0;
 }
 
 #endif

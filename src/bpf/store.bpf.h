@@ -54,4 +54,18 @@ static inline __attribute__((always_inline)) uint32_t ap_table_word(uint32_t i)
 	return leaf ? leaf->words[i % AP_LEAF_WORDS] : 0;
 }
 
+/* Can be mapped for its alignment alone: a memo lies in one cache line. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, AP_RULE_MEMOS);
+	__type(key, uint32_t);
+	__type(value, struct ap_rule_memo);
+} rule_memos SEC(".maps");
+
+static inline __attribute__((always_inline)) struct ap_rule_memo *ap_rule_memo(uint32_t i)
+{
+	return bpf_map_lookup_elem(&rule_memos, &i);
+}
+
 #endif

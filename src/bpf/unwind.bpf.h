@@ -26,7 +26,7 @@
  *
  * Before including it, define
  *	int ap_read_user(void *dst, uint32_t bytes, uint64_t address)	0, or negative: fault
- *	uint32_t ap_table_word(uint32_t i)				see bpf/table.bpf.h
+ *	ap_table_word(), ap_rule_memo()		see bpf/table.bpf.h
  *	int ap_map_find(struct ap_walk *w, uint64_t address, uint32_t slot)
  *		Fills w->maps[slot & (AP_WALK_MAPS - 1)] with what holds `address`: 0; negative: no
  *		executable mapping does. Declared here, since it takes struct ap_walk.
@@ -75,6 +75,8 @@ struct ap_walk {
 	uint64_t regs[AP_REGISTERS];
 	uint64_t end;	  /* the main thread's stack begins (growing down) here; 0 = unknown */
 	uint64_t tls;	  /* the thread pointer */
+	uint64_t space;	  /* what ap_map_find() knows the state of the mappings by; 0 = nothing */
+	uint32_t group;	  /* of memos of rules: the process's */
 	uint32_t known;	  /* of which registers the value is known: bits */
 	uint32_t exact;	  /* the pc is that of the next instruction, and no return address */
 	uint32_t trouble; /* the first reason for a step without a rule; 0 = none */
@@ -379,7 +381,7 @@ AP_WALK_FUNCTION int ap_walk_step(struct ap_walk *w, uint32_t is_leaf)
 	if (m->file.at == 0)
 		return ap_walk_step_unruled(w, m->file.flags & AP_FILE_PENDING ? AP_REASON_NO_TABLE
 									       : AP_REASON_NO_RULE);
-	ap_table_rule(ap_table_find(&m->file, address), &w->rule);
+	ap_table_rule_of(&m->file, w->frame, w->group, &w->rule);
 	return ap_walk_step_rule(w);
 }
 

@@ -115,6 +115,7 @@ static void cost(struct ap_buf *out, const struct ap_recording *r, uint64_t deli
 	bpf_cost(out, &c, delivered);
 	number(out, "peak_rss_bytes", c.peak_rss_bytes);
 	number(out, "map_bytes", c.map_bytes);
+	number(out, "map_bytes_per_cpu", c.map_cpu_bytes);
 	ap_profiler_tables(r->profiler, &tables);
 	number(out, "table_bytes", tables.store.table_bytes);
 	number(out, "tables", tables.store.tables);

@@ -44,6 +44,7 @@ static struct {
 	uint32_t n_mappings;
 	struct ap_gopclntab *go; /* of file 0 */
 	struct ap_unwind_elf elf;
+	struct ap_rule_memo memos[AP_RULE_MEMOS];
 } program;
 
 static int ap_read_user(void *dst, uint32_t bytes, uint64_t address)
@@ -56,6 +57,11 @@ static int ap_read_user(void *dst, uint32_t bytes, uint64_t address)
 static uint32_t ap_table_word(uint32_t i)
 {
 	return i < STORE_WORDS ? program.words[i] : 0;
+}
+
+static struct ap_rule_memo *ap_rule_memo(uint32_t i)
+{
+	return &program.memos[i];
 }
 
 #include "bpf/unwind.bpf.h"

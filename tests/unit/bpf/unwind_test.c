@@ -24,6 +24,7 @@ static struct {
 	uint32_t store[AP_TABLES_AT + 4096];
 	struct ap_file_ref file;
 	bool unknown; /* nobody has told of the file */
+	struct ap_rule_memo memos[AP_RULE_MEMOS];
 } image;
 
 static int read_range(void *dst, uint32_t bytes, uint64_t address, uint64_t at, const void *from,
@@ -49,6 +50,11 @@ static int ap_read_user(void *dst, uint32_t bytes, uint64_t address)
 static uint32_t ap_table_word(uint32_t i)
 {
 	return i < AP_ARRAY_SIZE(image.store) ? image.store[i] : 0;
+}
+
+static struct ap_rule_memo *ap_rule_memo(uint32_t i)
+{
+	return &image.memos[i];
 }
 
 #include "bpf/unwind.bpf.h"
@@ -279,6 +285,26 @@ static void follows_tables_without_frame_pointers(void **state)
 	assert_program(&w, 0x6000);
 }
 
+/* What a look-up found is found again without the table; a memo that two CPUs wrote at once is not
+ * believed. */
+static void keeps_rules_in_mind(void **state)
+{
+	struct ap_walk w = make_program(), first = w;
+
+	assert_program(&w, 0x6010);
+	memset(image.store, 0, sizeof(image.store));
+	w = first;
+	assert_program(&w, 0x6010);
+	for (size_t i = 0; i < AP_RULE_MEMOS; i++)
+		image.memos[i].rule[1] ^= 1 << 16;
+	w = first;
+	w.regs[AP_REG_FP] = 3;
+	ap_walk_begin(&w);
+	ap_walk_user(&w, frames, 512);
+	assert_int_equal(w.depth, 1);
+	assert_string_equal(ap_reason_name(w.reason), "no_rule");
+}
+
 static void says_why_a_table_did_not_help(void **state)
 {
 	struct ap_walk w = make_program();
@@ -419,6 +445,7 @@ int main(void)
 		cmocka_unit_test(tells_of_unreadable_stacks),
 		cmocka_unit_test(cuts_at_the_limit_and_says_so),
 		cmocka_unit_test(follows_tables_without_frame_pointers),
+		cmocka_unit_test(keeps_rules_in_mind),
 		cmocka_unit_test(says_why_a_table_did_not_help),
 		cmocka_unit_test(ends_before_a_return_address_to_nowhere),
 		cmocka_unit_test(refuses_frames_that_do_not_move_up),
