@@ -36,6 +36,7 @@ enum ap_record_type {
 	AP_RECORD_SYSCALL = 4, /* value: nanoseconds in the call */
 	AP_RECORD_GPU = 5,
 	AP_RECORD_FILE = 6, /* no sample: the process maps a file that the walker does not know */
+	AP_RECORD_WAIT_SUMS = 7, /* waits too short for a record of their own; value: 0 */
 };
 
 enum ap_section_kind {
@@ -46,7 +47,9 @@ enum ap_section_kind {
 	AP_SECTION_WAKER_KERNEL_STACK = 5,
 	AP_SECTION_WAKER_USER_STACK = 6,
 	AP_SECTION_LOCK = 7,
-	AP_SECTION_FILE = 8, /* struct ap_file_notice (abi/unwind.h) */
+	AP_SECTION_FILE = 8,	   /* struct ap_file_notice (abi/unwind.h) */
+	AP_SECTION_WAIT = 9,	   /* struct ap_wait (abi/offcpu.h) */
+	AP_SECTION_WAIT_SUMS = 10, /* struct ap_wait_sums (abi/offcpu.h) */
 };
 
 /* Why a user stack ends: values of ap_record.reason. */
@@ -60,6 +63,7 @@ enum {
 	AP_RECORD_F_USER_MODE = 1,  /* the CPU was executing user code when sampled */
 	AP_RECORD_F_KTHREAD = 2,    /* a kernel thread */
 	AP_RECORD_F_KSTACK_CUT = 4, /* the kernel stack was longer than the buffer */
+	AP_RECORD_F_GOES_ON = 8, /* a wait that has not ended: the part since it was told of last */
 };
 
 struct ap_record {

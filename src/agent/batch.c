@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "abi/offcpu.h"
 #include "agent/frames.h"
 #include "agent/rows.h"
 #include "base/clock.h"
@@ -38,7 +39,20 @@ struct build {
 /* Samples with equal pairs have equal labels. */
 struct pair {
 	uint32_t process, comm;
+	uint32_t wait; /* enum ap_wait_state + 1; 0: the sample is no wait */
 };
+
+static const char *const wait_states[AP_WAIT_STATES + 1] = {
+	[AP_WAIT_SLEEPING + 1] = "sleeping",
+	[AP_WAIT_BLOCKED + 1] = "blocked",
+	[AP_WAIT_RUNNABLE + 1] = "runnable",
+	[AP_WAIT_STOPPED + 1] = "stopped",
+};
+
+static uint32_t wait_of(const struct ap_row *r)
+{
+	return r->event == AP_EVENT_OFFCPU && r->state < AP_WAIT_STATES ? r->state + 1 : 0;
+}
 
 struct ap_batcher *ap_batcher_new(const struct ap_batcher_opts *opts)
 {
@@ -192,6 +206,9 @@ static int make_label_set(struct build *u, const struct ap_row *r, uint32_t *ret
 	if (err == 0)
 		err = add_label(u->profile, ap_str_of(ap_label_names[AP_LABEL_THREAD]),
 				ap_rows_str(u->rows, r->comm), labels, &n);
+	if (err == 0)
+		err = add_label(u->profile, ap_str_of(ap_label_names[AP_LABEL_STATE]),
+				ap_str_of(wait_states[wait_of(r)]), labels, &n);
 	if (err == 0 && r->process < u->rows->processes.n)
 		err = add_process_labels(u, r->process, labels, &n);
 	for (size_t i = 0; i < u->b->n_labels && err == 0; i++)
@@ -202,7 +219,7 @@ static int make_label_set(struct build *u, const struct ap_row *r, uint32_t *ret
 
 static int label_set(struct build *u, const struct ap_row *r, uint32_t *ret)
 {
-	struct pair pair = {r->process, r->comm};
+	struct pair pair = {r->process, r->comm, wait_of(r)};
 	uint32_t id;
 	int err = ap_intern_add(u->pairs, (struct ap_str){(const char *)&pair, sizeof(pair)}, &id,
 				NULL);
@@ -236,7 +253,7 @@ static int add_row(struct build *u, const struct ap_row *r)
 	if (err < 0)
 		return err;
 	reason = ap_profile_get_stack(u->profile, s.stack).reason;
-	if (reason < AP_REASONS_MAX)
+	if (reason < AP_REASONS_MAX && reason != AP_REASON_SHORT_WAIT)
 		u->b->reasons[reason] += r->count;
 	return 0;
 }

@@ -33,15 +33,14 @@ static const struct variant {
 /* libbpf's last warning in this thread, for error messages: it knows more than errno. */
 static _Thread_local char libbpf_warning[240];
 
-static int AP_PRINTF(2, 0)
-	keep_warning(enum libbpf_print_level level, const char *fmt, va_list args)
+int ap_bpf_keep_warning(enum libbpf_print_level level, const char *fmt, va_list args)
 {
 	if (level == LIBBPF_WARN)
 		vsnprintf(libbpf_warning, sizeof(libbpf_warning), fmt, args);
 	return 0;
 }
 
-static int load_error(struct ap_error *err, int r)
+int ap_bpf_load_error(struct ap_error *err, int r)
 {
 	size_t n = strcspn(libbpf_warning, "\n");
 
@@ -171,6 +170,7 @@ static int load_once(struct ap_bpf_object *o, const struct ap_profiler_options *
 		return r;
 	o->prog_fd = bpf_program__fd(b->progs.ap_cpu);
 	o->variant = v->name;
+	o->kfuncs = v->kfuncs;
 	return map_store(o, v, address);
 }
 
@@ -232,16 +232,38 @@ int ap_bpf_object_load(const struct ap_profiler_options *opts, uint32_t n_cpus,
 	while (o.ringbuf_bytes < want)
 		o.ringbuf_bytes *= 2;
 	libbpf_warning[0] = '\0';
-	print = libbpf_set_print(keep_warning);
+	print = libbpf_set_print(ap_bpf_keep_warning);
 	r = locate(&at);
 	if (r == 0)
 		r = load(&o, opts, n_cpus, &at);
 	libbpf_set_print(print);
 	if (r < 0) {
 		ap_bpf_object_close(&o);
-		return load_error(err, r);
+		return ap_bpf_load_error(err, r);
 	}
 	*ret = o;
+	return 0;
+}
+
+int ap_bpf_object_share(const struct ap_bpf_object *o, struct bpf_object *with)
+{
+	struct bpf_map *m;
+
+	bpf_object__for_each_map(m, with)
+	{
+		const struct bpf_map *have =
+			bpf_map__is_internal(m)
+				? NULL
+				: bpf_object__find_map_by_name(o->bpf->obj, bpf_map__name(m));
+		int r = 0;
+
+		if (have && !bpf_map__autocreate(have))
+			r = bpf_map__set_autocreate(m, false);
+		else if (have)
+			r = bpf_map__reuse_fd(m, bpf_map__fd(have));
+		if (r < 0)
+			return r;
+	}
 	return 0;
 }
 

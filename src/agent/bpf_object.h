@@ -3,6 +3,8 @@
 #ifndef AP_AGENT_BPF_OBJECT_H
 #define AP_AGENT_BPF_OBJECT_H
 
+#include <bpf/libbpf.h>
+
 #include "agent/profiler.h"
 
 struct ap_cpu_bpf; /* the skeleton: bpf/cpu.skel.h */
@@ -11,6 +13,7 @@ struct ap_bpf_object {
 	struct ap_cpu_bpf *bpf;
 	int prog_fd;	     /* of the sampling program, borrowed */
 	const char *variant; /* "arena, iterator", … */
+	bool kfuncs;	     /* open-coded iterators and the like */
 	size_t ringbuf_bytes;
 	/* The store of unwind tables, zeroed, shared with the walker (abi/unwind.h). */
 	uint32_t *words;
@@ -23,5 +26,25 @@ struct ap_bpf_object {
 int ap_bpf_object_load(const struct ap_profiler_options *opts, uint32_t n_cpus,
 		       struct ap_error *err, struct ap_bpf_object *ret);
 void ap_bpf_object_close(struct ap_bpf_object *o);
+
+/* Makes another object that is open and not yet loaded use the maps of that one which it has too, by their
+ * names: 0 or the kernel's error. */
+int ap_bpf_object_share(const struct ap_bpf_object *o, struct bpf_object *with);
+/* Gives the skeleton of such an object the constants that both have (bpf/record.bpf.h). */
+#define AP_BPF_OBJECT_CONSTANTS(o, to)                                             \
+	do {                                                                       \
+		(to)->rodata->target = (o)->bpf->rodata->target;                   \
+		(to)->rodata->max_user_frames = (o)->bpf->rodata->max_user_frames; \
+		(to)->rodata->pid_level = (o)->bpf->rodata->pid_level;             \
+		(to)->rodata->pid_ns = (o)->bpf->rodata->pid_ns;                   \
+		(to)->rodata->wakeup_bytes = (o)->bpf->rodata->wakeup_bytes;       \
+		(to)->rodata->use_arena = (o)->bpf->rodata->use_arena;             \
+		(to)->rodata->store_words = (o)->bpf->rodata->store_words;         \
+	} while (0)
+/* Keeps libbpf's warnings for the next function, while it is libbpf_set_print()'s. */
+int ap_bpf_keep_warning(enum libbpf_print_level level, const char *fmt, va_list args)
+	AP_PRINTF(2, 0);
+/* In the words of errno and of what libbpf said last, what to do about programs that were not loaded. */
+int ap_bpf_load_error(struct ap_error *err, int r);
 
 #endif

@@ -39,11 +39,13 @@ struct ap_capture {
 	struct ring_buffer *ring;
 	struct ap_cpu_stats *stats; /* by CPU: shared with the BPF program */
 	size_t stats_bytes;
+	uint32_t *files_generation; /* shared with the BPF programs */
 	struct cpu *cpus;
 	uint64_t *idle_now; /* by CPU: ap_cpu_idle_read()'s last answer */
 	uint32_t n_cpus;    /* possible ones */
 	uint64_t period_ns;
 	uint32_t stride;
+	bool samples;  /* AP_MODE_CPU */
 	bool pids;     /* AP_TARGET_PIDS */
 	int cgroup_fd; /* AP_TARGET_CGROUP: its folder; else -1 */
 	ap_capture_fn fn;
@@ -101,6 +103,11 @@ static int map_stats(struct ap_capture *c)
 	if (p == MAP_FAILED)
 		return -errno;
 	c->stats = p;
+	p = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED,
+		 bpf_map__fd(c->object.bpf->maps.files_generation), 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	c->files_generation = p;
 	return 0;
 }
 
@@ -116,7 +123,8 @@ static int attach(struct ap_capture *c, struct ap_error *err)
 		return ap_error_set(err, r, "cannot map the ring buffer: %s", ap_strerror(r));
 	}
 	/* Where it cannot be had, the kernel's account of idle time has to do. */
-	c->object.bpf->links.ap_timer = bpf_program__attach(c->object.bpf->progs.ap_timer);
+	if (c->samples)
+		c->object.bpf->links.ap_timer = bpf_program__attach(c->object.bpf->progs.ap_timer);
 	if (!c->pids)
 		return 0;
 	c->object.bpf->links.ap_fork = bpf_program__attach(c->object.bpf->progs.ap_fork);
@@ -166,6 +174,7 @@ int ap_capture_open(const struct ap_profiler_options *o, ap_capture_fn fn, void 
 		return ap_error_set(err, -ENOMEM, "out of memory");
 	c->fn = fn;
 	c->ctx = ctx;
+	c->samples = !o->modes || o->modes & AP_MODE_CPU;
 	c->pids = o->target == AP_TARGET_PIDS;
 	c->cgroup_fd = -1;
 	c->stride = 1;
@@ -188,6 +197,8 @@ void ap_capture_free(struct ap_capture *c)
 	ring_buffer__free(c->ring);
 	if (c->stats)
 		munmap(c->stats, c->stats_bytes);
+	if (c->files_generation)
+		munmap(c->files_generation, (size_t)sysconf(_SC_PAGESIZE));
 	ap_bpf_object_close(&c->object);
 	ap_cleanup_fd(&c->cgroup_fd);
 	free(c->cpus);
@@ -238,7 +249,7 @@ int ap_capture_start_cpu(struct ap_capture *c, uint32_t cpu)
 	if (cpu >= c->n_cpus)
 		return -EINVAL;
 	u = &c->cpus[cpu];
-	if (u->fd >= 0)
+	if (u->fd >= 0 || !c->samples)
 		return 0;
 	wall_fd = open_clock(cpu, 0);
 	fd = wall_fd < 0 ? wall_fd : open_sampler(c, cpu);
@@ -369,7 +380,7 @@ uint32_t *ap_capture_words(struct ap_capture *c, uint32_t *ret_n_words)
 /* The walker's notes of what files it met are worth nothing from now on. */
 static int files_changed(struct ap_capture *c, int result)
 {
-	__atomic_fetch_add(&c->object.bpf->bss->files_generation, 1, __ATOMIC_RELEASE);
+	__atomic_fetch_add(c->files_generation, 1, __ATOMIC_RELEASE);
 	return result;
 }
 
@@ -396,6 +407,11 @@ bool ap_capture_has_arena(const struct ap_capture *c)
 const char *ap_capture_variant(const struct ap_capture *c)
 {
 	return c->object.variant;
+}
+
+const struct ap_bpf_object *ap_capture_object(const struct ap_capture *c)
+{
+	return &c->object;
 }
 
 int ap_capture_drain(struct ap_capture *c)

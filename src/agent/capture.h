@@ -25,7 +25,7 @@ uint64_t ap_capture_period_ns(const struct ap_capture *c);
 /* Readable when the ring buffer is filling up faster than the timer empties it. */
 int ap_capture_fd(const struct ap_capture *c);
 
-/* Samples on a CPU from now on; starting it twice is no error. */
+/* Samples on a CPU from now on, if the mode is one of those asked for; starting it twice is no error. */
 int ap_capture_start_cpu(struct ap_capture *c, uint32_t cpu);
 /* Ends it; the periods that it has counted remain in the ledger. */
 void ap_capture_stop_cpu(struct ap_capture *c, uint32_t cpu);
@@ -57,6 +57,9 @@ bool ap_capture_has_arena(
 	const struct ap_capture *c); /* the store's memory comes as it is written */
 /* Which variant of the programs was loaded, for people: "arena, iterator". */
 const char *ap_capture_variant(const struct ap_capture *c);
+
+/* The object whose maps other programs share. */
+const struct ap_bpf_object *ap_capture_object(const struct ap_capture *c);
 
 /* Calls `fn` for every record that the ring buffer holds. */
 int ap_capture_drain(struct ap_capture *c);

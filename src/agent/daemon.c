@@ -49,8 +49,14 @@ static void describe(struct ap_daemon *d, uint32_t frequency_hz)
 	m->status.start_ns = m->end_ns;
 	m->status.frequency_hz = frequency_hz;
 	m->status.stride = 1;
-	m->status.n_modes = 1;
-	snprintf(m->status.modes[0], sizeof(m->status.modes[0]), "cpu");
+}
+
+static void describe_modes(struct ap_agent_status *s, uint32_t modes)
+{
+	for (uint32_t bit = 1; bit && s->n_modes < AP_ARRAY_SIZE(s->modes); bit <<= 1)
+		if (modes & bit && ap_mode_name(bit))
+			snprintf(s->modes[s->n_modes++], sizeof(s->modes[0]), "%s",
+				 ap_mode_name(bit));
 }
 
 /* The list with each "env" replaced by what $DEBUGINFOD_URLS holds: `text` keeps the strings. */
@@ -106,6 +112,8 @@ static int open_parts(struct ap_daemon *d, const struct ap_daemon_config *config
 		      struct ap_error *err)
 {
 	struct ap_profiler_options profiler = {
+		.modes = config->modes,
+		.wait_threshold_ns = config->wait_threshold_ns,
 		.frequency_hz = d->meta.status.frequency_hz,
 		.target = config->n_pids   ? AP_TARGET_PIDS
 			  : config->cgroup ? AP_TARGET_CGROUP
@@ -172,6 +180,7 @@ int ap_daemon_start(const struct ap_daemon_config *config, struct ap_daemon **re
 	r = ap_identity_open(config->state_dir, &d->identity, err);
 	if (r == 0) {
 		describe(d, config->frequency_hz ? config->frequency_hz : AP_FREQUENCY_DEFAULT);
+		describe_modes(&d->meta.status, config->modes ? config->modes : AP_MODE_CPU);
 		d->status = d->meta.status;
 		/* A flush may be a little early: its window counts all the same. */
 		ap_governor_init(&d->governor, config->cpu_budget,
@@ -255,7 +264,7 @@ static void unmake(struct ap_daemon *d, uint64_t periods)
 static int send(struct ap_daemon *d, const struct ap_profile *profile, struct ap_error *err)
 {
 	_cleanup_buf_ struct ap_buf bytes = {0};
-	uint64_t periods = ap_batch_periods(profile, AP_EVENT_CPU);
+	uint64_t periods = ap_batch_periods(profile);
 	int r;
 
 	d->meta.sequence++;

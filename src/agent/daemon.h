@@ -23,8 +23,10 @@ struct ap_daemon_config {
 	size_t n_labels;
 	const int32_t *pids; /* only these and the children they start; NULL: see cgroup */
 	size_t n_pids;
-	const char *cgroup;    /* only this cgroup v2; NULL with no pids: the whole machine */
-	uint32_t frequency_hz; /* 0 = 99 */
+	const char *cgroup;	    /* only this cgroup v2; NULL with no pids: the whole machine */
+	uint32_t modes;		    /* enum ap_mode; 0 = AP_MODE_CPU */
+	uint64_t wait_threshold_ns; /* as ap_profiler_options has it */
+	uint32_t frequency_hz;	    /* 0 = 99 */
 	double cpu_budget; /* share of one CPU for the agent itself, kept by sampling less; 0 = none */
 	uint64_t flush_interval_ns; /* 0 = 10 s */
 	size_t queue_bytes;	    /* 0 = 32 MiB */

@@ -276,6 +276,19 @@ static int push_place(struct ap_frames *f, uint32_t group, uint64_t addr)
 	return err;
 }
 
+/* Stands for the stacks that were not taken, so that their time is seen. */
+static int push_short_waits(struct ap_frames *f)
+{
+	struct ap_symbol_level level = {.name = AP_STR("[short waits]")};
+	struct ap_frame frame = {0};
+	uint32_t id;
+	int err = add_function(f, &level, &frame.function);
+
+	if (err == 0)
+		err = ap_profile_frame(f->profile, &frame, &id);
+	return err < 0 ? err : ap_vec_push(&f->stack, id);
+}
+
 int ap_frames_stack(struct ap_frames *f, uint32_t raw_stack, uint32_t *ret)
 {
 	struct ap_stack_view v = ap_rows_stack(f->rows, raw_stack);
@@ -295,6 +308,8 @@ int ap_frames_stack(struct ap_frames *f, uint32_t raw_stack, uint32_t *ret)
 		err = push_place(f, group_of_user(f, &v, &v.user[u - 1]), v.user[u - 1].address);
 	for (uint32_t k = v.n_kernel; k > 0 && err == 0; k--)
 		err = push_place(f, 0, v.kernel[k - 1]);
+	if (reason == AP_REASON_SHORT_WAIT && err == 0)
+		err = push_short_waits(f);
 	if (err == 0)
 		err = ap_profile_stack(f->profile, f->stack.p, (uint32_t)f->stack.n, reason,
 				       &f->stacks[raw_stack]);

@@ -18,6 +18,7 @@
 	X(THREAD, "thread")       \
 	X(PID, "pid")             \
 	X(BUILD, "build")         \
+	X(STATE, "state")         \
 	X(VERSION, "version")
 
 /* The labels that Aperture itself gives; ap_label_names[] holds their keys. */

@@ -24,8 +24,8 @@ enum { METRICS_GRACE_MS = 500, LABELS_MAX = 64, LARGE_BLOCK_BYTES = 256 << 10 };
 
 struct settings {
 	char *server, *state_dir, *service, *metrics_listen, *cgroup;
-	struct ap_strings labels, pids, debuginfod_urls;
-	uint64_t frequency, cpu_budget, flush_interval_ns, queue_bytes, table_bytes;
+	struct ap_strings labels, modes, pids, debuginfod_urls;
+	uint64_t frequency, wait_threshold, cpu_budget, flush_interval_ns, queue_bytes, table_bytes;
 	uint64_t debuginfod_cache;
 	bool live;
 	uint32_t log_level, log_format;
@@ -67,6 +67,19 @@ static const struct ap_option options[] = {
 	 .group = "Pushing",
 	 .help = "memory for batches while the aggregator is away; the oldest make way, counted",
 	 .offset = FIELD(queue_bytes)},
+	{.name = "mode",
+	 .metavar = "MODE[,MODE…]",
+	 .type = AP_OPT_LIST,
+	 .group = "Sampling",
+	 .help = "cpu (the default), offcpu: where threads wait, or wall: both",
+	 .offset = FIELD(modes)},
+	{.name = "wait-threshold",
+	 .metavar = "TIME",
+	 .type = AP_OPT_DURATION,
+	 .value = "1ms",
+	 .group = "Sampling",
+	 .help = "shorter waits are counted without their stacks",
+	 .offset = FIELD(wait_threshold)},
 	{.name = "frequency",
 	 .short_name = 'F',
 	 .metavar = "HZ",
@@ -337,6 +350,7 @@ int main(int argc, char **argv)
 {
 	struct ap_user_label labels[LABELS_MAX];
 	_cleanup_free_ int32_t *pids = NULL;
+	uint32_t modes = 0;
 	struct settings set = {0};
 	_cleanup_config_ struct ap_config cfg = {0};
 	struct ap_daemon_config config;
@@ -359,6 +373,8 @@ int main(int argc, char **argv)
 		r = ap_error_set(&err, -EINVAL, "give only one of --pid and --cgroup");
 	if (r == 0)
 		r = ap_pids_parse(&set.pids, &pids, &err);
+	if (r == 0)
+		r = ap_modes_parse(&set.modes, &modes, &err);
 	if (r < 0) {
 		fprintf(stderr, "aperture-agent: %s\n", err.msg);
 		return AP_EXIT_USAGE;
@@ -374,6 +390,8 @@ int main(int argc, char **argv)
 		.pids = pids,
 		.n_pids = set.pids.n,
 		.cgroup = set.cgroup,
+		.modes = modes,
+		.wait_threshold_ns = set.wait_threshold,
 		.frequency_hz = (uint32_t)set.frequency,
 		.cpu_budget = (double)set.cpu_budget / 1e5,
 		.flush_interval_ns = set.live ? LIVE_FLUSH_NS : set.flush_interval_ns,

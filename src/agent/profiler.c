@@ -15,6 +15,7 @@
 #include "agent/capture.h"
 #include "agent/cgroup_procs.h"
 #include "agent/cpus.h"
+#include "agent/offcpu.h"
 #include "agent/reader.h"
 #include "base/clock.h"
 #include "base/io.h"
@@ -36,6 +37,7 @@ enum { WAKE_STOP, WAKE_SIDEBAND, WAKE_RINGBUF };
 
 struct ap_profiler {
 	struct ap_capture *capture;
+	struct ap_offcpu *offcpu; /* NULL: not in that mode */
 	struct ap_sideband *sideband;
 	struct ap_process_table *processes;
 	struct ap_tables *tables;
@@ -183,6 +185,8 @@ static void pass(struct ap_profiler *p)
 		return;
 	p->checked = now;
 	ap_capture_ledger(p->capture, &p->ledger);
+	if (p->offcpu)
+		ap_offcpu_ledger(p->offcpu, &p->ledger);
 	if (!p->stopped)
 		update_cpus(p, false);
 }
@@ -271,6 +275,10 @@ static int open_parts(struct ap_profiler *p, const struct ap_profiler_options *o
 	r = ap_capture_open(o, on_record, p, err, &p->capture);
 	if (r < 0)
 		return r;
+	if (o->modes & AP_MODE_OFFCPU)
+		r = ap_offcpu_open(p->capture, o, err, &p->offcpu);
+	if (r < 0)
+		return r;
 	r = open_tables(p);
 	if (r < 0)
 		return ap_error_set(err, r, "cannot keep unwind tables: %s", ap_strerror(r));
@@ -326,6 +334,7 @@ void ap_profiler_free(struct ap_profiler *p)
 		return;
 	ap_profiler_stop(p);
 	ap_tables_free(p->tables);
+	ap_offcpu_free(p->offcpu);
 	ap_capture_free(p->capture);
 	ap_sideband_free(p->sideband);
 	ap_sideband_batch_free(&p->events);
@@ -361,6 +370,11 @@ int ap_profiler_start(struct ap_profiler *p, struct ap_error *err)
 	pthread_mutex_lock(&p->lock);
 	p->started = true;
 	p->checked = ap_clock_mono_ns();
+	r = p->offcpu ? ap_offcpu_start(p->offcpu, err) : 0;
+	if (r < 0) {
+		pthread_mutex_unlock(&p->lock);
+		return r;
+	}
 	r = update_cpus(p, true);
 	pthread_mutex_unlock(&p->lock);
 	if (r < 0) {
@@ -427,6 +441,10 @@ int ap_profiler_stop(struct ap_profiler *p)
 	}
 	pthread_mutex_lock(&p->lock);
 	ap_capture_stop(p->capture);
+	if (p->offcpu) {
+		ap_offcpu_stop(p->offcpu);
+		ap_offcpu_flush(p->offcpu);
+	}
 	p->stopped = true;
 	pass(p);
 	pthread_mutex_unlock(&p->lock);
@@ -438,6 +456,8 @@ int ap_profiler_collect(struct ap_profiler *p, struct ap_rows **ret)
 	struct ap_rows *rows;
 
 	pthread_mutex_lock(&p->lock);
+	if (p->offcpu && p->started && !p->stopped)
+		ap_offcpu_flush(p->offcpu);
 	pass(p);
 	rows = ap_rows_builder_take(p->rows, p->processes);
 	if (rows)
@@ -479,6 +499,8 @@ void ap_profiler_cost(struct ap_profiler *p, struct ap_profiler_cost *ret)
 		cost.peak_rss_bytes = (uint64_t)usage.ru_maxrss * 1024;
 	pthread_mutex_lock(&p->lock);
 	ap_capture_cost(p->capture, &cost);
+	if (p->offcpu)
+		ap_offcpu_cost(p->offcpu, &cost);
 	cost.map_bytes += ap_sideband_bytes(p->sideband);
 	cost.map_cpu_bytes += ap_sideband_cpu_bytes(p->sideband);
 	ap_tables_get_stats(p->tables, &tables);

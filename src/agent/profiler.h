@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CPU profiling in this process: loads the BPF programs, opens the perf events, follows processes
+/* Profiling in this process: loads the BPF programs, opens the perf events, follows processes
  * and aggregates samples. Serves `aperture record` as well as aperture-agent:
  *
  *	ap_profiler_open(&opts, &err, &p);
@@ -28,12 +28,26 @@ enum ap_target {
 	AP_TARGET_CGROUP, /* a cgroup v2 and those below it */
 };
 
+/* What is profiled; bits. */
+enum ap_mode {
+	AP_MODE_CPU = 1,    /* samples of what runs on the CPUs */
+	AP_MODE_OFFCPU = 2, /* waits of threads */
+};
+
+/* The names of `--mode`, "wall" among them for "cpu" and "offcpu", to bits: 0, or -EINVAL with `err` for an
+ * unknown one. An empty list is AP_MODE_CPU. */
+int ap_modes_parse(const struct ap_strings *list, uint32_t *ret, struct ap_error *err);
+/* The name of one bit; NULL: there is no such mode. */
+const char *ap_mode_name(uint32_t mode);
+
 #define AP_FREQUENCY_DEFAULT 99
 #define AP_FREQUENCY_MAX     10000
 
 /* A zeroed struct profiles the whole machine with the defaults. */
 struct ap_profiler_options {
-	uint32_t frequency_hz; /* 1 … 10000; 0 = 99 */
+	uint32_t modes;		    /* enum ap_mode; 0 = AP_MODE_CPU */
+	uint32_t frequency_hz;	    /* 1 … 10000; 0 = 99 */
+	uint64_t wait_threshold_ns; /* shorter waits have no stacks; 0 = 1 ms */
 	enum ap_target target;
 	const int32_t *pids; /* AP_TARGET_PIDS; may be empty: see ap_profiler_add_target() */
 	size_t n_pids;

@@ -7,8 +7,9 @@
 
 struct pending {
 	uint64_t time;
-	size_t at, n; /* in `bytes` */
-	bool sample;  /* else a notice */
+	size_t at, n;	/* in `bytes` */
+	uint64_t count; /* of periods or waits */
+	bool sample;	/* else a notice */
 };
 
 struct ap_reader {
@@ -44,6 +45,11 @@ void ap_reader_free(struct ap_reader *r)
 	free(r);
 }
 
+static bool is_sample(uint16_t type)
+{
+	return type == AP_RECORD_CPU || type == AP_RECORD_OFFCPU || type == AP_RECORD_WAIT_SUMS;
+}
+
 void ap_reader_add(struct ap_reader *r, const void *record, size_t n)
 {
 	struct ap_record_view v;
@@ -52,15 +58,16 @@ void ap_reader_add(struct ap_reader *r, const void *record, size_t n)
 	uint8_t *to;
 
 	p.sample = e < 0 || v.head.type != AP_RECORD_FILE;
-	ap_ledger_add(r->ledger, AP_LEDGER_READER_IN, p.sample);
-	if (e < 0 || (p.sample && v.head.type != AP_RECORD_CPU)) {
-		ap_ledger_add(r->ledger, AP_LEDGER_READER_MALFORMED, 1);
+	p.count = e < 0 ? 1 : p.sample ? ap_record_count(&v) : 0;
+	ap_ledger_add(r->ledger, AP_LEDGER_READER_IN, p.count);
+	if (e < 0 || (p.sample && !is_sample(v.head.type))) {
+		ap_ledger_add(r->ledger, AP_LEDGER_READER_MALFORMED, p.count);
 		return;
 	}
 	p.time = v.head.time;
 	to = ap_buf_reserve(&r->bytes, n);
 	if (!to || ap_vec_push(&r->records, p) < 0) {
-		ap_ledger_add(r->ledger, AP_LEDGER_READER_NO_MEMORY, p.sample);
+		ap_ledger_add(r->ledger, AP_LEDGER_READER_NO_MEMORY, p.count);
 		return;
 	}
 	memcpy(to, record, n);
@@ -100,12 +107,13 @@ static void add_sample(struct ap_reader *r, const struct ap_record_view *v, int6
 					&reason);
 		if (e == 0) {
 			outcome = AP_LEDGER_READER_OUT;
-			__atomic_fetch_add(&r->ledger->stacks[reason], 1, __ATOMIC_RELAXED);
+			if (reason != AP_REASON_SHORT_WAIT)
+				__atomic_fetch_add(&r->ledger->stacks[reason], 1, __ATOMIC_RELAXED);
 		} else if (e == -ENOSPC) {
 			outcome = AP_LEDGER_READER_TABLE_FULL;
 		}
 	}
-	ap_ledger_add(r->ledger, outcome, 1);
+	ap_ledger_add(r->ledger, outcome, ap_record_count(v));
 }
 
 static void process_record(struct ap_reader *r, const struct pending *p, int64_t mono_to_unix)
@@ -150,7 +158,7 @@ static void forget(struct ap_reader *r, size_t n)
 	ap_buf_free(&rest);
 	ap_buf_clear(&r->bytes);
 	for (size_t i = 0; i < kept; i++)
-		ap_ledger_add(r->ledger, AP_LEDGER_READER_NO_MEMORY, r->records.p[i].sample);
+		ap_ledger_add(r->ledger, AP_LEDGER_READER_NO_MEMORY, r->records.p[i].count);
 	r->records.n = 0;
 }
 

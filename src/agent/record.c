@@ -3,6 +3,14 @@
 
 #include <string.h>
 
+static int take(void *to, size_t bytes, const struct ap_section *s, const uint8_t *p)
+{
+	if (s->bytes != bytes)
+		return -EINVAL;
+	memcpy(to, p, bytes);
+	return 0;
+}
+
 static int take_section(struct ap_record_view *v, const struct ap_section *s, const uint8_t *p)
 {
 	switch (s->kind) {
@@ -24,10 +32,11 @@ static int take_section(struct ap_record_view *v, const struct ap_section *s, co
 		v->n_user = s->bytes / 8;
 		return 0;
 	case AP_SECTION_FILE:
-		if (s->bytes != sizeof(v->notice))
-			return -EINVAL;
-		memcpy(&v->notice, p, sizeof(v->notice));
-		return 0;
+		return take(&v->notice, sizeof(v->notice), s, p);
+	case AP_SECTION_WAIT:
+		return take(&v->wait, sizeof(v->wait), s, p);
+	case AP_SECTION_WAIT_SUMS:
+		return take(&v->sums, sizeof(v->sums), s, p);
 	default:
 		return 0;
 	}
@@ -60,6 +69,20 @@ int ap_record_parse(const void *record, size_t n, struct ap_record_view *ret)
 	}
 	if (v.head.type == AP_RECORD_FILE && v.notice.start >= v.notice.end)
 		return -EINVAL;
+	if (v.wait.state >= AP_WAIT_STATES)
+		return -EINVAL;
 	*ret = v;
 	return 0;
+}
+
+uint64_t ap_record_count(const struct ap_record_view *v)
+{
+	uint64_t n = 0;
+
+	if (v->head.type == AP_RECORD_WAIT_SUMS)
+		for (int i = 0; i < AP_WAIT_STATES; i++)
+			n += v->sums.count[i];
+	else
+		n = !(v->head.flags & AP_RECORD_F_GOES_ON);
+	return n;
 }

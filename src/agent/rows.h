@@ -69,14 +69,14 @@ struct ap_raw_stack {
 /* Samples of one event, process, thread name and stack. */
 struct ap_row {
 	int64_t time_ns; /* Unix; floored to the second unless exact times were asked for */
-	uint64_t count;	 /* sampling periods */
+	uint64_t count;	 /* sampling periods, or waits that ended */
 	uint64_t value;	 /* nanoseconds */
 	uint32_t process;
 	uint32_t comm;	/* string: the thread's name */
 	uint32_t tid;	/* 0 unless exact times were asked for */
 	uint32_t stack; /* in ap_rows.stacks; 0 = the empty stack */
 	uint32_t event; /* enum ap_event */
-	uint32_t pad;	/* 0 */
+	uint32_t state; /* AP_EVENT_OFFCPU: enum ap_wait_state; else 0 */
 };
 
 struct ap_rows {

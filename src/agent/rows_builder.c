@@ -10,10 +10,12 @@
 	(sizeof(struct ap_raw_stack) + AP_KERNEL_FRAMES_MAX * sizeof(uint64_t) + \
 	 AP_USER_FRAMES_MAX * sizeof(struct ap_raw_frame))
 
+#define WAIT_SECONDS_MAX 3600 /* rows of one wait; more can come of a clock that jumped only */
+
 /* What makes two samples one row; interned, its id is the row's index plus 1. */
 struct row_key {
 	int64_t time_ns;
-	uint32_t process, comm, tid, stack, event, pad;
+	uint32_t process, comm, tid, stack, event, state;
 };
 
 struct ap_rows_builder {
@@ -190,7 +192,9 @@ static int add_stack(struct ap_rows_builder *b, struct ap_process *p,
 	size_t bytes;
 	int n;
 
-	*raw = (struct ap_raw_stack){.reason = v->head.reason,
+	*raw = (struct ap_raw_stack){.reason = v->head.type == AP_RECORD_WAIT_SUMS
+						       ? AP_REASON_SHORT_WAIT
+						       : v->head.reason,
 				     .flags = v->head.flags & AP_RECORD_F_KSTACK_CUT,
 				     .n_kernel = v->n_kernel,
 				     .process = AP_ROWS_NONE};
@@ -206,41 +210,88 @@ static int add_stack(struct ap_rows_builder *b, struct ap_process *p,
 			     NULL);
 }
 
+/* Adds to the row of that key, which is a new one perhaps. */
+static int add_row(struct ap_rows_builder *b, const struct row_key *key, uint64_t count,
+		   uint64_t value)
+{
+	struct ap_str bytes = {(const char *)key, sizeof(*key)};
+	struct ap_row row = {.time_ns = key->time_ns,
+			     .process = key->process,
+			     .comm = key->comm,
+			     .tid = key->tid,
+			     .stack = key->stack,
+			     .event = key->event,
+			     .state = key->state};
+	uint32_t id;
+	bool is_new = false;
+
+	if (b->rows->rows.n >= b->max_rows) {
+		if (ap_intern_find(b->keys, bytes, &id) < 0)
+			return -ENOSPC;
+	} else if (ap_vec_reserve(&b->rows->rows, (size_t)1) < 0 ||
+		   ap_intern_add(b->keys, bytes, &id, &is_new) < 0) {
+		return -ENOMEM;
+	}
+	if (is_new)
+		ap_vec_push(&b->rows->rows, row);
+	b->rows->rows.p[id - 1].count += count;
+	b->rows->rows.p[id - 1].value += value;
+	return 0;
+}
+
+/* A wait is spread over the seconds in which it took place, and counts in the last. */
+static int add_wait(struct ap_rows_builder *b, struct row_key *key, int64_t end, uint64_t value,
+		    uint64_t count)
+{
+	int64_t second = (int64_t)AP_NSEC_PER_SEC;
+	int r = 0;
+
+	for (int i = 0; r == 0 && (value || i == 0); i++) {
+		int64_t from = end - 1 - (end - 1) % second;
+		uint64_t part = AP_MIN(value, (uint64_t)(end - from));
+
+		if (i == WAIT_SECONDS_MAX)
+			part = value;
+		key->time_ns = from;
+		r = add_row(b, key, i == 0 ? count : 0, part);
+		value -= part;
+		end = from;
+	}
+	return r;
+}
+
+/* The waits under the threshold have neither stacks nor times of their own. */
+static int add_sums(struct ap_rows_builder *b, struct row_key *key, const struct ap_wait_sums *sums)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < AP_WAIT_STATES; i++) {
+		key->state = i;
+		if (sums->count[i])
+			r = add_row(b, key, sums->count[i], sums->ns[i]);
+	}
+	return r;
+}
+
 int ap_rows_builder_add(struct ap_rows_builder *b, struct ap_process *process, int64_t unix_ns,
 			const struct ap_record_view *v, uint16_t *ret_reason)
 {
 	int64_t second = (int64_t)AP_NSEC_PER_SEC;
 	struct row_key key = {.time_ns = b->exact_time ? unix_ns : unix_ns - unix_ns % second,
 			      .tid = b->exact_time ? v->head.tid : 0,
-			      .event = AP_EVENT_CPU};
-	struct ap_row row;
-	uint32_t id;
-	bool is_new;
+			      .event = v->head.type == AP_RECORD_CPU ? AP_EVENT_CPU
+								     : AP_EVENT_OFFCPU,
+			      .state = v->wait.state};
 
 	if (add_process(b, process) < 0 || add_stack(b, process, v, ret_reason, &key.stack) < 0 ||
 	    add_string(b, v->comm, strnlen(v->comm, AP_COMM_BYTES), &key.comm) < 0)
 		return -ENOMEM;
 	key.process = process->rows_id;
-	if (b->rows->rows.n >= b->max_rows) {
-		if (ap_intern_find(b->keys, (struct ap_str){(char *)&key, sizeof(key)}, &id) < 0)
-			return -ENOSPC;
-	} else {
-		if (ap_vec_reserve(&b->rows->rows, (size_t)1) < 0 ||
-		    ap_intern_add(b->keys, (struct ap_str){(char *)&key, sizeof(key)}, &id,
-				  &is_new) < 0)
-			return -ENOMEM;
-		row = (struct ap_row){.time_ns = key.time_ns,
-				      .process = key.process,
-				      .comm = key.comm,
-				      .tid = key.tid,
-				      .stack = key.stack,
-				      .event = key.event};
-		if (is_new)
-			ap_vec_push(&b->rows->rows, row);
-	}
-	b->rows->rows.p[id - 1].count++;
-	b->rows->rows.p[id - 1].value += v->head.value;
-	return 0;
+	if (v->head.type == AP_RECORD_WAIT_SUMS)
+		return add_sums(b, &key, &v->sums);
+	if (v->head.type == AP_RECORD_OFFCPU && !b->exact_time)
+		return add_wait(b, &key, unix_ns, v->head.value, ap_record_count(v));
+	return add_row(b, &key, ap_record_count(v), v->head.value);
 }
 
 struct ap_rows *ap_rows_builder_take(struct ap_rows_builder *b, struct ap_process_table *processes)

@@ -74,6 +74,12 @@ ap_arch_kernel_registers(struct pt_regs___kernel *from, uint64_t *regs)
 	return from->user_regs.pc;
 }
 #define AP_KERNEL_IS_COMPAT(from) (((from)->user_regs.pstate & 0x10) != 0)
+/* Page tables are not walked yet: see bpf/foreign.bpf.h. */
+#define AP_PAGE_TABLES 0
+#define AP_PAGE_USABLE 1
+#define AP_PAGE_LARGE  0
+#define AP_PAGE_FRAME  0
+
 #endif
 
 #endif

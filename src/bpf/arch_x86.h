@@ -99,6 +99,13 @@ struct pt_regs___kernel {
 	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, ip, cs, sp;
 } __attribute__((preserve_access_index));
 
+/* Page table entries: present and of user memory, not a table but a large page, its frame (with memory
+ * encryption some of the upper bits mean something else). */
+#define AP_PAGE_TABLES 1
+#define AP_PAGE_USABLE 5
+#define AP_PAGE_LARGE  0x80
+#define AP_PAGE_FRAME  0x00003ffffffff000ull
+
 #define AP_CODE_SEGMENT_32 0x23 /* __USER32_CS */
 
 /* Returns the program counter, 0 where the task has no user registers. */

@@ -64,6 +64,7 @@ typedef struct seqcount {
 struct mm_struct {
 	struct maple_tree mm_mt;
 	seqcount_t mm_lock_seq;
+	void *pgd;
 	unsigned long start_stack;
 	mm_context_t context;
 } AP_CO_RE;
@@ -119,7 +120,27 @@ struct signal_struct {
 	atomic_t live;
 } AP_CO_RE;
 
+struct kernfs_node {
+	uint64_t id;
+} AP_CO_RE;
+
+struct cgroup_subsys_state {
+	struct cgroup_subsys_state *parent;
+} AP_CO_RE;
+
+struct cgroup {
+	struct cgroup_subsys_state self;
+	struct kernfs_node *kn;
+} AP_CO_RE;
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+} AP_CO_RE;
+
 struct task_struct {
+	unsigned int __state;
+	int on_cpu;
+	struct css_set *cgroups;
 	unsigned int flags;
 	int pid;
 	int tgid;
@@ -128,7 +149,17 @@ struct task_struct {
 	struct pid *thread_pid;
 	struct signal_struct *signal;
 	uint64_t start_boottime;
+	char comm[16];
 	struct thread_struct thread;
+} AP_CO_RE;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+} AP_CO_RE;
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
 } AP_CO_RE;
 
 #endif

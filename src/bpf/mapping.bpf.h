@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Which file is mapped at an address of the current task: found in the kernel's own tree of
+/* Which file is mapped at an address of a process: found in the kernel's own tree of
  * mappings (bpf/tree.bpf.h), so that a process is known from its first instruction, without user
  * space having heard of it.
  *
@@ -18,6 +18,9 @@
 
 #include "bpf/kernel.bpf.h"
 #include "bpf/unwind.bpf.h"
+#include "bpf/word.bpf.h"
+
+#include "bpf/tree.bpf.h"
 
 #define AP_MAP_TRIES  3
 #define AP_VM_EXEC    4 /* linux/mm.h */
@@ -29,32 +32,6 @@ struct {
 	__type(key, struct ap_file_key);
 	__type(value, struct ap_file_ref);
 } files SEC(".maps");
-
-/* A word of kernel memory, 0 where there is none. */
-#ifdef AP_KFUNCS
-extern void *bpf_rdonly_cast(const void *object, uint32_t btf_id) __ksym;
-
-AP_INLINE uint64_t kernel_word(uint64_t address)
-{
-	/* Any structure will do that has a plain word: this one's is at 8. */
-	struct maple_range_64 *p = bpf_rdonly_cast((void *)(address - 8),
-						   bpf_core_type_id_kernel(struct maple_range_64));
-
-	return p->pivot[0];
-}
-#else
-AP_INLINE uint64_t kernel_word(uint64_t address)
-{
-	uint64_t v = 0;
-
-	bpf_probe_read_kernel(&v, sizeof(v), (void *)address);
-	return v;
-}
-#endif
-#define KERNEL_FIELD(type, field, address) \
-	kernel_word((address) + bpf_core_field_offset(type, field))
-
-#include "bpf/tree.bpf.h"
 
 struct map_memo {
 	uint64_t check;
@@ -75,7 +52,13 @@ struct {
 } map_memos SEC(".maps");
 
 /* Counts what user space has told of files. */
-uint64_t files_generation = 0;
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, uint32_t);
+	__type(value, uint32_t);
+} files_generation SEC(".maps");
 
 AP_INLINE uint64_t mix(uint64_t a, uint64_t b)
 {
@@ -83,17 +66,10 @@ AP_INLINE uint64_t mix(uint64_t a, uint64_t b)
 	return a ^ a >> 32;
 }
 
-/* The current task's address space; as a number, since the verifier lets nobody calculate with typed
- * pointers. */
-AP_INLINE uint64_t current_mm(void)
+/* What stands for the present state of an address space's mappings; 0: nothing does. */
+AP_INLINE uint64_t map_space(uint64_t mm, uint64_t start_time, uint64_t start_stack)
 {
-	return KERNEL_FIELD(struct task_struct, mm, (uint64_t)bpf_get_current_task());
-}
-
-/* What stands for the present state of the current process's mappings; 0: nothing does. */
-AP_INLINE uint64_t map_space(uint64_t start_time, uint64_t start_stack)
-{
-	uint64_t mm = current_mm();
+	uint32_t *generation, zero = 0;
 	uint32_t seq;
 
 	if (bpf_core_field_exists(struct mm_struct, mm_lock_seq)) {
@@ -105,7 +81,10 @@ AP_INLINE uint64_t map_space(uint64_t start_time, uint64_t start_stack)
 	} else {
 		return 0;
 	}
-	return mix(mix(mix(mix(files_generation, seq), start_time), start_stack), mm);
+	generation = bpf_map_lookup_elem(&files_generation, &zero);
+	if (!generation)
+		return 0;
+	return mix(mix(mix(mix(*generation, seq), start_time), start_stack), mm);
 }
 
 AP_INLINE struct map_memo *map_memo_of(uint64_t mm, uint64_t address)
@@ -207,12 +186,13 @@ AP_INLINE int map_search(struct ap_walk *w, struct ap_mapped *m, uint64_t mm, ui
 
 __attribute__((noinline)) int ap_map_find(struct ap_walk *w, uint64_t address, uint32_t slot)
 {
-	uint64_t mm = current_mm();
 	struct map_memo *memo = NULL;
 	struct ap_mapped *m;
+	uint64_t mm;
 
-	if (!w || !mm)
+	if (!w || !w->mm)
 		return -1;
+	mm = w->mm;
 	m = &w->maps[slot & (AP_WALK_MAPS - 1)];
 	if (w->space)
 		memo = map_memo_of(mm, address);

@@ -25,7 +25,8 @@
  * The stack is read in windows of AP_WINDOW_WORDS: one read serves several frames.
  *
  * Before including it, define
- *	int ap_read_user(void *dst, uint32_t bytes, uint64_t address)	0, or negative: fault
+ *	int ap_read_user(struct ap_walk *w, void *dst, uint32_t bytes, uint64_t address)
+ *		Reads the memory of the process that is walked: 0, or negative: fault.
  *	ap_table_word(), ap_rule_memo()		see bpf/table.bpf.h
  *	int ap_map_find(struct ap_walk *w, uint64_t address, uint32_t slot)
  *		Fills w->maps[slot & (AP_WALK_MAPS - 1)] with what holds `address`: 0; negative: no
@@ -75,6 +76,7 @@ struct ap_walk {
 	uint64_t regs[AP_REGISTERS];
 	uint64_t end;	  /* the main thread's stack begins (growing down) here; 0 = unknown */
 	uint64_t tls;	  /* the thread pointer */
+	uint64_t mm;	  /* BPF: the kernel's address of the process's address space */
 	uint64_t space;	  /* what ap_map_find() knows the state of the mappings by; 0 = nothing */
 	uint32_t group;	  /* of memos of rules: the process's */
 	uint32_t known;	  /* of which registers the value is known: bits */
@@ -110,7 +112,7 @@ AP_WALK_FUNCTION int ap_walk_fill(struct ap_walk *w, uint64_t address)
 
 		if (at < sp && sp <= address)
 			at = sp;
-		if (ap_read_user(w->window, sizeof(w->window), at) == 0) {
+		if (ap_read_user(w, w->window, sizeof(w->window), at) == 0) {
 			w->window_at = at;
 			w->window_words = AP_WINDOW_WORDS;
 			return 0;
@@ -119,7 +121,7 @@ AP_WALK_FUNCTION int ap_walk_fill(struct ap_walk *w, uint64_t address)
 	/* The window may reach past the stack's last page where the word does not. */
 	w->window_at = address;
 	w->window_words = 1;
-	if (ap_read_user(w->window, sizeof(w->window[0]), address) == 0)
+	if (ap_read_user(w, w->window, sizeof(w->window[0]), address) == 0)
 		return 0;
 	w->window_words = 0;
 	return -1;
@@ -196,7 +198,7 @@ AP_INLINE int ap_walk_step_leaf(struct ap_walk *w)
 	uint64_t code, ra;
 	int distance;
 
-	if (ap_read_user(&code, sizeof(code), w->pc) != 0)
+	if (ap_read_user(w, &code, sizeof(code), w->pc) != 0)
 		return ap_walk_step_frame_pointer(w);
 	distance = ap_arch_leaf_return(code);
 	if (distance < 0 || ap_walk_load(w, w->regs[AP_REG_SP] + (uint64_t)distance, &ra) < 0 ||
@@ -213,7 +215,7 @@ AP_INLINE int ap_walk_step_leaf(struct ap_walk *w)
 AP_INLINE int ap_walk_step_signal(struct ap_walk *w, uint64_t address)
 {
 	w->window_words = 0;
-	if (ap_read_user(w->window, AP_SIGCONTEXT_WORDS * 8, address) != 0)
+	if (ap_read_user(w, w->window, AP_SIGCONTEXT_WORDS * 8, address) != 0)
 		return ap_walk_failed(w, AP_REASON_READ_FAULT);
 	ap_arch_sigcontext(w->window, w->regs, &w->pc);
 	w->known = AP_KNOWN_ALL;
@@ -228,7 +230,7 @@ AP_WALK_FUNCTION int ap_walk_step_unruled(struct ap_walk *w, uint32_t reason)
 
 	if (!w)
 		return AP_REASON_NO_REGISTERS;
-	if (!w->exact && ap_read_user(&code, sizeof(code), w->pc + AP_SIGRETURN_CODE_AT) == 0 &&
+	if (!w->exact && ap_read_user(w, &code, sizeof(code), w->pc + AP_SIGRETURN_CODE_AT) == 0 &&
 	    code == AP_SIGRETURN_CODE) {
 		w->frame++;
 		return ap_walk_step_signal(w, w->regs[AP_REG_SP] + AP_SIGCONTEXT_AT);

@@ -36,6 +36,19 @@ static const struct ap_option options[] = {
 	 .help = "a cgroup v2 and those below it, such as /system.slice/nginx.service",
 	 .flags = AP_OPT_F_FLAG_ONLY,
 	 FIELD(cgroup)},
+	{.name = "mode",
+	 .type = AP_OPT_LIST,
+	 .metavar = "MODE",
+	 .group = "How",
+	 .help = "cpu (the default), offcpu: where threads wait, or wall: both; several may be given",
+	 FIELD(modes)},
+	{.name = "wait-threshold",
+	 .type = AP_OPT_DURATION,
+	 .metavar = "TIME",
+	 .value = "1ms",
+	 .group = "How",
+	 .help = "shorter waits are counted without their stacks",
+	 FIELD(wait_threshold)},
 	{.name = "frequency",
 	 .short_name = 'F',
 	 .type = AP_OPT_UINT,
@@ -219,6 +232,8 @@ static int take_signals(struct ap_recording *r, sigset_t *ret_mask, struct ap_er
 static int open_profiler(struct ap_recording *r, const int32_t *pids, struct ap_error *err)
 {
 	struct ap_profiler_options o = {
+		.modes = r->modes,
+		.wait_threshold_ns = r->set->wait_threshold,
 		.frequency_hz = (uint32_t)r->set->frequency,
 		.target = r->target,
 		.pids = pids,
@@ -290,12 +305,25 @@ static int start(struct ap_recording *r, const sigset_t *mask, struct ap_error *
 	return e;
 }
 
+const struct ap_profile_type *ap_record_type(const struct ap_recording *r)
+{
+	const char *name = r->modes == AP_MODE_CPU	? "cpu:nanoseconds"
+			   : r->modes == AP_MODE_OFFCPU ? "offcpu:nanoseconds"
+							: "wall:nanoseconds";
+
+	return ap_profile_type_find(ap_str_of(name));
+}
+
 static int write_profile(struct ap_recording *r, struct ap_error *err)
 {
 	uint64_t lost = ap_ledger_lost(ap_profiler_ledger(r->profiler));
 	struct ap_format_options o = {.lost = &lost, .html_template = r->html_template};
 	struct ap_sink sink = {ap_output_write, &r->out};
-	int e = ap_format_write(r->format, r->profile, &o, sink, err);
+	int e;
+
+	if (r->modes & ~(uint32_t)AP_MODE_CPU)
+		o.type = ap_record_type(r);
+	e = ap_format_write(r->format, r->profile, &o, sink, err);
 
 	if (e == -ECANCELED)
 		return ap_error_set(err, e, "interrupted: nothing was written");
@@ -366,6 +394,8 @@ static int prepare(struct ap_recording *r, int32_t **pids, struct ap_user_label 
 
 	if (e == 0)
 		e = ap_pids_parse(&r->set->pids, pids, err);
+	if (e == 0)
+		e = ap_modes_parse(&r->set->modes, &r->modes, err);
 	if (e == 0)
 		e = parse_labels(&r->set->labels, labels, err);
 	if (e == 0 && r->format == AP_FORMAT_HTML)

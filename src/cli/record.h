@@ -10,8 +10,8 @@
 #include "cli/output.h"
 
 struct ap_record_settings {
-	uint64_t frequency, duration, memory, max_frames, table_bytes;
-	struct ap_strings pids, labels;
+	uint64_t frequency, duration, wait_threshold, memory, max_frames, table_bytes;
+	struct ap_strings modes, pids, labels;
 	bool all, quiet;
 	char *cgroup, *output, *ledger, *service, *ui_dir;
 	uint32_t format;
@@ -32,6 +32,7 @@ struct ap_recording {
 	const struct ap_record_settings *set;
 	char *const *command; /* NULL: none */
 	enum ap_target target;
+	uint32_t modes; /* enum ap_mode */
 	enum ap_format format;
 	char *html_template; /* NULL: not needed */
 	char host[65];
@@ -56,6 +57,9 @@ int ap_record_sample(struct ap_recording *r, struct ap_error *err);
 void ap_record_wait_command(struct ap_recording *r);
 /* Whether the recording is not to be written any more; for ap_output.cancelled. */
 bool ap_record_aborted(void *recording);
+
+/* What a picture of the recording shows: CPU time, time off the CPU, or both. */
+const struct ap_profile_type *ap_record_type(const struct ap_recording *r);
 
 /* What a recording shows at its end, as text for stderr. */
 void ap_record_summary(const struct ap_recording *r, struct ap_buf *out);

@@ -18,18 +18,25 @@ static double percent(uint64_t part, uint64_t whole)
 static void headline(const struct ap_recording *r, struct ap_buf *out)
 {
 	struct ap_profiler_processes processes;
-	uint64_t count = 0, value = 0;
+	uint64_t count[AP_EVENT_MAX] = {0}, value[AP_EVENT_MAX] = {0};
 
 	ap_profiler_processes(r->profiler, &processes);
-	for (size_t i = 0; i < r->profile->samples.n; i++) {
-		count += r->profile->samples.p[i].count;
-		value += r->profile->samples.p[i].value;
+	AP_VEC_FOREACH(&r->profile->samples, s) {
+		count[s->event] += s->count;
+		value[s->event] += s->value;
 	}
-	ap_buf_printf(out,
-		      "%.1f s at %" PRIu64 " Hz: %" PRIu64 " samples of %" PRIu64 " process%s, "
-		      "%.2f CPU s\n",
-		      (double)(r->stop_ns - r->start_ns) / 1e9, r->set->frequency, count,
-		      processes.sampled, processes.sampled == 1 ? "" : "es", (double)value / 1e9);
+	ap_buf_printf(out, "%.1f s", (double)(r->stop_ns - r->start_ns) / 1e9);
+	if (r->modes & AP_MODE_CPU)
+		ap_buf_printf(out, " at %" PRIu64 " Hz: %" PRIu64 " samples", r->set->frequency,
+			      count[AP_EVENT_CPU]);
+	ap_buf_printf(out, " of %" PRIu64 " process%s", processes.sampled,
+		      processes.sampled == 1 ? "" : "es");
+	if (r->modes & AP_MODE_CPU)
+		ap_buf_printf(out, ", %.2f CPU s", (double)value[AP_EVENT_CPU] / 1e9);
+	if (r->modes & AP_MODE_OFFCPU)
+		ap_buf_printf(out, ", %" PRIu64 " waits of %.2f s", count[AP_EVENT_OFFCPU],
+			      (double)value[AP_EVENT_OFFCPU] / 1e9);
+	ap_buf_byte(out, '\n');
 	if (processes.evicted || processes.events_lost)
 		ap_buf_printf(out,
 			      "known only in part: %" PRIu64
@@ -45,14 +52,17 @@ static void hottest(const struct ap_recording *r, struct ap_buf *out)
 {
 	_cleanup_(ap_cleanup_tree_builder) struct ap_tree_builder *b = ap_tree_builder_new();
 	_cleanup_(ap_cleanup_top) struct ap_top *top = NULL;
-	const struct ap_profile_type *type = ap_profile_type_find(AP_STR("cpu:nanoseconds"));
+	const struct ap_profile_type *type = ap_record_type(r);
 
 	if (!b || ap_tree_add_profile(b, r->profile, type, 0) < 0 ||
 	    ap_top_build(b, AP_TOP_SELF, HOTTEST, &top) < 0) {
 		ap_buf_puts(out, "no memory for the hottest functions\n");
 		return;
 	}
-	ap_buf_puts(out, "hottest functions (self, of the CPU time sampled):\n");
+	ap_buf_printf(out, "hottest functions (self, of the %s):\n",
+		      r->modes == AP_MODE_CPU	   ? "CPU time sampled"
+		      : r->modes == AP_MODE_OFFCPU ? "time off the CPU"
+						   : "time on and off the CPU");
 	for (uint32_t i = 0; i < top->n && top->rows[i].self[0]; i++) {
 		const struct ap_top_row *row = &top->rows[i];
 

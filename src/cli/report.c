@@ -178,7 +178,7 @@ static void put_head(const struct report *r, struct ap_buf *out)
 	char when[48];
 
 	AP_VEC_FOREACH(&p->samples, row) {
-		if (row->event != (uint32_t)r->type->event || !r->wanted[row->labels])
+		if (!ap_profile_type_has(r->type, row->event) || !r->wanted[row->labels])
 			continue;
 		total += r->type->is_value ? row->value : row->count;
 		samples += row->count;
@@ -189,8 +189,9 @@ static void put_head(const struct report *r, struct ap_buf *out)
 	ap_value_text(out, total, r->type->unit);
 	if (r->type->is_value) {
 		ap_buf_puts(out, " in ");
-		ap_value_text(out, samples, r->type->event == AP_EVENT_CPU ? "samples" : "count");
-		if (r->type->event != AP_EVENT_CPU)
+		ap_value_text(out, samples,
+			      ap_profile_type_has(r->type, AP_EVENT_CPU) ? "samples" : "count");
+		if (!ap_profile_type_has(r->type, AP_EVENT_CPU))
 			ap_buf_puts(out, samples == 1 ? " event" : " events");
 	}
 	if (p->end_ns > p->start_ns) {
@@ -238,7 +239,7 @@ static int put_top(const struct report *r, struct ap_buf *out)
 static bool has_samples(const struct report *r)
 {
 	AP_VEC_FOREACH(&r->p->samples, row)
-		if (row->event == (uint32_t)r->type->event && r->wanted[row->labels] &&
+		if (ap_profile_type_has(r->type, row->event) && r->wanted[row->labels] &&
 		    (r->type->is_value ? row->value : row->count))
 			return true;
 	return false;

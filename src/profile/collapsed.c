@@ -132,7 +132,7 @@ int ap_write_collapsed(struct ap_write_job *job)
 	for (size_t i = 0; i < job->p->samples.n && r == 0; i++) {
 		const struct ap_sample *s = &job->p->samples.p[i];
 
-		if (s->event == (uint32_t)type->event)
+		if (ap_profile_type_has(type, s->event))
 			r = add(&l, s, type->is_value ? s->value : s->count);
 	}
 	if (r == 0)

@@ -119,7 +119,8 @@ bool ap_profile_has_exact_times(const struct ap_profile *p)
 static const struct ap_profile_type *type_of(enum ap_event event, bool is_value)
 {
 	for (size_t i = 0; i < ap_profile_type_count; i++)
-		if (ap_profile_types[i].event == event && ap_profile_types[i].is_value == is_value)
+		if (ap_profile_types[i].events == AP_EVENT_BIT(event) &&
+		    ap_profile_types[i].is_value == is_value)
 			return &ap_profile_types[i];
 	return &ap_profile_types[0];
 }
@@ -163,7 +164,7 @@ static bool has_several(const struct ap_write_job *job, struct ap_str key)
 	AP_VEC_FOREACH(&p->samples, s) {
 		struct ap_str v = ap_profile_label_value(p, s->labels, key);
 
-		if (s->event != (uint32_t)job->o.type->event || !v.n)
+		if (!ap_profile_type_has(job->o.type, s->event) || !v.n)
 			continue;
 		if (first.n && !ap_str_eq(first, v))
 			return true;

@@ -41,7 +41,7 @@ static void put_coverage(const struct ap_write_job *job, struct ap_buf *out)
 	AP_VEC_FOREACH(&job->p->samples, s) {
 		uint16_t reason = ap_profile_get_stack(job->p, s->stack).reason;
 
-		if (s->event != (uint32_t)job->o.type->event)
+		if (!ap_profile_type_has(job->o.type, s->event))
 			continue;
 		samples = ap_sum_saturating(samples, s->count);
 		reason = reason < AP_REASONS_MAX ? reason : AP_REASONS_MAX - 1;

@@ -27,14 +27,21 @@ enum ap_event {
 	AP_EVENT_MAX,
 };
 
-/* A queryable type: an event and which of its two numbers. */
+/* A queryable type: one or more events and which of their two numbers. */
 struct ap_profile_type {
 	const char *name; /* "cpu:nanoseconds" */
 	const char *unit; /* "samples", "count" or "nanoseconds" */
 	const char *text; /* a person's words: "CPU time" */
-	enum ap_event event;
-	bool is_value; /* the row's value, else its count */
+	uint32_t events;  /* those whose rows it adds up: AP_EVENT_BIT() */
+	bool is_value;	  /* the row's value, else its count */
 };
+#define AP_EVENT_BIT(event) (1u << ((event) & 31))
+
+static inline bool ap_profile_type_has(const struct ap_profile_type *t, uint32_t event)
+{
+	return (t->events & AP_EVENT_BIT(event)) != 0;
+}
+
 extern const struct ap_profile_type ap_profile_types[];
 extern const size_t ap_profile_type_count;
 const struct ap_profile_type *ap_profile_type_find(struct ap_str name); /* NULL: no such type */

@@ -110,7 +110,7 @@ static int group_rows(struct speedscope *w)
 		const struct ap_sample *s = &p->samples.p[i];
 		struct process *process = &w->processes[w->process_of_labels[s->labels]];
 
-		if (s->event != (uint32_t)w->job->o.type->event || !weight(w->job, s))
+		if (!ap_profile_type_has(w->job->o.type, s->event) || !weight(w->job, s))
 			continue;
 		process->total = ap_sum_saturating(process->total, weight(w->job, s));
 		process->n_rows++;

@@ -83,7 +83,7 @@ static int sum_rows(const struct ap_profile *p, const struct ap_tree_rows *rows,
 		struct sum key = {groups ? groups[s->labels] : NO_GROUP, s->stack};
 		uint32_t id;
 
-		if (s->event != (uint32_t)rows->type->event ||
+		if (!ap_profile_type_has(rows->type, s->event) ||
 		    (rows->wanted && !rows->wanted[s->labels]))
 			continue;
 		r = ap_intern_add(sums->keys, (struct ap_str){(char *)&key, sizeof(key)}, &id,

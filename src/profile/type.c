@@ -2,12 +2,14 @@
 #include "profile/profile.h"
 
 const struct ap_profile_type ap_profile_types[] = {
-	{"cpu:nanoseconds", "nanoseconds", "CPU time", AP_EVENT_CPU, true},
-	{"cpu:samples", "samples", "CPU samples", AP_EVENT_CPU, false},
-	{"offcpu:nanoseconds", "nanoseconds", "Off-CPU time", AP_EVENT_OFFCPU, true},
-	{"offcpu:count", "count", "Off-CPU waits", AP_EVENT_OFFCPU, false},
-	{"lock:nanoseconds", "nanoseconds", "Lock wait time", AP_EVENT_LOCK, true},
-	{"lock:count", "count", "Contended lock waits", AP_EVENT_LOCK, false},
+	{"cpu:nanoseconds", "nanoseconds", "CPU time", AP_EVENT_BIT(AP_EVENT_CPU), true},
+	{"cpu:samples", "samples", "CPU samples", AP_EVENT_BIT(AP_EVENT_CPU), false},
+	{"offcpu:nanoseconds", "nanoseconds", "Off-CPU time", AP_EVENT_BIT(AP_EVENT_OFFCPU), true},
+	{"offcpu:count", "count", "Off-CPU waits", AP_EVENT_BIT(AP_EVENT_OFFCPU), false},
+	{"wall:nanoseconds", "nanoseconds", "Wall time: on and off the CPU",
+	 AP_EVENT_BIT(AP_EVENT_CPU) | AP_EVENT_BIT(AP_EVENT_OFFCPU), true},
+	{"lock:nanoseconds", "nanoseconds", "Lock wait time", AP_EVENT_BIT(AP_EVENT_LOCK), true},
+	{"lock:count", "count", "Contended lock waits", AP_EVENT_BIT(AP_EVENT_LOCK), false},
 };
 const size_t ap_profile_type_count = AP_ARRAY_SIZE(ap_profile_types);
 

@@ -204,3 +204,25 @@ int ap_kallsyms_find(const struct ap_kallsyms *k, uint64_t addr, struct ap_buf *
 		ap_buf_printf(out, " [%s]", ap_intern_get(k->modules, e->module).p);
 	return ap_buf_error(out);
 }
+
+int ap_kallsyms_address(const char *path, const char *name, uint64_t *ret)
+{
+	char line[LINE_MAX_BYTES];
+	FILE *f = fopen(path, "re");
+	int err = -ENOENT;
+
+	if (!f)
+		return -errno;
+	while (err == -ENOENT && fgets(line, sizeof(line), f)) {
+		struct ap_str rest = ap_str_trim(ap_str_of(line));
+		uint64_t address = strtoull(ap_str_cut(&rest, ' ').p, NULL, 16);
+
+		ap_str_cut(&rest, ' ');
+		if (!ap_str_is(ap_str_cut(&rest, '\t'), name))
+			continue;
+		*ret = address;
+		err = address ? 0 : -EACCES;
+	}
+	fclose(f);
+	return err;
+}

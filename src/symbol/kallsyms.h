@@ -22,4 +22,7 @@ size_t ap_kallsyms_bytes(const struct ap_kallsyms *k);
 /* Appends "name" or "name [module]" of the function that holds `addr`; -ENOENT: none does. */
 int ap_kallsyms_find(const struct ap_kallsyms *k, uint64_t addr, struct ap_buf *out);
 
+/* The address of a symbol of any type: 0; -ENOENT: there is none; -EACCES, or -errno of opening. */
+int ap_kallsyms_address(const char *path, const char *name, uint64_t *ret);
+
 #endif

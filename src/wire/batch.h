@@ -45,8 +45,8 @@ struct ap_batch_meta {
 	struct ap_agent_status status;
 };
 
-/* Sum of the counts of a profile's rows of `event`: what the loss ledger calls periods. */
-uint64_t ap_batch_periods(const struct ap_profile *p, enum ap_event event);
+/* Sum of the counts of a profile's rows: what the loss ledger counts. */
+uint64_t ap_batch_periods(const struct ap_profile *p);
 
 /* Appends the bytes of a PushRequest (zstd level 1 inside) to `out`. Fields start_ns, end_ns and
  * period_ns are taken from `meta`. 0, -ENOMEM, -EFBIG (over 2 GiB). */
@@ -96,7 +96,7 @@ struct ap_push_result {
  * untouched on success. Texts that are not UTF-8 are repaired with U+FFFD; unknown fields are
  * ignored. Rows keep their order. Thread-safe.
  *
- * `ret_periods` (may be NULL) is set on refusal too: the CPU periods that the batch claims, for the
+ * `ret_periods` (may be NULL) is set on refusal too: the counts that the batch claims, for the
  * loss ledger; 0 where it could not be parsed so far. */
 int ap_batch_decode(struct ap_str request, const struct ap_batch_limits *limits,
 		    struct ap_profile **ret_profile, struct ap_batch_meta *ret_meta,

@@ -380,9 +380,8 @@ static uint64_t claimed_periods(const Aperture__Aggregator__V1__Batch *b)
 	const Aperture__Aggregator__V1__Samples *s = b->samples;
 	uint64_t sum = 0;
 
-	for (size_t i = 0; s && i < s->n_count && i < s->n_event; i++)
-		if (s->event[i] == AP_EVENT_CPU)
-			sum += AP_MIN(s->count[i], SUM_MAX - sum);
+	for (size_t i = 0; s && i < s->n_count; i++)
+		sum += AP_MIN(s->count[i], SUM_MAX - sum);
 	return sum;
 }
 

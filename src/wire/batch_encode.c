@@ -327,12 +327,11 @@ int ap_batch_encode(const struct ap_profile *p, const struct ap_batch_meta *meta
 	return r;
 }
 
-uint64_t ap_batch_periods(const struct ap_profile *p, enum ap_event event)
+uint64_t ap_batch_periods(const struct ap_profile *p)
 {
 	uint64_t sum = 0;
 
 	AP_VEC_FOREACH(&p->samples, s)
-		if (s->event == (uint32_t)event)
-			sum += s->count;
+		sum += s->count;
 	return sum;
 }

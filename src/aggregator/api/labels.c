@@ -28,7 +28,7 @@ void ap_api_profile_types(struct ap_http_request *req, void *ctx)
 		ap_answer_str(&b, "name", ap_str_of(t->name));
 		ap_answer_str(&b, "unit", ap_str_of(t->unit));
 		ap_answer_str(&b, "title", ap_str_of(t->text));
-		ap_answer_bool(&b, "available", events & (1u << t->event));
+		ap_answer_bool(&b, "available", (events & t->events) == t->events);
 		ap_buf_byte(&b, '}');
 	}
 	ap_buf_puts(&b, "]}");

@@ -54,10 +54,10 @@ int ap_question_check(struct ap_question *q);
 /* Content ids of a part's profile: NULL = out of memory. */
 const struct ap_identity *ap_question_identity(struct ap_question *q, size_t part);
 
-/* Rows [from, to) in seconds, of one event (AP_EVENT_NONE: all), that the filter selects. */
+/* Rows [from, to) in seconds, of some events (AP_EVENT_BIT(); 0: all), that the filter selects. */
 struct ap_range {
 	uint32_t from, to;
-	enum ap_event event;
+	uint32_t events;
 	const struct ap_filter *filter;
 	bool is_value; /* the number asked for: values, else counts */
 };

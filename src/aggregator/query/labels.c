@@ -263,7 +263,7 @@ int ap_query_events(struct ap_query_engine *e, const struct ap_query *q, uint32_
 	uint32_t events = 0;
 	int r = ap_question_begin(&question, e, q, err);
 
-	range.event = AP_EVENT_NONE;
+	range.events = 0;
 	if (r == 0 && question.use_store) {
 		ap_buf_puts(&sql, "SELECT event FROM aperture.samples");
 		ap_range_sql(&question, &range, &sql);

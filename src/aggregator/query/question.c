@@ -235,7 +235,7 @@ struct ap_range ap_range_of(const struct ap_query *q)
 	return (struct ap_range){
 		.from = second_from_ms(q->from_ms),
 		.to = second_from_ms(q->to_ms),
-		.event = q->type ? q->type->event : AP_EVENT_NONE,
+		.events = q->type ? q->type->events : 0,
 		.is_value = q->type && q->type->is_value,
 		.filter = q->filter,
 	};
@@ -246,11 +246,24 @@ const char *ap_range_column(const struct ap_range *r)
 	return r->is_value ? "value" : "count";
 }
 
+static void events_sql(uint32_t events, struct ap_buf *sql)
+{
+	const char *separator = " AND event IN (";
+
+	for (uint32_t e = 0; e < AP_EVENT_MAX; e++) {
+		if (!(events & AP_EVENT_BIT(e)))
+			continue;
+		ap_buf_printf(sql, "%s%u", separator, e);
+		separator = ", ";
+	}
+	ap_buf_byte(sql, ')');
+}
+
 void ap_range_sql(const struct ap_question *q, const struct ap_range *r, struct ap_buf *sql)
 {
 	ap_buf_printf(sql, " WHERE time >= %u AND time < %u", r->from, r->to);
-	if (r->event != AP_EVENT_NONE)
-		ap_buf_printf(sql, " AND event = %u", (unsigned int)r->event);
+	if (r->events)
+		events_sql(r->events, sql);
 	if (q->has_watermark)
 		ap_buf_printf(sql, " AND segment <= %llu", (unsigned long long)q->watermark);
 	ap_filter_sql(r->filter, sql);
@@ -314,7 +327,7 @@ static int part_rows(struct ap_question *q, const struct ap_range *r, size_t par
 
 		if (second < r->from || second >= r->to)
 			continue;
-		if (r->event != AP_EVENT_NONE && row->event != (uint32_t)r->event)
+		if (r->events && !(r->events & AP_EVENT_BIT(row->event)))
 			continue;
 		m = set_selected(q, r, b, row->labels, known);
 		if (m > 0)

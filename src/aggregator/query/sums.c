@@ -157,7 +157,7 @@ struct ap_sample *ap_sums_rows(const struct ap_sums *s, const struct ap_range *r
 			.count = s->v.p[i].count,
 			.value = s->v.p[i].value,
 			.stack = s->v.p[i].stack,
-			.event = (uint32_t)r->event,
+			.event = (uint32_t)__builtin_ctz(r->events | 1u << 31),
 		};
 	return rows;
 }

@@ -47,7 +47,9 @@ static struct {
 	struct ap_rule_memo memos[AP_RULE_MEMOS];
 } program;
 
-static int ap_read_user(void *dst, uint32_t bytes, uint64_t address)
+struct ap_walk;
+
+static int ap_read_user(struct ap_walk *w, void *dst, uint32_t bytes, uint64_t address)
 {
 	struct iovec local = {dst, bytes}, remote = {(void *)address, bytes}; /* NOLINT */
 
@@ -137,7 +139,7 @@ static void read_vdso(void)
 		uint8_t page[4096];
 
 		for (uint64_t at = m->start; m->file == number && at < m->end; at += sizeof(page)) {
-			assert_int_equal(ap_read_user(page, sizeof(page), at), 0);
+			assert_int_equal(ap_read_user(NULL, page, sizeof(page), at), 0);
 			assert_int_equal(write(fd, page, sizeof(page)), sizeof(page));
 		}
 	}

@@ -36,7 +36,9 @@ static int read_range(void *dst, uint32_t bytes, uint64_t address, uint64_t at, 
 	return 0;
 }
 
-static int ap_read_user(void *dst, uint32_t bytes, uint64_t address)
+struct ap_walk;
+
+static int ap_read_user(struct ap_walk *w, void *dst, uint32_t bytes, uint64_t address)
 {
 	if (read_range(dst, bytes, address, STACK, image.stack, image.words * 8) == 0 ||
 	    read_range(dst, bytes, address, SIGNAL_STACK, image.signal_stack,

@@ -14,7 +14,7 @@ static void a_batch_comes_back_as_it_was(void **state)
 			 0);
 	assert_int_equal(result.status, AP_PUSH_UNSPECIFIED);
 	assert_int_equal(periods, 10);
-	assert_int_equal(ap_batch_periods(q, AP_EVENT_CPU), 10);
+	assert_int_equal(ap_batch_periods(q), 10);
 	assert_memory_equal(&meta, &got, sizeof(meta));
 	assert_int_equal(q->start_ns, p->start_ns);
 	assert_int_equal(q->end_ns, p->end_ns);

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What src/bpf/offcpu.bpf.c tells of the time that threads spend off the CPU. */
+#ifndef AP_ABI_OFFCPU_H
+#define AP_ABI_OFFCPU_H
+
+#include "abi/record.h"
+
+/* Why a thread was off the CPU. Numbers are part of records only. */
+enum ap_wait_state {
+	AP_WAIT_SLEEPING =
+		0,	  /* interruptible: for a lock, a timer, the network, another process, … */
+	AP_WAIT_BLOCKED,  /* uninterruptible: mostly for a disk or a lock in the kernel */
+	AP_WAIT_RUNNABLE, /* ready, and another thread had the CPU */
+	AP_WAIT_STOPPED,  /* by a signal or a debugger */
+	AP_WAIT_STATES,
+};
+
+/* Payload of AP_SECTION_WAIT. The record's value is the time since the wait was told of last, its time
+ * the end of that. */
+struct ap_wait {
+	uint64_t since; /* CLOCK_MONOTONIC: when the thread left the CPU */
+	uint32_t state; /* enum ap_wait_state */
+	uint32_t pad;
+};
+
+/* Payload of AP_SECTION_WAIT_SUMS: a thread's waits under the threshold, since they were told of last. */
+struct ap_wait_sums {
+	uint64_t count[AP_WAIT_STATES];
+	uint64_t ns[AP_WAIT_STATES];
+};
+
+/* One writer each: the BPF programs on that CPU. Counts of waits that ended. */
+struct ap_wait_stats {
+	uint64_t ended;	       /* in one of the following ways */
+	uint64_t delivered;    /* a record was written */
+	uint64_t summed;       /* under the threshold: part of the thread's sums */
+	uint64_t ringbuf_full; /* no room for the record */
+	uint64_t no_storage;   /* no memory to remember that the thread left the CPU */
+	uint64_t runs, timed_runs, timed_ns; /* of the program; see struct ap_cpu_stats */
+};
+
+_Static_assert(sizeof(struct ap_wait) == 16, "struct ap_wait is shared with BPF");
+_Static_assert(sizeof(struct ap_wait_sums) == 64, "struct ap_wait_sums is shared with BPF");
+_Static_assert(sizeof(struct ap_wait_stats) == 64, "a cache line per CPU, shared with BPF");
+
+#endif
