@@ -120,6 +120,10 @@ struct signal_struct {
 	atomic_t live;
 } AP_CO_RE;
 
+struct sched_entity {
+	uint64_t sum_exec_runtime;
+} AP_CO_RE;
+
 struct kernfs_node {
 	uint64_t id;
 } AP_CO_RE;
@@ -141,6 +145,7 @@ struct task_struct {
 	unsigned int __state;
 	int on_cpu;
 	struct css_set *cgroups;
+	struct sched_entity se;
 	unsigned int flags;
 	int pid;
 	int tgid;

@@ -10,6 +10,10 @@
  * atomic exchange tells of the time up to then, so that no part is told of twice or never. Sums only ever
  * grow; what was told of them is kept beside them.
  *
+ * A kernel may run no programs in some of its threads, so the switch from one of those to a thread that waited
+ * is not seen. That one's next switch shows it: it leaves the CPU and was never put on it. Its CPU time then
+ * tells how long it waited; with which stack is not known any more, so that goes into the sums.
+ *
  * Kernel threads are left out: they wait for work. */
 #include "bpf/kernel.bpf.h"
 
@@ -37,6 +41,7 @@ uint64_t started = 0; /* CLOCK_MONOTONIC: nothing is told of what was before */
 struct wait {
 	uint64_t since; /* when the thread left the CPU */
 	uint64_t from;	/* up to when that was told of; 0: it is on a CPU */
+	uint64_t ran;	/* the thread's CPU time when it left */
 	uint32_t state;
 	uint32_t pad;
 	struct ap_wait_sums sums, told;
@@ -107,11 +112,22 @@ AP_INLINE uint32_t state_of(struct task_struct *task, bool preempted)
 	return state & TASK_UNINTERRUPTIBLE ? AP_WAIT_BLOCKED : AP_WAIT_SLEEPING;
 }
 
-AP_INLINE void begin_wait(struct wait *w, uint32_t state, uint64_t now)
+AP_INLINE void begin_wait(struct wait *w, struct task_struct *task, uint32_t state, uint64_t now)
 {
+	w->ran = task->se.sum_exec_runtime;
 	w->state = state;
 	w->since = now;
 	w->from = now;
+}
+
+AP_INLINE void add_to_sums(struct wait *w, uint64_t ns)
+{
+	uint32_t state = w->state;
+
+	if (state >= AP_WAIT_STATES)
+		return;
+	w->sums.count[state]++;
+	w->sums.ns[state] += ns;
 }
 
 /* Writes the record of a wait's part that ends now. 0, or negative: there was no room. */
@@ -156,6 +172,7 @@ AP_INLINE void leave(struct task_struct *task, bool preempted, uint64_t now,
 		     struct ap_wait_stats *stats)
 {
 	struct wait *w;
+	uint64_t from;
 
 	if (is_kernel_thread(task) || task->flags & PF_EXITING)
 		return;
@@ -170,13 +187,21 @@ AP_INLINE void leave(struct task_struct *task, bool preempted, uint64_t now,
 			return;
 		}
 	}
-	begin_wait(w, state_of(task, preempted), now);
+	from = __sync_lock_test_and_set(&w->from, 0);
+	if (from) {
+		uint64_t ran = task->se.sum_exec_runtime - w->ran;
+
+		add_to_sums(w, now - from > ran ? now - from - ran : 0);
+		stats->ended++;
+		stats->summed++;
+	}
+	begin_wait(w, task, state_of(task, preempted), now);
 }
 
 AP_INLINE void enter(struct task_struct *task, uint64_t now, struct ap_wait_stats *stats)
 {
 	uint64_t from, ns;
-	uint32_t zero = 0, state;
+	uint32_t zero = 0;
 	struct scratch *s;
 	struct wait *w;
 
@@ -188,10 +213,8 @@ AP_INLINE void enter(struct task_struct *task, uint64_t now, struct ap_wait_stat
 	from = __sync_lock_test_and_set(&w->from, 0);
 	stats->ended++;
 	ns = now - w->since;
-	state = w->state;
-	if (ns < threshold_ns && state < AP_WAIT_STATES) {
-		w->sums.count[state]++;
-		w->sums.ns[state] += ns;
+	if (ns < threshold_ns) {
+		add_to_sums(w, ns);
 		stats->summed++;
 		return;
 	}
@@ -310,7 +333,7 @@ int ap_waiting(struct bpf_iter__task *ctx)
 		/* It has waited for longer than anybody has looked. */
 		w = bpf_task_storage_get(&waits, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 		if (w && !w->since)
-			begin_wait(w, state_of(task, false), started);
+			begin_wait(w, task, state_of(task, false), started);
 	}
 	if (!w)
 		return 0;

@@ -126,7 +126,8 @@ static void cost(struct ap_buf *out, const struct ap_recording *r, uint64_t deli
 
 void ap_record_ledger_json(const struct ap_recording *r, struct ap_buf *out)
 {
-	static const char *const stages[] = {"sample", "reader", "batch"};
+	static const char *const stages[] = {"sample", "reader", "batch", "offcpu"};
+	size_t n_stages = r->modes & AP_MODE_OFFCPU ? 4 : 3;
 	const struct ap_ledger *l = ap_profiler_ledger(r->profiler);
 	struct ap_profiler_processes processes;
 
@@ -140,7 +141,7 @@ void ap_record_ledger_json(const struct ap_recording *r, struct ap_buf *out)
 	number(out, "process_events_lost", processes.events_lost);
 	ap_json_key(out, "stages");
 	ap_buf_byte(out, '[');
-	for (size_t i = 0; i < AP_ARRAY_SIZE(stages); i++) {
+	for (size_t i = 0; i < n_stages; i++) {
 		ap_buf_puts(out, i ? "," : "");
 		stage(out, l, stages[i]);
 	}

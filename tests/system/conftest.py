@@ -3,6 +3,7 @@ generated from proto/. Everything started here is ended by its pid."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -91,6 +92,23 @@ class Aggregator(Program):
         return Aggregator(self.folder, *args)
 
 
+class Agent(Program):
+    def __init__(self, folder, server, *args, prefix=(), **kwargs):
+        folder.mkdir(parents=True, exist_ok=True)
+        super().__init__(
+            [*prefix, AGENT, "--server", server, "--state-dir", folder / "state", "--metrics-listen", "off",
+             "--flush-interval", "500ms", *args], folder / "agent.log", **kwargs)
+
+    def running(self):
+        wait_for(lambda: "profiling" in self.text() or not self.alive(), "the agent to run")
+        assert self.alive(), self.text()
+        return self
+
+    @property
+    def id(self):
+        return re.search(r"agent ([0-9a-f-]{36})", self.text()).group(1)
+
+
 @pytest.fixture
 def start_aggregator(tmp_path):
     """Starts aggregators (of folder names) that end with the test."""
@@ -98,6 +116,20 @@ def start_aggregator(tmp_path):
 
     def start(name="aggregator", *args):
         started.append(Aggregator(tmp_path / name, *args))
+        return started[-1]
+
+    yield start
+    for a in started:
+        if a.alive():
+            a.stop()
+
+
+@pytest.fixture
+def start_agent(tmp_path):
+    started = []
+
+    def start(server, *args, name="agent", **kwargs):
+        started.append(Agent(tmp_path / name, server, *args, **kwargs))
         return started[-1]
 
     yield start

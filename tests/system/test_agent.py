@@ -12,44 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from conftest import AGENT, Program, environment, wait_for
+from conftest import AGENT, environment, wait_for
 
 CAPABILITIES = "cap_bpf,cap_perfmon,cap_sys_ptrace,cap_syslog,cap_dac_read_search,cap_checkpoint_restore"
 NOBODY = 65534
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not Path("/sys/kernel/btf/vmlinux").exists(),
                                 reason="profiling needs root and a kernel with BTF")
-
-
-class Agent(Program):
-    def __init__(self, folder, server, *args, prefix=(), **kwargs):
-        folder.mkdir(parents=True, exist_ok=True)
-        super().__init__(
-            [*prefix, AGENT, "--server", server, "--state-dir", folder / "state", "--metrics-listen", "off",
-             "--flush-interval", "500ms", *args], folder / "agent.log", **kwargs)
-
-    def running(self):
-        wait_for(lambda: "profiling" in self.text() or not self.alive(), "the agent to run")
-        assert self.alive(), self.text()
-        return self
-
-    @property
-    def id(self):
-        return re.search(r"agent ([0-9a-f-]{36})", self.text()).group(1)
-
-
-@pytest.fixture
-def start_agent(tmp_path):
-    started = []
-
-    def start(server, *args, name="agent", **kwargs):
-        started.append(Agent(tmp_path / name, server, *args, **kwargs))
-        return started[-1]
-
-    yield start
-    for a in started:
-        if a.alive():
-            a.stop()
 
 
 @pytest.fixture
