@@ -164,6 +164,12 @@ def profile_stacks(path):
             zip(samples["stack"], samples["label_set"], samples["count"], samples["time_ns"])]
 
 
+def settled(stacks, seconds):
+    """Those from so long after the first on."""
+    begin = min(s.time for s in stacks) + int(seconds * 1e9)
+    return [s for s in stacks if s.time >= begin]
+
+
 def forget_bpf_symbols(path):
     """Overwrites the types of a perf.data file's records of BPF programs, over which perf
     6.1 fails ("failed to process type: 17") when the programs are gone. Nothing else needs them."""

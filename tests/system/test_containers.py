@@ -15,7 +15,6 @@ import completeness
 from test_record import APERTURE, SPINNER, needs_bpf, needs_root
 from waiting import wait_for
 
-
 pytestmark = [needs_bpf, needs_root]
 
 # Run in a mount and a pid namespace of their own. $1: a folder that is empty, $2: the program.
@@ -30,7 +29,6 @@ mount -t overlay none -o lowerdir=/,upperdir=upper,workdir=work merged &&
 cp "$2" merged/spin && cd merged && pivot_root . mnt && cd / &&
 mount -t proc none /proc && umount -l /mnt"""
 LAYERS = {"lower": LOWER, "copied-up": COPIED_UP, "root": ROOT}
-SETTLED_NS = 10**9
 READY = " && echo ready && exec sleep infinity"
 
 
@@ -103,8 +101,7 @@ def check(out, path, pid=None):
     assert all(stage["balance"] == 0 for stage in ledger["stages"])
     stacks = [s for s in completeness.profile_stacks(out) if s.labels["comm"] == "spin"]
     assert {s.labels["pid"] for s in stacks} == {pid or stacks[0].labels["pid"]}
-    begin = min(s.time for s in stacks)
-    result = completeness.judge(s for s in stacks if s.time > begin + SETTLED_NS)
+    result = completeness.judge(completeness.settled(stacks, 1))
     assert result.user > 50
     assert result.named >= 0.99 * result.user, result.problems()
     names = [[f.name for f in s.user] for s in stacks for _ in range(s.count)]
