@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "symbol/debug_file.h"
 #include "symbol/debug_link.h"
+#include "symbol/demangle.h"
 #include "symbol/go_symbols.h"
 #include "symbol/guard.h"
 #include "symbol/mini_debug.h"
@@ -39,7 +40,8 @@ struct ap_source {
 	struct ap_go_symbols *go;	 /* of a Go program; asked first */
 	struct image images[IMAGES_MAX]; /* each asked for what those before it do not know */
 	size_t n_images;
-	size_t dwarf_held; /* by what blazesym parsed, as far as malloc tells */
+	size_t dwarf_held;  /* by what blazesym parsed, as far as malloc tells */
+	bool hostile_names; /* one took too long to read: D's are left as they are */
 	char lacks[2 * AP_BUILD_ID_MAX + 1];
 };
 
@@ -252,37 +254,6 @@ static struct ap_str file_name(const blaze_symbolize_code_info *c, char *buf, si
 	return plain_path(buf);
 }
 
-static int put_symbol(struct ap_answers *a, uint64_t addr, const blaze_sym *sym,
-		      const char *system_name, uint32_t start_line)
-{
-	struct ap_symbol_level levels[1 + INLINE_MAX] = {0};
-	_cleanup_free_ char *paths = NULL;
-	uint32_t n = 1;
-
-	n += (uint32_t)AP_MIN(sym->inlined_cnt, (size_t)INLINE_MAX);
-	paths = malloc((size_t)n * PATH_BYTES);
-	if (!paths)
-		return -ENOMEM;
-	levels[0] = (struct ap_symbol_level){
-		.name = ap_str_of(sym->name),
-		.system_name = ap_str_of(system_name),
-		.file = file_name(&sym->code_info, paths, PATH_BYTES),
-		.line = sym->code_info.line,
-		.start_line = start_line,
-	};
-	for (uint32_t i = 1; i < n; i++) {
-		const blaze_symbolize_inlined_fn *in = &sym->inlined[i - 1];
-
-		levels[i] = (struct ap_symbol_level){
-			.name = in->name && in->name[0] ? ap_str_of(in->name) : AP_STR("[inlined]"),
-			.file = file_name(&in->code_info, paths + (size_t)i * PATH_BYTES,
-					  PATH_BYTES),
-			.line = in->code_info.line,
-		};
-	}
-	return ap_answers_put(a, addr, levels, n);
-}
-
 /* One image is asked. */
 struct question {
 	struct ap_source *source;
@@ -345,6 +316,55 @@ static const blaze_syms *ask_starts(const struct question *q, const blaze_syms *
 	return any ? ask(q, starts, n) : NULL;
 }
 
+/* Gives the level its name; `*ret_text`, to be freed, holds it where it is D's, which blazesym leaves as
+ * the compiler made it. */
+static void set_name(struct ap_source *s, struct ap_symbol_level *level, const char *name,
+		     char **ret_text)
+{
+	int err = s->hostile_names ? -ENOENT : ap_demangle_d(name, ret_text);
+
+	level->name = ap_str_of(err == 0 ? *ret_text : name);
+	if (err == 0)
+		level->system_name = ap_str_of(name);
+	if (err == -ETIME)
+		s->hostile_names = true;
+}
+
+static int put_symbol(const struct question *q, uint64_t addr, const blaze_sym *sym,
+		      const char *system_name, uint32_t start_line)
+{
+	struct ap_symbol_level levels[1 + INLINE_MAX] = {0};
+	uint32_t n = 1 + (uint32_t)AP_MIN(sym->inlined_cnt, (size_t)INLINE_MAX);
+	_cleanup_free_ char *paths = malloc((size_t)n * PATH_BYTES);
+	char *texts[1 + INLINE_MAX] = {0};
+	int err;
+
+	if (!paths)
+		return -ENOMEM;
+	levels[0] = (struct ap_symbol_level){
+		.system_name = ap_str_of(system_name),
+		.file = file_name(&sym->code_info, paths, PATH_BYTES),
+		.line = sym->code_info.line,
+		.start_line = start_line,
+	};
+	set_name(q->source, &levels[0], sym->name, &texts[0]);
+	for (uint32_t i = 1; i < n; i++) {
+		const blaze_symbolize_inlined_fn *in = &sym->inlined[i - 1];
+		const char *name = in->name && in->name[0] ? in->name : "[inlined]";
+
+		levels[i] = (struct ap_symbol_level){
+			.file = file_name(&in->code_info, paths + (size_t)i * PATH_BYTES,
+					  PATH_BYTES),
+			.line = in->code_info.line,
+		};
+		set_name(q->source, &levels[i], name, &texts[i]);
+	}
+	err = ap_answers_put(q->answers, addr, levels, n);
+	for (uint32_t i = 0; i < n; i++)
+		free(texts[i]);
+	return err;
+}
+
 static int put_all(struct question *q, const blaze_syms *syms, const uint64_t *addrs, size_t n)
 {
 	_cleanup_(ap_symbol_names_free) struct ap_symbol_names names = {0};
@@ -360,8 +380,7 @@ static int put_all(struct question *q, const blaze_syms *syms, const uint64_t *a
 		const blaze_sym *y = &syms->syms[i];
 
 		if (y->name && y->name[0])
-			err = put_symbol(q->answers, addrs[i], y,
-					 ap_symbol_names_get(&names, y->addr),
+			err = put_symbol(q, addrs[i], y, ap_symbol_names_get(&names, y->addr),
 					 starts ? starts->syms[i].code_info.line : 0);
 		else
 			q->unknown[q->n_unknown++] = addrs[i];

@@ -119,6 +119,7 @@ class Stack:
     count: int
     reason: str
     labels: dict
+    time: int = 0  # Unix, ns
 
     @functools.cached_property
     def user(self):
@@ -158,8 +159,15 @@ def profile_stacks(path):
     labels = [{text[k]: text[v] for k, v in zip(*pair)} for pair in lists("label_sets", "size", "key", "value")]
     stacks = [tuple(frames[f] for f in s[0]) for s in lists("stacks", "depth", "frames")]
     samples = data["samples"]
-    return [Stack(stacks[stack], count, REASONS[data["stacks"]["reason"][stack]], labels[label])
-            for stack, label, count in zip(samples["stack"], samples["label_set"], samples["count"])]
+    return [Stack(stacks[stack], count, REASONS[data["stacks"]["reason"][stack]], labels[label], time)
+            for stack, label, count, time in
+            zip(samples["stack"], samples["label_set"], samples["count"], samples["time_ns"])]
+
+
+def settled(stacks, seconds):
+    """Those from so long after the first on."""
+    begin = min(s.time for s in stacks) + int(seconds * 1e9)
+    return [s for s in stacks if s.time >= begin]
 
 
 def forget_bpf_symbols(path):

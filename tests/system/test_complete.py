@@ -57,6 +57,7 @@ def test_functions_have_names():
         "signals": {"on_timer", "by_hash", "sort_numbers", "main"},
         "deep": {"descend", "small", "large", "variable", "aligned", "main"},
         "loader": {"plugin_run", "inner", "called_back", "use", "main"},
+        "d": {"work.weigh(uint)", "work.Cart!(uint).Cart.total(ulong(uint) delegate)", "work.work()"},
         "go": {"main.fibonacci", "main.encode", "runtime.goexit"},
     }
     for name, functions in wanted.items():

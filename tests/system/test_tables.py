@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many files and many processes: their unwind tables cost no sample and little time."""
+import contextlib
 import json
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
+import completeness
 from test_record import needs_bpf, record
 
 # Maps COUNT copies of itself as code, says so, and computes for SECONDS of CPU time, in children of its own
@@ -56,6 +60,39 @@ int main(int argc, char **argv)
 }
 """
 
+# Becomes up to COUNT processes that sleep, says how many there are, and ends them when its input does.
+MANY = r"""
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	int n = 0, most = atoi(argv[1]);
+	pid_t self = getpid(), child = 1;
+	setpgid(0, 0);
+	for (; n < most && (child = fork()) > 0; n++)
+		;
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		while (getppid() == self)
+			pause();
+		_exit(0);
+	}
+	printf("%d\n", n);
+	fflush(stdout);
+	while (getchar() != EOF)
+		;
+	signal(SIGTERM, SIG_IGN);
+	kill(0, SIGTERM);
+	while (wait(0) > 0)
+		;
+	return 0;
+}
+"""
+
 
 @pytest.fixture(scope="module")
 def mapper(tmp_path_factory):
@@ -100,3 +137,49 @@ def test_children_of_milliseconds_with_a_thousand_mappings(mapper, tmp_path):
                1000, 1, "fork")
     assert r.returncode == 0, r.stderr
     check(json.loads((tmp_path / "l.json").read_text()))
+
+
+def number_of(path, name=""):
+    """The number after `name` in a file of /proc."""
+    return int(re.search(rf"^{name}\s*(\d+)", Path(path).read_text(), re.M)[1])
+
+
+@contextlib.contextmanager
+def many_processes(folder, most):
+    """How many there are; no more than a third of what the machine can have."""
+    most = min(most, number_of("/proc/sys/kernel/pid_max") // 3, number_of("/proc/sys/kernel/threads-max") // 3,
+               number_of("/proc/meminfo", "MemAvailable:") // 3 // 100)
+    (folder / "many.c").write_text(MANY)
+    subprocess.run(["cc", "-O2", "-static", "-o", folder / "many", folder / "many.c"], check=True)
+    process = subprocess.Popen([folder / "many", str(most)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        yield int(process.stdout.readline())
+    finally:
+        process.communicate()
+    assert process.returncode == 0
+
+
+@needs_bpf
+def test_ten_thousand_processes(mapper, tmp_path):
+    with many_processes(tmp_path, 10000) as count:
+        if count < 1000:
+            pytest.skip(f"this machine has room for {count} processes")
+        process = subprocess.Popen([mapper, tmp_path, "0", "1000"], stdout=subprocess.PIPE)
+        try:
+            assert process.stdout.read(1) == b"x"
+            r = record("-a", "-d", 2, "--ledger", tmp_path / "l.json", "-o", tmp_path / "p.json")
+        finally:
+            process.kill()
+            process.communicate()
+    assert r.returncode == 0, r.stderr
+    ledger = json.loads((tmp_path / "l.json").read_text())
+    print(f"{count} processes: {ledger['cost']}")
+    assert ledger["process_events_lost"] == ledger["processes_evicted"] == 0
+    assert all(stage["balance"] == 0 for stage in ledger["stages"])
+    stacks = [s for s in completeness.profile_stacks(tmp_path / "p.json") if s.labels["pid"] == str(process.pid)]
+    # The first sample tells that the program is there.
+    result = completeness.judge(completeness.settled(stacks, 0.5))
+    assert result.user > 30
+    assert result.named >= 0.99 * result.user, result.problems()
+    # Those that do nothing cost nothing; 25 KiB for each would be that much.
+    assert ledger["cost"]["peak_rss_bytes"] < 256 << 20

@@ -1,5 +1,5 @@
 """Real programs under load, each in a cgroup of its own: Debian's packages as they are, and our own
-programs in C, C++, Rust, Go, Python and JavaScript, compiled without frame pointers. What only makes
+programs in C, C++, Rust, D, Go, Python and JavaScript, compiled without frame pointers. What only makes
 the load runs outside of the cgroup. Everything listens on a Unix socket or a free loopback port,
 keeps its files in a temporary folder, and is ended by its pid."""
 
@@ -261,6 +261,12 @@ def rust(load):
     load.start(out)
 
 
+def d(load):
+    out = load.folder / "work"
+    load.run(need("gdc"), "-g", "-O2", "-fomit-frame-pointer", "-o", out, SOURCES / "work.d")
+    load.start(out)
+
+
 def go(load):
     out = load.folder / "work"
     load.run(shutil.which("go") or need("go"), "build", "-o", out, SOURCES / "work.go",
@@ -269,10 +275,10 @@ def go(load):
 
 
 PROGRAMS = {f.__name__: f for f in (redis, nginx, postgresql, sqlite3, xz, python3, node, exceptions, throwing,
-                                    rust, go, signals, deep, loader)}
+                                    rust, d, go, signals, deep, loader)}
 # What is recorded at once: as much as keeps two CPUs busy.
 TOGETHER = [("redis",), ("nginx",), ("postgresql",), ("sqlite3", "xz"), ("python3", "node"),
-            ("exceptions", "signals"), ("rust",), ("go",), ("deep", "loader", "throwing")]
+            ("exceptions", "signals"), ("rust", "d"), ("go",), ("deep", "loader", "throwing")]
 
 
 # --- recording

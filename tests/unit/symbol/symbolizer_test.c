@@ -51,6 +51,52 @@ static void demangles_and_keeps_the_mangled_name(void **state)
 	assert_true(ap_str_is(y.levels[0].system_name, "_RNvCskwGfYPst2Cb_3foo16example_function"));
 }
 
+static void demangles_d(void **state)
+{
+	static const struct {
+		const char *system_name, *name;
+	} functions[] = {
+		{"_D4shop4Cart3addMFiiZv", "shop.Cart.add(int, int)"},
+		{"_D4shop4Cart3addMFiiZv.part.0", "shop.Cart.add(int, int) [clone .part.0]"},
+	};
+	const char *path = getenv("AP_FIXTURE");
+
+	for (int tables = 0; tables < 2; tables++) {
+		struct ap_symbolizer_opts opts = {.no_debug_info = tables};
+		_cleanup_(ap_cleanup_symbolizer) struct ap_symbolizer *s = ap_symbolizer_new(&opts);
+
+		for (size_t i = 0; i < AP_ARRAY_SIZE(functions); i++) {
+			const char *system_name = functions[i].system_name;
+			struct ap_symbol y = look(s, path, fixture_address(path, system_name));
+
+			assert_int_equal(y.n, 1);
+			assert_true(ap_str_is(y.levels[0].name, functions[i].name));
+			assert_true(ap_str_is(y.levels[0].system_name, system_name));
+		}
+	}
+}
+
+/* One that would take for ever, after which the file's others are not tried. */
+static void hostile_names_stay_as_they_are(void **state)
+{
+	_cleanup_(ap_cleanup_symbolizer) struct ap_symbolizer *s = ap_symbolizer_new(NULL);
+	const char *path = getenv("AP_FIXTURE");
+	char name[256] = "_D";
+	struct ap_symbol y;
+
+	for (int i = 0; i < 32; i++)
+		strcat(name, "1aFC");
+	strcat(name, "1a");
+	y = look(s, path, fixture_address(path, name));
+	assert_int_equal(y.n, 1);
+	assert_true(ap_str_is(y.levels[0].name, name));
+	assert_int_equal(y.levels[0].system_name.n, 0);
+	y = look(s, path, fixture_address(path, "_D4shop4Cart3addMFiiZv"));
+	assert_true(ap_str_is(y.levels[0].name, "_D4shop4Cart3addMFiiZv"));
+	y = look(s, path, fixture_address(path, "_ZN4shop4Cart3addEii"));
+	assert_true(ap_str_is(y.levels[0].name, "shop::Cart::add(int, int)"));
+}
+
 static void reads_packed_debug_information(void **state)
 {
 	_cleanup_(ap_cleanup_symbolizer) struct ap_symbolizer *s = ap_symbolizer_new(NULL);
@@ -254,6 +300,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(expands_inlined_functions),
 		cmocka_unit_test(demangles_and_keeps_the_mangled_name),
+		cmocka_unit_test(demangles_d),
+		cmocka_unit_test(hostile_names_stay_as_they_are),
 		cmocka_unit_test(reads_packed_debug_information),
 		cmocka_unit_test(stripped_has_no_symbol_but_an_answer),
 		cmocka_unit_test(finds_the_separate_debug_file),
