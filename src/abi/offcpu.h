@@ -7,11 +7,11 @@
 
 /* Why a thread was off the CPU. Numbers are part of records only. */
 enum ap_wait_state {
-	AP_WAIT_SLEEPING =
-		0,	  /* interruptible: for a lock, a timer, the network, another process, … */
-	AP_WAIT_BLOCKED,  /* uninterruptible: mostly for a disk or a lock in the kernel */
-	AP_WAIT_RUNNABLE, /* ready, and another thread had the CPU */
-	AP_WAIT_STOPPED,  /* by a signal or a debugger */
+	AP_WAIT_SLEEPING = 0, /* interruptible: for a timer, the network, another process, … */
+	AP_WAIT_BLOCKED,      /* uninterruptible: mostly for a disk or a lock in the kernel */
+	AP_WAIT_RUNNABLE,     /* ready, and another thread had the CPU */
+	AP_WAIT_STOPPED,      /* by a signal or a debugger */
+	AP_WAIT_LOCK,	      /* in futex(), which the locks of programs come down to */
 	AP_WAIT_STATES,
 };
 
@@ -21,6 +21,14 @@ struct ap_wait {
 	uint64_t since; /* CLOCK_MONOTONIC: when the thread left the CPU */
 	uint32_t state; /* enum ap_wait_state */
 	uint32_t pad;
+};
+
+/* Payload of AP_SECTION_LOCK: of a wait, and of what ended one. */
+struct ap_lock {
+	uint64_t address; /* of the futex, in the process; 0 = several, or unknown */
+	uint32_t tgid,
+		tid; /* who ended the wait, where that is known; of AP_RECORD_WAKER: who waited */
+	char comm[AP_COMM_BYTES]; /* the name of that thread; empty = not known */
 };
 
 /* Payload of AP_SECTION_WAIT_SUMS: a thread's waits under the threshold, since they were told of last. */
@@ -36,11 +44,15 @@ struct ap_wait_stats {
 	uint64_t summed;       /* under the threshold: part of the thread's sums */
 	uint64_t ringbuf_full; /* no room for the record */
 	uint64_t no_storage;   /* no memory to remember that the thread left the CPU */
+	uint64_t wakers;       /* that ended a wait for a lock: records written */
+	uint64_t wakers_lost;  /* no room for the record */
 	uint64_t runs, timed_runs, timed_ns; /* of the program; see struct ap_cpu_stats */
+	uint64_t pad[6];
 };
 
 _Static_assert(sizeof(struct ap_wait) == 16, "struct ap_wait is shared with BPF");
-_Static_assert(sizeof(struct ap_wait_sums) == 64, "struct ap_wait_sums is shared with BPF");
-_Static_assert(sizeof(struct ap_wait_stats) == 64, "a cache line per CPU, shared with BPF");
+_Static_assert(sizeof(struct ap_lock) == 32, "struct ap_lock is shared with BPF");
+_Static_assert(sizeof(struct ap_wait_sums) == 80, "struct ap_wait_sums is shared with BPF");
+_Static_assert(sizeof(struct ap_wait_stats) == 128, "two cache lines per CPU, shared with BPF");
 
 #endif

@@ -32,7 +32,7 @@ typedef long long int64_t;
 enum ap_record_type {
 	AP_RECORD_CPU = 1,     /* value: nanoseconds this sample stands for (its period) */
 	AP_RECORD_OFFCPU = 2,  /* value: nanoseconds off the CPU */
-	AP_RECORD_LOCK = 3,    /* value: nanoseconds waited */
+	AP_RECORD_WAKER = 3,   /* who ended a wait for a lock; value: nanoseconds of the wait */
 	AP_RECORD_SYSCALL = 4, /* value: nanoseconds in the call */
 	AP_RECORD_GPU = 5,
 	AP_RECORD_FILE = 6, /* no sample: the process maps a file that the walker does not know */
@@ -43,13 +43,10 @@ enum ap_section_kind {
 	AP_SECTION_COMM = 1,	     /* char[16], NUL-padded: the thread's name */
 	AP_SECTION_KERNEL_STACK = 2, /* u64[]: addresses, leaf first */
 	AP_SECTION_USER_STACK = 3,   /* u64[]: user frames (above), leaf first */
-	AP_SECTION_WAKER = 4,	     /* struct ap_waker */
-	AP_SECTION_WAKER_KERNEL_STACK = 5,
-	AP_SECTION_WAKER_USER_STACK = 6,
-	AP_SECTION_LOCK = 7,
-	AP_SECTION_FILE = 8,	   /* struct ap_file_notice (abi/unwind.h) */
-	AP_SECTION_WAIT = 9,	   /* struct ap_wait (abi/offcpu.h) */
-	AP_SECTION_WAIT_SUMS = 10, /* struct ap_wait_sums (abi/offcpu.h) */
+	AP_SECTION_LOCK = 7,	     /* struct ap_lock (abi/offcpu.h) */
+	AP_SECTION_FILE = 8,	     /* struct ap_file_notice (abi/unwind.h) */
+	AP_SECTION_WAIT = 9,	     /* struct ap_wait (abi/offcpu.h) */
+	AP_SECTION_WAIT_SUMS = 10,   /* struct ap_wait_sums (abi/offcpu.h) */
 };
 
 /* Why a user stack ends: values of ap_record.reason. */
@@ -64,6 +61,8 @@ enum {
 	AP_RECORD_F_KTHREAD = 2,    /* a kernel thread */
 	AP_RECORD_F_KSTACK_CUT = 4, /* the kernel stack was longer than the buffer */
 	AP_RECORD_F_GOES_ON = 8, /* a wait that has not ended: the part since it was told of last */
+	AP_RECORD_F_OFFCPU = 16, /* waits are told of as time off the CPU */
+	AP_RECORD_F_LOCK = 32,	 /* waits for locks are told of as such, too or only */
 };
 
 struct ap_record {

@@ -5,6 +5,7 @@
 
 #include "abi/offcpu.h"
 #include "agent/frames.h"
+#include "agent/lock_kind.h"
 #include "agent/rows.h"
 #include "base/clock.h"
 
@@ -39,15 +40,23 @@ struct build {
 /* Samples with equal pairs have equal labels. */
 struct pair {
 	uint32_t process, comm;
-	uint32_t wait; /* enum ap_wait_state + 1; 0: the sample is no wait */
+	uint32_t wait;		     /* enum ap_wait_state + 1; 0: the sample is no wait */
+	uint32_t event, other, kind; /* kind: a string of the profile */
+	uint64_t lock;
 };
 
+_Static_assert(sizeof(struct pair) == 32, "no padding: interned as bytes");
+
 static const char *const wait_states[AP_WAIT_STATES + 1] = {
-	[AP_WAIT_SLEEPING + 1] = "sleeping",
-	[AP_WAIT_BLOCKED + 1] = "blocked",
-	[AP_WAIT_RUNNABLE + 1] = "runnable",
-	[AP_WAIT_STOPPED + 1] = "stopped",
+	[AP_WAIT_SLEEPING + 1] = "sleeping", [AP_WAIT_BLOCKED + 1] = "blocked",
+	[AP_WAIT_RUNNABLE + 1] = "runnable", [AP_WAIT_STOPPED + 1] = "stopped",
+	[AP_WAIT_LOCK + 1] = "lock",
 };
+
+static bool is_lock(const struct ap_row *r)
+{
+	return r->event == AP_EVENT_LOCK || r->event == AP_EVENT_WAKER;
+}
 
 static uint32_t wait_of(const struct ap_row *r)
 {
@@ -196,7 +205,29 @@ static int add_process_labels(struct build *u, uint32_t process, struct ap_label
 	return err;
 }
 
-static int make_label_set(struct build *u, const struct ap_row *r, uint32_t *ret)
+/* What is known of a wait for a lock. */
+static int add_lock_labels(struct build *u, const struct ap_row *r, struct ap_str kind,
+			   struct ap_label *labels, uint32_t *n)
+{
+	enum ap_label_key other = r->event == AP_EVENT_LOCK ? AP_LABEL_WAKER : AP_LABEL_WAITER;
+	char address[24] = "";
+	int err;
+
+	if (r->lock)
+		snprintf(address, sizeof(address), "0x%llx", (unsigned long long)r->lock);
+	err = add_label(u->profile, ap_str_of(ap_label_names[AP_LABEL_LOCK]), ap_str_of(address),
+			labels, n);
+	if (err == 0)
+		err = add_label(u->profile, ap_str_of(ap_label_names[AP_LABEL_KIND]), kind, labels,
+				n);
+	if (err == 0)
+		err = add_label(u->profile, ap_str_of(ap_label_names[other]),
+				ap_rows_str(u->rows, r->other), labels, n);
+	return err;
+}
+
+static int make_label_set(struct build *u, const struct ap_row *r, struct ap_str kind,
+			  uint32_t *ret)
 {
 	struct ap_label labels[LABELS_MAX];
 	uint32_t n = 0;
@@ -209,6 +240,8 @@ static int make_label_set(struct build *u, const struct ap_row *r, uint32_t *ret
 	if (err == 0)
 		err = add_label(u->profile, ap_str_of(ap_label_names[AP_LABEL_STATE]),
 				ap_str_of(wait_states[wait_of(r)]), labels, &n);
+	if (err == 0 && is_lock(r))
+		err = add_lock_labels(u, r, kind, labels, &n);
 	if (err == 0 && r->process < u->rows->processes.n)
 		err = add_process_labels(u, r->process, labels, &n);
 	for (size_t i = 0; i < u->b->n_labels && err == 0; i++)
@@ -217,20 +250,30 @@ static int make_label_set(struct build *u, const struct ap_row *r, uint32_t *ret
 	return err < 0 ? err : ap_profile_labels(u->profile, labels, n, ret);
 }
 
-static int label_set(struct build *u, const struct ap_row *r, uint32_t *ret)
+/* Of a row whose stack is in the profile. */
+static int label_set(struct build *u, const struct ap_row *r, uint32_t stack, uint32_t *ret)
 {
-	struct pair pair = {r->process, r->comm, wait_of(r)};
+	struct ap_str kind =
+		r->event == AP_EVENT_LOCK && r->lock ? ap_lock_kind(u->profile, stack) : AP_STR("");
+	struct pair pair = {.process = r->process,
+			    .comm = r->comm,
+			    .wait = wait_of(r),
+			    .event = is_lock(r) ? r->event : 0,
+			    .other = r->other,
+			    .lock = r->lock};
 	uint32_t id;
-	int err = ap_intern_add(u->pairs, (struct ap_str){(const char *)&pair, sizeof(pair)}, &id,
-				NULL);
+	int err = ap_profile_string(u->profile, kind, &pair.kind);
 
+	if (err == 0)
+		err = ap_intern_add(u->pairs, (struct ap_str){(const char *)&pair, sizeof(pair)},
+				    &id, NULL);
 	if (err < 0)
 		return err;
 	while (u->sets.n <= id)
 		if (ap_vec_push(&u->sets, UINT32_MAX) < 0)
 			return -ENOMEM;
 	if (u->sets.p[id] == UINT32_MAX) {
-		err = make_label_set(u, r, ret);
+		err = make_label_set(u, r, kind, ret);
 		if (err < 0)
 			return err;
 		u->sets.p[id] = *ret;
@@ -244,10 +287,10 @@ static int add_row(struct build *u, const struct ap_row *r)
 	struct ap_sample s = {
 		.time_ns = r->time_ns, .count = r->count, .value = r->value, .event = r->event};
 	uint16_t reason;
-	int err = label_set(u, r, &s.labels);
+	int err = ap_frames_stack(u->frames, r->stack, &s.stack);
 
 	if (err == 0)
-		err = ap_frames_stack(u->frames, r->stack, &s.stack);
+		err = label_set(u, r, s.stack, &s.labels);
 	if (err == 0)
 		err = ap_profile_add(u->profile, &s);
 	if (err < 0)

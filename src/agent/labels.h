@@ -19,6 +19,10 @@
 	X(PID, "pid")             \
 	X(BUILD, "build")         \
 	X(STATE, "state")         \
+	X(LOCK, "lock")           \
+	X(KIND, "kind")           \
+	X(WAKER, "waker")         \
+	X(WAITER, "waiter")       \
 	X(VERSION, "version")
 
 /* The labels that Aperture itself gives; ap_label_names[] holds their keys. */

@@ -71,7 +71,8 @@ static const struct ap_option options[] = {
 	 .metavar = "MODE[,MODE…]",
 	 .type = AP_OPT_LIST,
 	 .group = "Sampling",
-	 .help = "cpu (the default), offcpu: where threads wait, or wall: both",
+	 .help = "cpu (the default), offcpu: where threads wait, lock: waits for locks, wall: cpu and "
+		 "offcpu",
 	 .offset = FIELD(modes)},
 	{.name = "wait-threshold",
 	 .metavar = "TIME",

@@ -7,6 +7,7 @@ static const struct {
 } names[] = {
 	{"cpu", AP_MODE_CPU},
 	{"offcpu", AP_MODE_OFFCPU},
+	{"lock", AP_MODE_LOCK},
 	{"wall", AP_MODE_CPU | AP_MODE_OFFCPU},
 };
 
@@ -23,8 +24,8 @@ int ap_modes_parse(const struct ap_strings *list, uint32_t *ret, struct ap_error
 		if (!found)
 			return ap_error_set(
 				err, -EINVAL,
-				"there is no mode '%s': choose among cpu, offcpu and wall "
-				"(both)",
+				"there is no mode '%s': choose among cpu, offcpu, lock, and "
+				"wall (cpu and offcpu)",
 				list->p[i]);
 		modes |= found;
 	}

@@ -31,6 +31,7 @@ struct ap_offcpu {
 	struct ap_wait_stats *stats; /* by CPU: shared with the BPF programs */
 	size_t stats_bytes;
 	uint32_t n_cpus;
+	bool locks; /* AP_MODE_LOCK */
 };
 
 static struct ap_offcpu_bpf *open_object(bool kfuncs)
@@ -72,6 +73,10 @@ static void configure(struct ap_offcpu *o, const struct ap_profiler_options *opt
 	int r;
 
 	AP_BPF_OBJECT_CONSTANTS(ap_capture_object(o->capture), b);
+	b->rodata->kinds = (uint16_t)((opts->modes & AP_MODE_OFFCPU ? AP_RECORD_F_OFFCPU : 0) |
+				      (opts->modes & AP_MODE_LOCK ? AP_RECORD_F_LOCK : 0));
+	o->locks = opts->modes & AP_MODE_LOCK;
+	bpf_program__set_autoload(b->progs.ap_waking, o->locks);
 	b->rodata->threshold_ns = opts->wait_threshold_ns ? opts->wait_threshold_ns : THRESHOLD_NS;
 	b->rodata->page_levels = five ? 5 : 4;
 	r = ap_kallsyms_address(KALLSYMS, "page_offset_base", &at);
@@ -169,7 +174,9 @@ int ap_offcpu_start(struct ap_offcpu *o, struct ap_error *err)
 
 	b->bss->started = ap_clock_mono_ns();
 	b->links.ap_wait_exit = bpf_program__attach(b->progs.ap_wait_exit);
-	if (b->links.ap_wait_exit)
+	if (b->links.ap_wait_exit && o->locks)
+		b->links.ap_waking = bpf_program__attach(b->progs.ap_waking);
+	if (b->links.ap_wait_exit && (b->links.ap_waking || !o->locks))
 		b->links.ap_switch = bpf_program__attach(b->progs.ap_switch);
 	if (b->links.ap_switch)
 		o->iterator = bpf_program__attach_iter(b->progs.ap_waiting, NULL);
@@ -181,6 +188,7 @@ int ap_offcpu_start(struct ap_offcpu *o, struct ap_error *err)
 
 void ap_offcpu_stop(struct ap_offcpu *o)
 {
+	bpf_link__destroy(AP_TAKE_PTR(o->bpf->links.ap_waking));
 	bpf_link__destroy(AP_TAKE_PTR(o->bpf->links.ap_switch));
 	bpf_link__destroy(AP_TAKE_PTR(o->bpf->links.ap_wait_exit));
 }
@@ -214,11 +222,16 @@ void ap_offcpu_ledger(const struct ap_offcpu *o, struct ap_ledger *l)
 		sum.delivered += s.delivered + s.summed;
 		sum.ringbuf_full += s.ringbuf_full;
 		sum.no_storage += s.no_storage;
+		sum.wakers += s.wakers;
+		sum.wakers_lost += s.wakers_lost;
 	}
 	ap_ledger_set(l, AP_LEDGER_OFFCPU_ENDED, sum.delivered + sum.ringbuf_full + sum.no_storage);
 	ap_ledger_set(l, AP_LEDGER_OFFCPU_DELIVERED, sum.delivered);
 	ap_ledger_set(l, AP_LEDGER_OFFCPU_RINGBUF_FULL, sum.ringbuf_full);
 	ap_ledger_set(l, AP_LEDGER_OFFCPU_NO_STORAGE, sum.no_storage);
+	ap_ledger_set(l, AP_LEDGER_WAKER_SEEN, sum.wakers + sum.wakers_lost);
+	ap_ledger_set(l, AP_LEDGER_WAKER_DELIVERED, sum.wakers);
+	ap_ledger_set(l, AP_LEDGER_WAKER_RINGBUF_FULL, sum.wakers_lost);
 }
 
 void ap_offcpu_cost(const struct ap_offcpu *o, struct ap_profiler_cost *ret)

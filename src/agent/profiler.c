@@ -275,7 +275,7 @@ static int open_parts(struct ap_profiler *p, const struct ap_profiler_options *o
 	r = ap_capture_open(o, on_record, p, err, &p->capture);
 	if (r < 0)
 		return r;
-	if (o->modes & AP_MODE_OFFCPU)
+	if (o->modes & (AP_MODE_OFFCPU | AP_MODE_LOCK))
 		r = ap_offcpu_open(p->capture, o, err, &p->offcpu);
 	if (r < 0)
 		return r;

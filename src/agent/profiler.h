@@ -32,6 +32,7 @@ enum ap_target {
 enum ap_mode {
 	AP_MODE_CPU = 1,    /* samples of what runs on the CPUs */
 	AP_MODE_OFFCPU = 2, /* waits of threads */
+	AP_MODE_LOCK = 4,   /* those for locks, and who ended them */
 };
 
 /* The names of `--mode`, "wall" among them for "cpu" and "offcpu", to bits: 0, or -EINVAL with `err` for an

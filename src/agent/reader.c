@@ -47,7 +47,8 @@ void ap_reader_free(struct ap_reader *r)
 
 static bool is_sample(uint16_t type)
 {
-	return type == AP_RECORD_CPU || type == AP_RECORD_OFFCPU || type == AP_RECORD_WAIT_SUMS;
+	return type == AP_RECORD_CPU || type == AP_RECORD_OFFCPU || type == AP_RECORD_WAKER ||
+	       type == AP_RECORD_WAIT_SUMS;
 }
 
 void ap_reader_add(struct ap_reader *r, const void *record, size_t n)

@@ -35,6 +35,9 @@ static int take_section(struct ap_record_view *v, const struct ap_section *s, co
 		return take(&v->notice, sizeof(v->notice), s, p);
 	case AP_SECTION_WAIT:
 		return take(&v->wait, sizeof(v->wait), s, p);
+	case AP_SECTION_LOCK:
+		v->has_lock = true;
+		return take(&v->lock, sizeof(v->lock), s, p);
 	case AP_SECTION_WAIT_SUMS:
 		return take(&v->sums, sizeof(v->sums), s, p);
 	default:
@@ -75,14 +78,22 @@ int ap_record_parse(const void *record, size_t n, struct ap_record_view *ret)
 	return 0;
 }
 
+static uint64_t count_sums(const struct ap_record_view *v)
+{
+	uint64_t n = v->head.flags & AP_RECORD_F_LOCK ? v->sums.count[AP_WAIT_LOCK] : 0;
+
+	for (int i = 0; v->head.flags & AP_RECORD_F_OFFCPU && i < AP_WAIT_STATES; i++)
+		n += v->sums.count[i];
+	return n;
+}
+
 uint64_t ap_record_count(const struct ap_record_view *v)
 {
-	uint64_t n = 0;
-
 	if (v->head.type == AP_RECORD_WAIT_SUMS)
-		for (int i = 0; i < AP_WAIT_STATES; i++)
-			n += v->sums.count[i];
-	else
-		n = !(v->head.flags & AP_RECORD_F_GOES_ON);
-	return n;
+		return count_sums(v);
+	if (v->head.type != AP_RECORD_OFFCPU)
+		return 1;
+	if (v->head.flags & AP_RECORD_F_GOES_ON)
+		return 0;
+	return (uint64_t)((v->head.flags & AP_RECORD_F_OFFCPU) != 0) + v->has_lock;
 }

@@ -17,13 +17,16 @@ struct ap_record_view {
 	struct ap_file_notice notice; /* AP_RECORD_FILE: is there */
 	struct ap_wait wait;	      /* AP_RECORD_OFFCPU: is there */
 	struct ap_wait_sums sums;     /* AP_RECORD_WAIT_SUMS: are there */
+	struct ap_lock lock;	      /* all zero unless it has_lock; comm not NUL-terminated */
+	bool has_lock;
 };
 
 /* Checks every length: 0, or -EINVAL with the record to be skipped. Sections of unknown kinds are
  * skipped; of a kind that comes twice the last counts. */
 int ap_record_parse(const void *record, size_t n, struct ap_record_view *ret);
 
-/* How many sampling periods or waits the record tells of. A wait that goes on counts when it ends. */
+/* How many sampling periods or waits the record tells of, once for each event that they are rows of. A
+ * wait that goes on counts when it ends. */
 uint64_t ap_record_count(const struct ap_record_view *v);
 
 static inline uint64_t ap_record_address(const uint8_t *frames, uint32_t i)

@@ -77,6 +77,9 @@ struct ap_row {
 	uint32_t stack; /* in ap_rows.stacks; 0 = the empty stack */
 	uint32_t event; /* enum ap_event */
 	uint32_t state; /* AP_EVENT_OFFCPU: enum ap_wait_state; else 0 */
+	uint64_t lock;	/* AP_EVENT_LOCK, _WAKER: its address in the process; 0 = not known */
+	uint32_t other; /* string: the thread that ended the wait, of AP_EVENT_WAKER: that waited */
+	uint32_t pad;	/* 0 */
 };
 
 struct ap_rows {

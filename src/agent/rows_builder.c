@@ -16,6 +16,8 @@
 struct row_key {
 	int64_t time_ns;
 	uint32_t process, comm, tid, stack, event, state;
+	uint64_t lock;
+	uint32_t other, pad;
 };
 
 struct ap_rows_builder {
@@ -28,7 +30,7 @@ struct ap_rows_builder {
 	uint8_t stack[STACK_BYTES_MAX] __attribute__((aligned(8)));
 };
 
-_Static_assert(sizeof(struct row_key) == 32, "no padding: interned as bytes");
+_Static_assert(sizeof(struct row_key) == 48, "no padding: interned as bytes");
 
 static int begin(struct ap_rows_builder *b)
 {
@@ -221,7 +223,9 @@ static int add_row(struct ap_rows_builder *b, const struct row_key *key, uint64_
 			     .tid = key->tid,
 			     .stack = key->stack,
 			     .event = key->event,
-			     .state = key->state};
+			     .state = key->state,
+			     .lock = key->lock,
+			     .other = key->other};
 	uint32_t id;
 	bool is_new = false;
 
@@ -261,16 +265,43 @@ static int add_wait(struct ap_rows_builder *b, struct row_key *key, int64_t end,
 }
 
 /* The waits under the threshold have neither stacks nor times of their own. */
-static int add_sums(struct ap_rows_builder *b, struct row_key *key, const struct ap_wait_sums *sums)
+static int add_sums(struct ap_rows_builder *b, struct row_key *key, const struct ap_record_view *v)
 {
+	const struct ap_wait_sums *sums = &v->sums;
 	int r = 0;
 
-	for (uint32_t i = 0; r == 0 && i < AP_WAIT_STATES; i++) {
+	key->event = AP_EVENT_OFFCPU;
+	for (uint32_t i = 0; v->head.flags & AP_RECORD_F_OFFCPU && r == 0 && i < AP_WAIT_STATES;
+	     i++) {
 		key->state = i;
 		if (sums->count[i])
 			r = add_row(b, key, sums->count[i], sums->ns[i]);
 	}
+	key->state = 0;
+	key->event = AP_EVENT_LOCK;
+	if (v->head.flags & AP_RECORD_F_LOCK && r == 0 && sums->count[AP_WAIT_LOCK])
+		r = add_row(b, key, sums->count[AP_WAIT_LOCK], sums->ns[AP_WAIT_LOCK]);
 	return r;
+}
+
+/* A wait is time off the CPU, or one for a lock, or both. */
+static int add_waits(struct ap_rows_builder *b, struct row_key *key, const struct ap_record_view *v,
+		     int64_t unix_ns)
+{
+	uint64_t count = !(v->head.flags & AP_RECORD_F_GOES_ON);
+	struct row_key lock = *key;
+	int r = 0;
+
+	key->event = AP_EVENT_OFFCPU;
+	key->state = v->wait.state;
+	if (v->head.flags & AP_RECORD_F_OFFCPU)
+		r = b->exact_time ? add_row(b, key, count, v->head.value)
+				  : add_wait(b, key, unix_ns, v->head.value, count);
+	lock.event = AP_EVENT_LOCK;
+	if (r < 0 || !v->has_lock)
+		return r;
+	return b->exact_time ? add_row(b, &lock, count, v->head.value)
+			     : add_wait(b, &lock, unix_ns, v->head.value, count);
 }
 
 int ap_rows_builder_add(struct ap_rows_builder *b, struct ap_process *process, int64_t unix_ns,
@@ -279,19 +310,25 @@ int ap_rows_builder_add(struct ap_rows_builder *b, struct ap_process *process, i
 	int64_t second = (int64_t)AP_NSEC_PER_SEC;
 	struct row_key key = {.time_ns = b->exact_time ? unix_ns : unix_ns - unix_ns % second,
 			      .tid = b->exact_time ? v->head.tid : 0,
-			      .event = v->head.type == AP_RECORD_CPU ? AP_EVENT_CPU
-								     : AP_EVENT_OFFCPU,
-			      .state = v->wait.state};
+			      .event = AP_EVENT_CPU};
 
 	if (add_process(b, process) < 0 || add_stack(b, process, v, ret_reason, &key.stack) < 0 ||
 	    add_string(b, v->comm, strnlen(v->comm, AP_COMM_BYTES), &key.comm) < 0)
 		return -ENOMEM;
 	key.process = process->rows_id;
 	if (v->head.type == AP_RECORD_WAIT_SUMS)
-		return add_sums(b, &key, &v->sums);
-	if (v->head.type == AP_RECORD_OFFCPU && !b->exact_time)
-		return add_wait(b, &key, unix_ns, v->head.value, ap_record_count(v));
-	return add_row(b, &key, ap_record_count(v), v->head.value);
+		return add_sums(b, &key, v);
+	if (v->has_lock) {
+		key.lock = v->lock.address;
+		if (add_string(b, v->lock.comm, strnlen(v->lock.comm, AP_COMM_BYTES), &key.other) <
+		    0)
+			return -ENOMEM;
+	}
+	if (v->head.type == AP_RECORD_OFFCPU)
+		return add_waits(b, &key, v, unix_ns);
+	if (v->head.type == AP_RECORD_WAKER)
+		key.event = AP_EVENT_WAKER;
+	return add_row(b, &key, 1, v->head.value);
 }
 
 struct ap_rows *ap_rows_builder_take(struct ap_rows_builder *b, struct ap_process_table *processes)

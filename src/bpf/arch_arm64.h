@@ -62,7 +62,14 @@ struct user_pt_regs___kernel {
 } __attribute__((preserve_access_index));
 struct pt_regs___kernel {
 	struct user_pt_regs___kernel user_regs;
+	unsigned long long orig_x0;
+	int syscallno;
 } __attribute__((preserve_access_index));
+
+/* The system call that a task is in, and its first argument. */
+#define AP_SYSCALL(regs)	  ((long)(regs)->syscallno)
+#define AP_SYSCALL_ARGUMENT(regs) ((regs)->orig_x0)
+#define AP_SYSCALL_FUTEX	  98 /* asm-generic/unistd.h */
 
 static inline __attribute__((always_inline)) uint64_t
 ap_arch_kernel_registers(struct pt_regs___kernel *from, uint64_t *regs)

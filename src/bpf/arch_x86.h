@@ -96,7 +96,8 @@ ap_arch_perf_registers(bpf_user_pt_regs_t *ctx, uint64_t *regs)
 
 /* The kernel's own struct pt_regs, by BTF. */
 struct pt_regs___kernel {
-	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, ip, cs, sp;
+	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip,
+		cs, sp;
 } __attribute__((preserve_access_index));
 
 /* Page table entries: present and of user memory, not a table but a large page, its frame (with memory
@@ -105,6 +106,11 @@ struct pt_regs___kernel {
 #define AP_PAGE_USABLE 5
 #define AP_PAGE_LARGE  0x80
 #define AP_PAGE_FRAME  0x00003ffffffff000ull
+
+/* The system call that a task is in, and its first argument. */
+#define AP_SYSCALL(regs)	  ((long)(regs)->orig_ax)
+#define AP_SYSCALL_ARGUMENT(regs) ((regs)->di)
+#define AP_SYSCALL_FUTEX	  202 /* asm/unistd_64.h */
 
 #define AP_CODE_SEGMENT_32 0x23 /* __USER32_CS */
 

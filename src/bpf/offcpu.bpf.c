@@ -14,6 +14,9 @@
  * is not seen. That one's next switch shows it: it leaves the CPU and was never put on it. Its CPU time then
  * tells how long it waited; with which stack is not known any more, so that goes into the sums.
  *
+ * Waits for locks of programs are those in the system call futex(), whose registers are at hand. When one is
+ * about to end, whoever ends it is the current task: its stack tells where the lock was given back.
+ *
  * Kernel threads are left out: they wait for work. */
 #include "bpf/kernel.bpf.h"
 
@@ -30,11 +33,15 @@
 #define TASK_UNINTERRUPTIBLE 2
 #define TASK_STOPPED	     (4 | 8) /* by a signal, by a debugger */
 #define CGROUP_LEVELS	     32
+#define FUTEX_WAITV	     449 /* asm-generic/unistd.h; on x86-64 too */
+#define FUTEX_WAKE	     454
+#define FUTEX_WAIT	     455
 #define TIMED_EVERY	     64
 #define PACE_BYTES	     64
 
 const volatile uint64_t threshold_ns = 1000000;
 const volatile uint64_t target_cgroup_id = 0;
+const volatile uint16_t kinds = AP_RECORD_F_OFFCPU; /* what is told of: that and AP_RECORD_F_LOCK */
 
 uint64_t started = 0; /* CLOCK_MONOTONIC: nothing is told of what was before */
 
@@ -44,6 +51,7 @@ struct wait {
 	uint64_t ran;	/* the thread's CPU time when it left */
 	uint32_t state;
 	uint32_t pad;
+	struct ap_lock waker; /* of a wait for a lock: who has ended it */
 	struct ap_wait_sums sums, told;
 };
 
@@ -101,6 +109,27 @@ AP_INLINE bool is_followed(struct task_struct *task)
 	return is_target(task, pid_level ? task_tgid(task) : (uint32_t)task->tgid);
 }
 
+AP_INLINE long system_call(struct task_struct *task)
+{
+	struct pt_regs___kernel *regs = (void *)bpf_task_pt_regs(task);
+
+	return AP_KERNEL_IS_COMPAT(regs) ? -1 : AP_SYSCALL(regs);
+}
+
+AP_INLINE bool is_in_futex(struct task_struct *task)
+{
+	long call = system_call(task);
+
+	return call == AP_SYSCALL_FUTEX || call == FUTEX_WAIT || call == FUTEX_WAITV;
+}
+
+AP_INLINE uint64_t futex_address(struct task_struct *task)
+{
+	struct pt_regs___kernel *regs = (void *)bpf_task_pt_regs(task);
+
+	return AP_SYSCALL(regs) == FUTEX_WAITV ? 0 : AP_SYSCALL_ARGUMENT(regs);
+}
+
 AP_INLINE uint32_t state_of(struct task_struct *task, bool preempted)
 {
 	uint32_t state = preempted ? 0 : task->__state;
@@ -109,12 +138,15 @@ AP_INLINE uint32_t state_of(struct task_struct *task, bool preempted)
 		return AP_WAIT_RUNNABLE;
 	if (state & TASK_STOPPED)
 		return AP_WAIT_STOPPED;
-	return state & TASK_UNINTERRUPTIBLE ? AP_WAIT_BLOCKED : AP_WAIT_SLEEPING;
+	if (state & TASK_UNINTERRUPTIBLE)
+		return AP_WAIT_BLOCKED;
+	return is_in_futex(task) ? AP_WAIT_LOCK : AP_WAIT_SLEEPING;
 }
 
 AP_INLINE void begin_wait(struct wait *w, struct task_struct *task, uint32_t state, uint64_t now)
 {
 	w->ran = task->se.sum_exec_runtime;
+	w->waker.tid = 0;
 	w->state = state;
 	w->since = now;
 	w->from = now;
@@ -130,20 +162,46 @@ AP_INLINE void add_to_sums(struct wait *w, uint64_t ns)
 	w->sums.ns[state] += ns;
 }
 
+/* Appends a section at the record's end, of a multiple of 8 bytes. */
+AP_INLINE int record_section(struct scratch *s, uint16_t kind, const void *payload, uint32_t bytes)
+{
+	struct ap_record *r = (void *)s->record;
+	uint32_t at = r->size;
+
+	if (at > sizeof(s->record) - MORE_BYTES)
+		return -1;
+	put_section(s->record + at, kind, bytes);
+	__builtin_memcpy(s->record + at + 4, payload, bytes);
+	*(uint32_t *)(s->record + at + 4 + bytes) = 0;
+	r->size = at + 8 + bytes;
+	r->n_sections++;
+	return 0;
+}
+
+AP_INLINE int record_lock(struct scratch *s, struct task_struct *task, const struct wait *w)
+{
+	struct ap_lock lock = w->waker;
+
+	if (!lock.tid)
+		__builtin_memset(&lock, 0, sizeof(lock));
+	lock.address = futex_address(task);
+	return record_section(s, AP_SECTION_LOCK, &lock, sizeof(lock));
+}
+
 /* Writes the record of a wait's part that ends now. 0, or negative: there was no room. */
 AP_INLINE long tell(struct scratch *s, struct task_struct *task, const struct wait *w, uint64_t ns,
 		    uint16_t flags)
 {
 	struct ap_record *r = (void *)s->record;
 	struct pt_regs___kernel *regs = (void *)bpf_task_pt_regs(task);
-	uint32_t at;
+	struct ap_wait wait = {.since = w->since, .state = w->state};
 	long sent;
 
 	s->walk.noticed = 0;
 	record_begin(s, AP_RECORD_OFFCPU, task, pid_level ? task_tgid(task) : (uint32_t)task->tgid,
 		     cgroup_id(task));
 	r->value = ns;
-	r->flags = flags;
+	r->flags = flags | kinds;
 	record_kernel(s, bpf_get_task_stack(task, s->record + KERNEL_AT + 4, KERNEL_BYTES, 0));
 	if (AP_KERNEL_IS_COMPAT(regs)) {
 		r->reason = AP_REASON_COMPAT;
@@ -153,25 +211,27 @@ AP_INLINE long tell(struct scratch *s, struct task_struct *task, const struct wa
 			   r->start_time);
 		record_user(s, false);
 	}
-	at = r->size;
-	if (at > sizeof(s->record) - MORE_BYTES)
+	if (record_section(s, AP_SECTION_WAIT, &wait, sizeof(wait)))
 		return -1;
-	put_section(s->record + at, AP_SECTION_WAIT, sizeof(struct ap_wait));
-	__builtin_memcpy(s->record + at + 4, &w->since, 8);
-	__builtin_memcpy(s->record + at + 12, &w->state, 4);
-	*(uint32_t *)(s->record + at + 16) = 0;
-	r->size = at + 24;
-	r->n_sections++;
+	if (kinds & AP_RECORD_F_LOCK && w->state == AP_WAIT_LOCK && record_lock(s, task, w))
+		return -1;
 	sent = record_send(s);
 	if (s->walk.noticed)
 		send_notices(s, r->tgid);
 	return sent;
 }
 
+/* Of locks alone no other waits are told. */
+AP_INLINE bool is_told(uint32_t state)
+{
+	return kinds & AP_RECORD_F_OFFCPU || state == AP_WAIT_LOCK;
+}
+
 AP_INLINE void leave(struct task_struct *task, bool preempted, uint64_t now,
 		     struct ap_wait_stats *stats)
 {
 	struct wait *w;
+	uint32_t state;
 	uint64_t from;
 
 	if (is_kernel_thread(task) || task->flags & PF_EXITING)
@@ -195,7 +255,9 @@ AP_INLINE void leave(struct task_struct *task, bool preempted, uint64_t now,
 		stats->ended++;
 		stats->summed++;
 	}
-	begin_wait(w, task, state_of(task, preempted), now);
+	state = state_of(task, preempted);
+	if (is_told(state))
+		begin_wait(w, task, state, now);
 }
 
 AP_INLINE void enter(struct task_struct *task, uint64_t now, struct ap_wait_stats *stats)
@@ -244,6 +306,59 @@ int ap_switch(uint64_t *ctx)
 	return 0;
 }
 
+/* Writes the record of who ended a wait, with the stack in which it did. */
+AP_INLINE long tell_waker(void *ctx, struct scratch *s, struct task_struct *waker,
+			  struct task_struct *waited, uint64_t ns)
+{
+	struct ap_record *r = (void *)s->record;
+	struct pt_regs___kernel *regs = (void *)bpf_task_pt_regs(waker);
+	struct ap_lock lock = {.address = futex_address(waited)};
+
+	s->walk.noticed = 0;
+	record_begin(s, AP_RECORD_WAKER, waker,
+		     pid_level ? task_tgid(waker) : (uint32_t)waker->tgid, cgroup_id(waker));
+	r->value = ns;
+	r->flags = AP_RECORD_F_LOCK;
+	record_kernel(s, bpf_get_stack(ctx, s->record + KERNEL_AT + 4, KERNEL_BYTES, 0));
+	s->walk.pc = ap_arch_kernel_registers(regs, s->walk.regs);
+	walk_begin(&s->walk, waker, current_mm(), r->start_time);
+	record_user(s, false);
+	lock.tgid = pid_level ? task_tgid(waited) : (uint32_t)waited->tgid;
+	lock.tid = pid_level ? task_number(waited) : (uint32_t)waited->pid;
+	__builtin_memcpy(lock.comm, waited->comm, AP_COMM_BYTES);
+	return record_section(s, AP_SECTION_LOCK, &lock, sizeof(lock)) ? -1 : record_send(s);
+}
+
+/* Fires for a task that is about to be woken, in whoever wakes it: a thread in futex(), where it gave a
+ * lock back; another, when a time-out or a signal did. */
+SEC("tp_btf/sched_waking")
+int ap_waking(uint64_t *ctx)
+{
+	struct task_struct *task = (void *)ctx[0], *waker = bpf_get_current_task_btf();
+	struct wait *w = bpf_task_storage_get(&waits, task, 0, 0);
+	struct ap_wait_stats *stats = stats_here();
+	uint64_t now = bpf_ktime_get_ns(), from;
+	uint32_t zero = 0;
+	struct scratch *s;
+
+	if (!w || !stats || w->state != AP_WAIT_LOCK)
+		return 0;
+	from = w->from;
+	if (!from || now < w->since + threshold_ns || is_kernel_thread(waker) ||
+	    !(system_call(waker) == AP_SYSCALL_FUTEX || system_call(waker) == FUTEX_WAKE))
+		return 0;
+	use_store();
+	w->waker.tgid = pid_level ? task_tgid(waker) : (uint32_t)waker->tgid;
+	w->waker.tid = pid_level ? task_number(waker) : (uint32_t)waker->pid;
+	__builtin_memcpy(w->waker.comm, waker->comm, AP_COMM_BYTES);
+	s = bpf_map_lookup_elem(&scratches, &zero);
+	if (s && tell_waker(ctx, s, waker, task, now - w->since) == 0)
+		stats->wakers++;
+	else
+		stats->wakers_lost++;
+	return 0;
+}
+
 struct sums_record {
 	struct ap_record head;
 	struct ap_section comm_section;
@@ -268,6 +383,7 @@ static __attribute__((noinline)) void tell_sums(struct task_struct *task, struct
 	if (!any)
 		return;
 	r.head.type = AP_RECORD_WAIT_SUMS;
+	r.head.flags = kinds;
 	r.head.n_sections = 2;
 	r.head.size = sizeof(r);
 	r.head.time = bpf_ktime_get_ns();
@@ -329,7 +445,7 @@ int ap_waiting(struct bpf_iter__task *ctx)
 	if (!task || is_kernel_thread(task) || task->flags & PF_EXITING)
 		return 0;
 	w = bpf_task_storage_get(&waits, task, 0, 0);
-	if (!w && !task->on_cpu && is_followed(task)) {
+	if (!w && !task->on_cpu && is_told(state_of(task, false)) && is_followed(task)) {
 		/* It has waited for longer than anybody has looked. */
 		w = bpf_task_storage_get(&waits, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 		if (w && !w->since)

@@ -10,7 +10,7 @@
 #define KERNEL_BYTES (AP_KERNEL_FRAMES_MAX * 8)
 #define COMM_AT	     sizeof(struct ap_record)
 #define KERNEL_AT    (COMM_AT + 24) /* 4 of header and 16 of comm, 8-byte aligned */
-#define MORE_BYTES   64		    /* for sections of one kind of record alone */
+#define MORE_BYTES   72		    /* for sections of one kind of record alone */
 
 struct notice {
 	struct ap_record head;

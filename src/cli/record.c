@@ -40,7 +40,8 @@ static const struct ap_option options[] = {
 	 .type = AP_OPT_LIST,
 	 .metavar = "MODE",
 	 .group = "How",
-	 .help = "cpu (the default), offcpu: where threads wait, or wall: both; several may be given",
+	 .help = "cpu (the default), offcpu: where threads wait, lock: waits for locks, wall: cpu and "
+		 "offcpu; several may be given",
 	 FIELD(modes)},
 	{.name = "wait-threshold",
 	 .type = AP_OPT_DURATION,
@@ -309,6 +310,7 @@ const struct ap_profile_type *ap_record_type(const struct ap_recording *r)
 {
 	const char *name = r->modes == AP_MODE_CPU	? "cpu:nanoseconds"
 			   : r->modes == AP_MODE_OFFCPU ? "offcpu:nanoseconds"
+			   : r->modes == AP_MODE_LOCK	? "lock:nanoseconds"
 							: "wall:nanoseconds";
 
 	return ap_profile_type_find(ap_str_of(name));

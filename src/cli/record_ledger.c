@@ -126,8 +126,8 @@ static void cost(struct ap_buf *out, const struct ap_recording *r, uint64_t deli
 
 void ap_record_ledger_json(const struct ap_recording *r, struct ap_buf *out)
 {
-	static const char *const stages[] = {"sample", "reader", "batch", "offcpu"};
-	size_t n_stages = r->modes & AP_MODE_OFFCPU ? 4 : 3;
+	static const char *const stages[] = {"sample", "reader", "batch", "offcpu", "waker"};
+	size_t n_stages = r->modes & AP_MODE_LOCK ? 5 : r->modes & AP_MODE_OFFCPU ? 4 : 3;
 	const struct ap_ledger *l = ap_profiler_ledger(r->profiler);
 	struct ap_profiler_processes processes;
 

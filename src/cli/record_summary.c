@@ -36,6 +36,9 @@ static void headline(const struct ap_recording *r, struct ap_buf *out)
 	if (r->modes & AP_MODE_OFFCPU)
 		ap_buf_printf(out, ", %" PRIu64 " waits of %.2f s", count[AP_EVENT_OFFCPU],
 			      (double)value[AP_EVENT_OFFCPU] / 1e9);
+	if (r->modes & AP_MODE_LOCK)
+		ap_buf_printf(out, ", %" PRIu64 " waits for locks of %.2f s", count[AP_EVENT_LOCK],
+			      (double)value[AP_EVENT_LOCK] / 1e9);
 	ap_buf_byte(out, '\n');
 	if (processes.evicted || processes.events_lost)
 		ap_buf_printf(out,
@@ -62,6 +65,7 @@ static void hottest(const struct ap_recording *r, struct ap_buf *out)
 	ap_buf_printf(out, "hottest functions (self, of the %s):\n",
 		      r->modes == AP_MODE_CPU	   ? "CPU time sampled"
 		      : r->modes == AP_MODE_OFFCPU ? "time off the CPU"
+		      : r->modes == AP_MODE_LOCK   ? "time waited for locks"
 						   : "time on and off the CPU");
 	for (uint32_t i = 0; i < top->n && top->rows[i].self[0]; i++) {
 		const struct ap_top_row *row = &top->rows[i];

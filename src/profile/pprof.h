@@ -75,6 +75,8 @@ static const struct ap_pprof_type ap_pprof_types[] = {
 	/* Go's names for its mutex and block profiles. */
 	{"contentions", "count", AP_EVENT_LOCK, false},
 	{"delay", "nanoseconds", AP_EVENT_LOCK, true},
+	{"wakeups", "count", AP_EVENT_WAKER, false},
+	{"wakeup_delay", "nanoseconds", AP_EVENT_WAKER, true},
 	{"gpu_events", "count", AP_EVENT_GPU, false},
 	{"gpu", "nanoseconds", AP_EVENT_GPU, true},
 };

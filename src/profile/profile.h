@@ -24,6 +24,7 @@ enum ap_event {
 	AP_EVENT_OFFCPU = 2, /* offcpu:count,  offcpu:nanoseconds */
 	AP_EVENT_LOCK = 3,   /* lock:count,    lock:nanoseconds */
 	AP_EVENT_GPU = 4,    /* gpu:count,     gpu:nanoseconds */
+	AP_EVENT_WAKER = 5,  /* waker:count,   waker:nanoseconds */
 	AP_EVENT_MAX,
 };
 

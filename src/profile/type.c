@@ -10,6 +10,10 @@ const struct ap_profile_type ap_profile_types[] = {
 	 AP_EVENT_BIT(AP_EVENT_CPU) | AP_EVENT_BIT(AP_EVENT_OFFCPU), true},
 	{"lock:nanoseconds", "nanoseconds", "Lock wait time", AP_EVENT_BIT(AP_EVENT_LOCK), true},
 	{"lock:count", "count", "Contended lock waits", AP_EVENT_BIT(AP_EVENT_LOCK), false},
+	{"waker:nanoseconds", "nanoseconds", "Lock wait time by who ended it",
+	 AP_EVENT_BIT(AP_EVENT_WAKER), true},
+	{"waker:count", "count", "Lock waits by who ended them", AP_EVENT_BIT(AP_EVENT_WAKER),
+	 false},
 };
 const size_t ap_profile_type_count = AP_ARRAY_SIZE(ap_profile_types);
 

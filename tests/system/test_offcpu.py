@@ -41,8 +41,10 @@ class Waits:
             if event != OFFCPU:
                 self.cpu[thread] += value
                 continue
-            self.ns[thread] += value
             names = {f.name for f in stack.frames}
+            # Not what a thread waits before its function begins, and before main().
+            if names & {thread, "main", SHORT}:
+                self.ns[thread] += value
             for function in names & {*FUNCTIONS.values(), SHORT, "main", "take_first", "take_second"}:
                 self.ns[thread, function] += value
                 self.count[thread, function, stack.labels["state"]] += stack.count
@@ -59,8 +61,7 @@ def test_a_known_schedule(waits, tmp_path):
     assert set(told) == {*FUNCTIONS, "main"}
     for thread, (lived, cpu, spent) in told.items():
         name = thread if thread in FUNCTIONS else waits.name
-        # The kernel's CPU time of a thread begins before the switch to it does, by some microseconds; and
-        # what it did before it took the time is a part of its waits too.
+        # The kernel's CPU time of a thread begins before the switch to it does, by some microseconds.
         switches = sum(n for k, n in w.count.items() if k[0] == name)
         assert abs(w.ns[name] + cpu - lived) <= 0.01 * lived + 15e3 * switches + 3e6, (thread, w.ns[name], cpu, lived)
         if thread in ("holder", "reader"):
@@ -145,3 +146,46 @@ def test_the_aggregator_shows_waits_and_wall_time(aggregator, start_agent, waits
 def test_an_unknown_mode_is_refused(tmp_path):
     r = record("--mode", "sleep", "-o", tmp_path / "p.json", "--", "true", text=True)
     assert r.returncode == 2 and "no mode 'sleep'" in r.stderr
+
+
+LOCK, WAKER = 3, 5
+
+
+def locks(path, event):
+    """(thread, kind, the other thread, the lock, function names) → waits and ns, of one event."""
+    data = json.loads(path.read_bytes())
+    found = collections.Counter()
+    for stack, value, e in zip(profile_stacks(path), data["samples"]["value"], data["samples"]["event"]):
+        if e == event:
+            labels = stack.labels
+            key = (labels["thread"], labels.get("kind"), labels.get("waker", labels.get("waiter")), labels.get("lock"),
+                   frozenset(f.name for f in stack.frames))
+            found[key] += value
+    return found
+
+
+@needs_bpf
+def test_locks_name_who_waits_and_who_lets_go(waits, tmp_path):
+    r = record("--mode", "lock,offcpu", "-o", tmp_path / "p.json", "--ledger", tmp_path / "l.json", "--", waits, 60)
+    assert r.returncode == 0, r.stderr
+    closed_ledger((tmp_path / "l.json").read_text())
+    held = next(int(line.split()[3]) for line in r.stdout.decode().splitlines() if line.startswith("wanter"))
+    waiting = {k: v for k, v in locks(tmp_path / "p.json", LOCK).items() if "want_lock" in k[4]}
+    assert {k[0] for k in waiting} == {"wanter"} and {k[1] for k in waiting} == {"mutex"}
+    assert abs(sum(waiting.values()) - held) < 0.01 * held + 3e6
+    # All that ended a wait is the holder, where it unlocks, and it is the same lock on both sides.
+    ended = {k: v for k, v in locks(tmp_path / "p.json", WAKER).items() if k[2] == "wanter"}
+    assert {k[2] for k in waiting} <= {"holder", None} and "holder" in {k[2] for k in waiting}
+    assert {k[0] for k in ended} == {"holder"} and all("hold_lock" in k[4] for k in ended)
+    assert {k[3] for k in ended} == {k[3] for k in waiting} and len({k[3] for k in ended}) == 1
+    # The same waits are time off the CPU, in a state of their own.
+    w = Waits(tmp_path / "p.json")
+    assert w.ns["wanter", "want_lock"] == sum(waiting.values())
+    assert w.count["wanter", "want_lock", "lock"] > 0
+
+
+@needs_bpf
+def test_locks_alone_tell_of_nothing_else(waits, tmp_path):
+    r = record("--mode", "lock", "-o", tmp_path / "p.json", "--", waits, 20)
+    assert r.returncode == 0, r.stderr
+    assert set(json.loads((tmp_path / "p.json").read_bytes())["samples"]["event"]) == {LOCK, WAKER}
