@@ -434,11 +434,14 @@ AP_INLINE void tell_waiting(struct task_struct *task, struct wait *w)
 		__sync_val_compare_and_swap(&w->from, now, from); /* the next time */
 }
 
+/* What is written to the reader has no meaning but to end its read() now and then, so that it empties the
+ * ring buffer in between. */
+const volatile char pace[PACE_BYTES] = {1};
+
 SEC("iter/task")
 int ap_waiting(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
-	char pace[PACE_BYTES] = {};
 	struct wait *w;
 
 	use_store();
@@ -455,9 +458,7 @@ int ap_waiting(struct bpf_iter__task *ctx)
 		return 0;
 	tell_sums(task, w);
 	tell_waiting(task, w);
-	/* What is written here has no meaning but to end the reader's read() now and then, so that it empties
-	 * the ring buffer in between. */
-	bpf_seq_write(ctx->meta->seq, pace, sizeof(pace));
+	bpf_seq_write(ctx->meta->seq, (const void *)pace, sizeof(pace));
 	return 0;
 }
 

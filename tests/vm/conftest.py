@@ -42,9 +42,18 @@ def bare_spin(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def initramfs(tmp_path_factory, bare_spin):
+def waits(tmp_path_factory):
+    """A program whose threads wait for a lock, a pipe and time (tests/system/programs)."""
+    program = tmp_path_factory.mktemp("waits") / "waits"
+    subprocess.run(["cc", "-O2", "-fomit-frame-pointer", "-pthread", "-o", program,
+                    ROOT / "tests/system/programs/waits.c"], check=True)
+    return program
+
+
+@pytest.fixture(scope="session")
+def initramfs(tmp_path_factory, bare_spin, waits):
     path = tmp_path_factory.mktemp("vm") / "initramfs"
-    programs = [*PROGRAMS, bare_spin]
+    programs = [*PROGRAMS, bare_spin, waits]
     for command, env in kernel_tests().values():
         programs += [command[0], *(v for v in env.values() if Path(v).is_file())]
     write_initramfs(path, programs)

@@ -92,6 +92,22 @@ def test_stacks_without_frame_pointers(guest, bare_spin):
     check_stacks(*record(guest, "", f"{bare_spin} 4000"))
 
 
+def test_waits(guest, waits):
+    """Waits have the stacks of threads that are not running, read by way of their page tables, and those for
+    locks name who let go."""
+    for mode, who, function in (("offcpu", "reader", "read_slowly"), ("lock", "wanter", "want_lock")):
+        samples, ledger = record(guest, f"--mode {mode}", f"{waits} 30")
+        found = [(stack, ns) for stack, ns in samples if function in stack]
+        assert sum(ns for _, ns in found) > 100e6, samples
+        # But for the first, before whose end the tables were there.
+        assert sum(ns for stack, ns in found if who in stack) > 0.75 * sum(ns for _, ns in found), found
+        reasons = {r["name"]: r["count"] for r in ledger["reasons"]}
+        assert reasons["ok"] >= 0.75 * sum(n for name, n in reasons.items() if name != "short_wait"), reasons
+        stages = {stage["stage"]: stage for stage in ledger["stages"]}
+        assert stages["offcpu"]["out"]["count"] > 30
+        assert mode == "offcpu" or stages["waker"]["out"]["count"] > 0
+
+
 def test_whole_machine(guest):
     """Several processes at once, and kernel functions by name."""
     samples, _ = record(guest, "-a", f"sh -c '{spin(2000)} & dd if=/dev/zero of=/dev/null bs=64k count=20000; wait'")
