@@ -169,6 +169,7 @@ int ap_daemon_start(const struct ap_daemon_config *config, struct ap_daemon **re
 		    struct ap_error *err)
 {
 	struct ap_daemon *d = calloc(1, sizeof(*d));
+	uint32_t modes = config->modes ? config->modes : AP_MODE_CPU;
 	int r;
 
 	if (!d)
@@ -180,13 +181,15 @@ int ap_daemon_start(const struct ap_daemon_config *config, struct ap_daemon **re
 	r = ap_identity_open(config->state_dir, &d->identity, err);
 	if (r == 0) {
 		describe(d, config->frequency_hz ? config->frequency_hz : AP_FREQUENCY_DEFAULT);
-		describe_modes(&d->meta.status, config->modes ? config->modes : AP_MODE_CPU);
-		d->status = d->meta.status;
 		/* A flush may be a little early: its window counts all the same. */
 		ap_governor_init(&d->governor, config->cpu_budget,
 				 AP_MAX(d->flush_interval_ns / 10 * 9, GOVERN_NS),
 				 AP_NSEC_PER_SEC / d->meta.status.frequency_hz);
 		r = open_parts(d, config, err);
+		if (r == 0)
+			d->refused = ap_profiler_refused(d->profiler, &modes);
+		describe_modes(&d->meta.status, modes);
+		d->status = d->meta.status;
 	}
 	if (r < 0) {
 		if (d->pusher)
@@ -332,6 +335,7 @@ void ap_daemon_get_info(const struct ap_daemon *d, struct ap_daemon_info *ret)
 		.cpus = d->meta.cpus,
 		.frequency_hz = d->meta.status.frequency_hz,
 		.stride = d->meta.status.stride,
+		.refused = d->refused,
 		.kernel_symbols = d->kernel_symbols.msg[0] ? d->kernel_symbols.msg : NULL,
 	};
 }

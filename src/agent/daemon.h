@@ -54,6 +54,7 @@ struct ap_daemon_info {
 	uint64_t epoch;
 	uint32_t cpus, frequency_hz;
 	uint32_t stride;	    /* of so many periods one is sampled now, for the CPU budget */
+	const char *refused;	    /* why modes that were asked for are not there; NULL: all are */
 	const char *kernel_symbols; /* why the kernel's functions cannot be named; NULL: they can */
 };
 void ap_daemon_get_info(const struct ap_daemon *d, struct ap_daemon_info *ret);

@@ -29,8 +29,9 @@ struct ap_daemon {
 	uint64_t flushed_ns; /* the same: when the last batch was made */
 	struct ap_governor governor;
 	struct ap_error kernel_symbols;
-	struct ap_batch_meta meta;     /* of the next batch: what stays the same is filled in */
-	pthread_mutex_t lock;	       /* guards all below */
+	const char *refused;	   /* why modes that were asked for are not there; NULL: all are */
+	struct ap_batch_meta meta; /* of the next batch: what stays the same is filled in */
+	pthread_mutex_t lock;	   /* guards all below */
 	struct ap_agent_status status; /* as of the last batch */
 	uint64_t batches;
 	uint64_t rate_changes;

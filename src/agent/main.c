@@ -305,6 +305,8 @@ static void announce(const struct settings *set, struct ap_daemon *d)
 		"epoch %llu",
 		info.cpus, info.frequency_hz, set->server, info.agent_id,
 		(unsigned long long)info.epoch);
+	if (info.refused)
+		ap_warn("%s", info.refused);
 	if (info.kernel_symbols)
 		ap_warn("%s", info.kernel_symbols);
 }

@@ -150,7 +150,7 @@ int ap_offcpu_open(struct ap_capture *capture, const struct ap_profiler_options 
 	if (r < 0)
 		return ap_error_set(
 			err, r,
-			"mode offcpu: the memory of waiting threads cannot be read on this "
+			"modes offcpu and lock: the memory of waiting threads cannot be read on this "
 			"kernel (its direct map was not found; is kernel.kptr_restrict 2?)");
 	*ret = AP_TAKE_PTR(o);
 	return 0;

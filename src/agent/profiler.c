@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 
+#define WAIT_MODES     ((uint32_t)AP_MODE_OFFCPU | AP_MODE_LOCK)
 #define PASS_MS	       200		       /* between two passes when nothing happens */
 #define QUIET_NS       (10 * AP_NSEC_PER_MSEC) /* at least, after one that side-band events caused */
 #define NEW_FILES_NS   AP_NSEC_PER_MSEC	       /* the same where a program is being loaded */
@@ -38,6 +39,7 @@ enum { WAKE_STOP, WAKE_SIDEBAND, WAKE_RINGBUF };
 struct ap_profiler {
 	struct ap_capture *capture;
 	struct ap_offcpu *offcpu; /* NULL: not in that mode */
+	struct ap_error refused;  /* why a mode that was asked for is not there */
 	struct ap_sideband *sideband;
 	struct ap_process_table *processes;
 	struct ap_tables *tables;
@@ -258,6 +260,19 @@ static const enum ap_process_scope scopes[] = {
 	[AP_TARGET_CGROUP] = AP_SCOPE_SAMPLED,
 };
 
+/* Where this kernel does not have what they need, the other modes go on. */
+static int open_waits(struct ap_profiler *p, const struct ap_profiler_options *o,
+		      struct ap_error *err)
+{
+	int r = ap_offcpu_open(p->capture, o, err, &p->offcpu);
+
+	if (r == 0 || r == -ENOMEM || !(o->modes & ~WAIT_MODES))
+		return r;
+	p->refused = *err;
+	*err = (struct ap_error){0};
+	return 0;
+}
+
 static int open_parts(struct ap_profiler *p, const struct ap_profiler_options *o,
 		      struct ap_error *err)
 {
@@ -275,8 +290,8 @@ static int open_parts(struct ap_profiler *p, const struct ap_profiler_options *o
 	r = ap_capture_open(o, on_record, p, err, &p->capture);
 	if (r < 0)
 		return r;
-	if (o->modes & (AP_MODE_OFFCPU | AP_MODE_LOCK))
-		r = ap_offcpu_open(p->capture, o, err, &p->offcpu);
+	if (o->modes & WAIT_MODES)
+		r = open_waits(p, o, err);
 	if (r < 0)
 		return r;
 	r = open_tables(p);
@@ -482,6 +497,14 @@ void ap_profiler_ledger_copy(struct ap_profiler *p, struct ap_ledger *ret)
 		ret->count[i] = ap_ledger_get(&p->ledger, (enum ap_ledger_id)i);
 	memcpy(ret->stacks, p->ledger.stacks, sizeof(ret->stacks));
 	pthread_mutex_unlock(&p->lock);
+}
+
+const char *ap_profiler_refused(const struct ap_profiler *p, uint32_t *modes)
+{
+	if (!p->refused.code)
+		return NULL;
+	*modes &= ~WAIT_MODES;
+	return p->refused.msg;
 }
 
 const char *ap_profiler_variant(const struct ap_profiler *p)

@@ -118,6 +118,9 @@ struct ap_ledger *ap_profiler_ledger(struct ap_profiler *p);
 void ap_profiler_ledger_copy(struct ap_profiler *p, struct ap_ledger *ret);
 
 void ap_profiler_cost(struct ap_profiler *p, struct ap_profiler_cost *ret);
+/* Why modes that were asked for cannot be had here, while the others go on: those are taken from `*modes`. NULL:
+ * all are there. */
+const char *ap_profiler_refused(const struct ap_profiler *p, uint32_t *modes);
 /* Which variant of the BPF programs this kernel accepts, for people: "arena, iterator". */
 const char *ap_profiler_variant(const struct ap_profiler *p);
 

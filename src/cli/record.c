@@ -245,7 +245,11 @@ static int open_profiler(struct ap_recording *r, const int32_t *pids, struct ap_
 		.table_bytes = r->set->table_bytes,
 	};
 
-	return ap_profiler_open(&o, err, &r->profiler);
+	int e = ap_profiler_open(&o, err, &r->profiler);
+
+	if (e == 0)
+		r->refused = ap_profiler_refused(r->profiler, &r->modes);
+	return e;
 }
 
 static int open_batcher(struct ap_recording *r, const struct ap_user_label *labels,

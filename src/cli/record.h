@@ -48,6 +48,7 @@ struct ap_recording {
 	unsigned int progress_at;     /* seconds last shown */
 	unsigned int interruptions;   /* of a command that goes on */
 	struct ap_error kernel_names; /* why kernel functions have no names */
+	const char *refused; /* why modes that were asked for are not there; NULL: all are */
 	enum ap_record_end end;
 };
 

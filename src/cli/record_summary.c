@@ -167,6 +167,8 @@ void ap_record_summary(const struct ap_recording *r, struct ap_buf *out)
 		no_samples(r, out);
 	}
 	losses(l, out);
+	if (r->refused)
+		ap_buf_printf(out, "note: %s\n", r->refused);
 	if (r->kernel_names.code)
 		ap_buf_printf(out, "note: %s\n", r->kernel_names.msg);
 	next_step(r, out);

@@ -108,6 +108,17 @@ def test_waits(guest, waits):
         assert mode == "offcpu" or stages["waker"]["out"]["count"] > 0
 
 
+def test_a_refused_mode_leaves_the_others(guest):
+    """Without CAP_SYSLOG the kernel hides where its direct map is, which modes offcpu and lock need."""
+    less = "/usr/bin/setpriv --bounding-set -syslog --inh-caps -all --ambient-caps -all"
+    r = guest.run(f"{less} {APERTURE} record -F 199 --mode wall --format collapsed -o /tmp/out -- {spin(1000)}")
+    assert r.status == 0, r.err
+    assert "modes offcpu and lock: " in r.err
+    assert total(stacks(guest.run("cat /tmp/out").out), "main", "outer") > 0
+    r = guest.run(f"{less} {APERTURE} record --mode lock -o /tmp/out -- {spin(100)}")
+    assert r.status not in (0, 2) and "direct map" in r.err, r.err
+
+
 def test_whole_machine(guest):
     """Several processes at once, and kernel functions by name."""
     samples, _ = record(guest, "-a", f"sh -c '{spin(2000)} & dd if=/dev/zero of=/dev/null bs=64k count=20000; wait'")
