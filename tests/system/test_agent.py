@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import AGENT, environment, wait_for
+from conftest import AGENT, Program, environment, wait_for
 
 CAPABILITIES = "cap_bpf,cap_perfmon,cap_sys_ptrace,cap_syslog,cap_dac_read_search,cap_checkpoint_restore"
 NOBODY = 65534
