@@ -70,6 +70,23 @@ static void check_profiler(struct ap_doctor *d)
 			      err.msg);
 }
 
+/* What the tracepoints of the scheduler and the memory of waiting threads are needed for. */
+static void check_waits(struct ap_doctor *d)
+{
+	_cleanup_(ap_cleanup_profiler) struct ap_profiler *p = NULL;
+	struct ap_profiler_options o = {.modes = AP_MODE_OFFCPU | AP_MODE_LOCK};
+	struct ap_error err = {0};
+
+	if (!d->records)
+		return;
+	if (ap_profiler_open(&o, &err, &p) == 0)
+		ap_doctor_add(d, "modes offcpu and lock", AP_FINDING_OK, NULL,
+			      "work: the programs load");
+	else
+		ap_doctor_add(d, "modes offcpu and lock", AP_FINDING_WARN, NULL, "do not work: %s",
+			      err.msg);
+}
+
 static void show(const struct ap_doctor *d, struct ap_buf *out)
 {
 	static const char *const plain[] = {"ok  ", "warn", "FAIL"};
@@ -142,6 +159,7 @@ int ap_cmd_doctor(int argc, char **argv)
 	d.exe = n > 0 ? exe : "aperture";
 	d.group = "Recording CPU profiles";
 	check_profiler(&d);
+	check_waits(&d);
 	ap_doctor_check_kernel(&d);
 	ap_doctor_check_permissions(&d);
 	d.group = "This machine";
