@@ -236,6 +236,11 @@ void ap_offcpu_ledger(const struct ap_offcpu *o, struct ap_ledger *l)
 
 void ap_offcpu_cost(const struct ap_offcpu *o, struct ap_profiler_cost *ret)
 {
+	size_t each = bpf_map__value_size(o->bpf->maps.iterator_scratches) +
+		      bpf_map__value_size(o->bpf->maps.wait_stats);
+
+	ret->map_bytes += o->n_cpus * each;
+	ret->map_cpu_bytes += each;
 	for (uint32_t i = 0; i < o->n_cpus; i++) {
 		const struct ap_wait_stats *s = &o->stats[i];
 

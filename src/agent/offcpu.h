@@ -27,7 +27,7 @@ int ap_offcpu_flush(struct ap_offcpu *o);
 
 /* Brings the stage "offcpu" up to date. */
 void ap_offcpu_ledger(const struct ap_offcpu *o, struct ap_ledger *l);
-/* Adds what it costs. */
+/* Adds what it costs, but for some 300 bytes of kernel memory for each thread that has waited. */
 void ap_offcpu_cost(const struct ap_offcpu *o, struct ap_profiler_cost *ret);
 
 #endif
