@@ -27,7 +27,6 @@ static const struct {
 	{"runtime.semasleep", "park"},
 	{"runtime.notesleep", "park"},
 	{"runtime.notetsleep", "park"},
-	{"runtime.futexsleep", "park"},
 	/* Rust's standard library, and parking_lot */
 	{"mutex::futex::", "mutex"},
 	{"futex_mutex::", "mutex"},

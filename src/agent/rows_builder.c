@@ -294,6 +294,8 @@ static int add_waits(struct ap_rows_builder *b, struct row_key *key, const struc
 
 	key->event = AP_EVENT_OFFCPU;
 	key->state = v->wait.state;
+	key->lock = 0;
+	key->other = 0;
 	if (v->head.flags & AP_RECORD_F_OFFCPU)
 		r = b->exact_time ? add_row(b, key, count, v->head.value)
 				  : add_wait(b, key, unix_ns, v->head.value, count);

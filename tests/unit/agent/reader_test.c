@@ -2,6 +2,7 @@
 /* Samples and events are brought together by their times. */
 #include "../test.h"
 #include "agent/reader.h"
+#include "profile/profile.h"
 
 #define PID 0x3ffffff0 /* nothing in /proc */
 
@@ -298,6 +299,80 @@ static void a_notice_gives_the_file_its_number(void **state)
 	end(&f);
 }
 
+struct wait_record {
+	struct ap_record head;
+	struct ap_section comm_section;
+	char comm[16];
+	uint32_t pad;
+	struct ap_section wait_section;
+	struct ap_wait wait;
+	uint32_t pad2;
+	struct ap_section lock_section;
+	struct ap_lock lock;
+	uint32_t pad3;
+} __attribute__((packed));
+
+/* A wait for a lock that lasted for `ns` until `time`. */
+static void add_wait(struct fixture *f, uint64_t time, uint64_t ns, uint16_t flags)
+{
+	struct wait_record s = {
+		.head = {.type = AP_RECORD_OFFCPU,
+			 .n_sections = 3,
+			 .size = sizeof(s),
+			 .flags = flags,
+			 .time = time,
+			 .tgid = PID,
+			 .tid = PID,
+			 .value = ns},
+		.comm_section = {AP_SECTION_COMM, 16},
+		.comm = "worker",
+		.wait_section = {AP_SECTION_WAIT, sizeof(s.wait)},
+		.wait = {.since = time - ns, .state = AP_WAIT_LOCK},
+		.lock_section = {AP_SECTION_LOCK, sizeof(s.lock)},
+		.lock = {.address = 0x1234, .comm = "holder"},
+	};
+
+	ap_reader_add(f->reader, &s, sizeof(s));
+}
+
+static void a_wait_is_spread_over_its_seconds(void **state)
+{
+	const uint64_t second = 1000000000;
+	struct ap_rows *rows;
+	struct fixture f;
+	uint64_t value[2] = {0}, count[2] = {0};
+	size_t n_rows[2] = {0};
+
+	begin(&f, false, 100);
+	add_wait(&f, 3 * second + second / 4, 2 * second + second / 2,
+		 AP_RECORD_F_OFFCPU | AP_RECORD_F_LOCK);
+	add_wait(&f, 4 * second, second / 4, AP_RECORD_F_OFFCPU | AP_RECORD_F_GOES_ON);
+	ap_reader_process(f.reader, &f.events, 9 * second, 0);
+	rows = ap_rows_builder_take(f.rows, f.processes);
+	AP_VEC_FOREACH(&rows->rows, r) {
+		int lock = r->event == AP_EVENT_LOCK;
+
+		assert_true(lock || r->event == AP_EVENT_OFFCPU);
+		assert_true(r->value <= second);
+		assert_int_equal(r->time_ns % (int64_t)second, 0);
+		assert_int_equal(r->lock, lock ? 0x1234 : 0);
+		assert_int_equal(r->state, lock ? 0 : AP_WAIT_LOCK);
+		value[lock] += r->value;
+		count[lock] += r->count;
+		n_rows[lock]++;
+	}
+	/* 0.75 to 3.25 s, and of the wait that goes on 3.75 to 4 s, which is no end of one. */
+	assert_int_equal(value[0], 2 * second + 3 * second / 4);
+	assert_int_equal(value[1], 2 * second + 3 * second / 4);
+	assert_int_equal(count[0], 1);
+	assert_int_equal(count[1], 1);
+	assert_int_equal(n_rows[1], 4);
+	assert_int_equal(ap_ledger_get(&f.ledger, AP_LEDGER_READER_IN), 2);
+	assert_int_equal(ap_ledger_get(&f.ledger, AP_LEDGER_READER_OUT), 2);
+	ap_rows_free(rows);
+	end(&f);
+}
+
 static void losses_are_counted(void **state)
 {
 	struct ap_record bad = {.type = AP_RECORD_CPU, .size = 4};
@@ -324,6 +399,7 @@ int main(void)
 		cmocka_unit_test(what_is_learned_after_the_last_sample_counts),
 		cmocka_unit_test(frames_outside_all_code_are_cut_off),
 		cmocka_unit_test(a_notice_gives_the_file_its_number),
+		cmocka_unit_test(a_wait_is_spread_over_its_seconds),
 		cmocka_unit_test(losses_are_counted),
 	};
 

@@ -86,12 +86,34 @@ static void tells_at_once_whether_addresses_are_shown(void **state)
 	assert_int_equal(ap_kallsyms_check(path), -ENOENT);
 }
 
+static void finds_the_address_of_any_symbol(void **state)
+{
+	char path[] = "/tmp/aperture-kallsyms-XXXXXX";
+	static const char text[] = "ffffffff81000000 T start\nffffffff81000200 D page_offset_base\n"
+				   "ffffffffc0000100 b state\t[ext4]\n0000000000000000 d hidden\n";
+	int fd = mkstemp(path);
+	uint64_t address = 0;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	assert_int_equal(ap_kallsyms_address(path, "page_offset_base", &address), 0);
+	assert_int_equal(address, 0xffffffff81000200);
+	assert_int_equal(ap_kallsyms_address(path, "state", &address), 0);
+	assert_int_equal(address, 0xffffffffc0000100);
+	assert_int_equal(ap_kallsyms_address(path, "page_offset", &address), -ENOENT);
+	assert_int_equal(ap_kallsyms_address(path, "hidden", &address), -EACCES);
+	unlink(path);
+	assert_int_equal(ap_kallsyms_address(path, "start", &address), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_functions_and_modules),
 		cmocka_unit_test(hidden_addresses_are_told_from_none),
 		cmocka_unit_test(tells_at_once_whether_addresses_are_shown),
+		cmocka_unit_test(finds_the_address_of_any_symbol),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
