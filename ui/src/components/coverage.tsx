@@ -5,9 +5,10 @@ import type { ReactNode } from "react";
 import type { Coverage } from "@/api/model";
 import { useLedger } from "@/api/queries";
 import { count, percent } from "@/lib/format";
+import { samplesOf } from "@/lib/measure";
 import { Icon } from "./icons";
 
-function Reasons({ reasons }: { reasons: Record<string, number> }): ReactNode {
+function Reasons({ reasons, noun }: { reasons: Record<string, number>; noun: string }): ReactNode {
   const ledger = useLedger("");
   const texts = new Map(ledger.data?.reasons.map((r) => [r.name, r.text]));
   const rows = Object.entries(reasons).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
@@ -17,7 +18,7 @@ function Reasons({ reasons }: { reasons: Record<string, number> }): ReactNode {
       <thead>
         <tr>
           <th>Where stacks end</th>
-          <th className="numeric">Samples</th>
+          <th className="numeric">{noun[0]!.toUpperCase() + noun.slice(1)}</th>
           <th className="numeric">Of all</th>
         </tr>
       </thead>
@@ -37,11 +38,13 @@ function Reasons({ reasons }: { reasons: Record<string, number> }): ReactNode {
   );
 }
 
-export function CoverageLine({ coverage }: { coverage: Coverage }): ReactNode {
+/** `type` is the profile type of the answer, which says what its samples are. */
+export function CoverageLine({ coverage, type }: { coverage: Coverage; type: string }): ReactNode {
+  const noun = samplesOf(type);
   const missing = coverage.hosts_reporting < coverage.hosts_expected;
   return (
     <div className="coverage">
-      <span><b>{count(coverage.samples)}</b> samples</span>
+      <span><b>{count(coverage.samples)}</b> {noun}</span>
       <span className={missing ? "warn" : undefined}>
         <b>{coverage.hosts_reporting}</b> of {coverage.hosts_expected} {coverage.hosts_expected === 1 ? "host" : "hosts"}
       </span>
@@ -55,7 +58,7 @@ export function CoverageLine({ coverage }: { coverage: Coverage }): ReactNode {
             <p className="muted" style={{ marginBottom: 8 }}>
               A complete stack reaches its outermost frame. The others are kept, up to where they could be followed.
             </p>
-            <Reasons reasons={coverage.reasons} />
+            <Reasons reasons={coverage.reasons} noun={noun} />
           </Popover.Content>
         </Popover.Portal>
       </Popover.Root>

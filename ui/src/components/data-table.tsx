@@ -141,9 +141,9 @@ export function maximum<Row>(rows: readonly Row[], key: (row: Row) => number): n
 }
 
 /** A figure with a bar behind it, as long as its part of the column's largest. */
-export function BarCell({ share, children }: { share: number; children: ReactNode }): ReactNode {
+export function BarCell({ share, title, children }: { share: number; title?: string; children: ReactNode }): ReactNode {
   return (
-    <span className="bar-cell">
+    <span className="bar-cell" title={title}>
       {share > 0 ? <span className="bar" style={{ width: `${Math.min(100, share * 100)}%` }} /> : null}
       <span className="figure">{children}</span>
     </span>

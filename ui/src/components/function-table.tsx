@@ -26,7 +26,7 @@ function plainColumns(measure: Measure, totals: FunctionTotals, rows: readonly F
   const share = (v: number): number => (totals.total > 0 ? v / totals.total : 0);
   const largest = { self: maximum(rows, (r) => r.self), total: maximum(rows, (r) => r.total) };
   const figure = (v: number, of: "self" | "total"): ReactNode => (
-    <BarCell share={v / largest[of]}>
+    <BarCell share={v / largest[of]} title={measure.long(v)}>
       {measure.short(v)} <em>{percent(share(v))}</em>
     </BarCell>
   );

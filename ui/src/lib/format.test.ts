@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from "vitest";
-import { ago, bytes, compact, cores, duration, percent, points, signedPercent, significant, span } from "./format";
+import { ago, bytes, compact, concurrency, duration, percent, points, signedPercent, significant, span } from "./format";
 
 describe("format", () => {
   it("keeps three digits without exponents", () => {
@@ -9,11 +9,11 @@ describe("format", () => {
     ]);
   });
 
-  it("gives CPU time over a range in cores", () => {
-    expect(cores(90e9, 60_000)).toBe("1.50");
-    expect(cores(0, 60_000)).toBe("0");
-    expect(cores(5e6, 60_000)).toBe("<0.0001");
-    expect(cores(30e6, 60_000)).toBe("0.0005");
+  it("gives time over a range as how many at once", () => {
+    expect(concurrency(90e9, 60_000)).toBe("1.50");
+    expect(concurrency(0, 60_000)).toBe("0");
+    expect(concurrency(5e6, 60_000)).toBe("<0.0001");
+    expect(concurrency(30e6, 60_000)).toBe("0.0005");
   });
 
   it("never rounds something to nothing, nor a part to the whole", () => {

@@ -64,20 +64,11 @@ export function points(difference: number): string {
   return `${sign}${Math.abs(difference * 100).toFixed(2)} pp`;
 }
 
-/** CPU time as an average over the time it was taken in. */
-export function cores(valueNs: number, overMs: number): string {
+/** Time of threads as an average over the time it was taken in: CPU time is cores then, other time threads. */
+export function concurrency(valueNs: number, overMs: number): string {
   const n = valueNs / (overMs * 1e6);
   if (n >= 0.001 || n === 0) return significant(n);
   return n < 0.0001 ? "<0.0001" : n.toFixed(4);
-}
-
-/** A profile's value with its unit; CPU time over a range is given in cores. */
-export function value(n: number, unit: string): string {
-  return unit === "nanoseconds" ? duration(n) : `${count(n)} ${unit === "count" ? "" : unit}`.trim();
-}
-
-export function isCpuTime(type: string): boolean {
-  return type === "cpu:nanoseconds";
 }
 
 const pad = (n: number): string => String(n).padStart(2, "0");

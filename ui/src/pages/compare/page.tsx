@@ -47,7 +47,7 @@ function Side(props: {
         <TimeRangePicker label={`Time range of ${props.name}`} range={props.selection} onChange={props.onRange} />
       </div>
       <div className="side-body">
-        {props.answer ? <CoverageLine coverage={props.answer.coverage} /> : null}
+        {props.answer ? <CoverageLine coverage={props.answer.coverage} type={props.answer.type} /> : null}
       </div>
     </section>
   );

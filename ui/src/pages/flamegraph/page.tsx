@@ -42,7 +42,7 @@ function Basis({ data }: { data: FlameData }): ReactNode {
   const cut = meta.coverage.truncated;
   return (
     <div className="basis">
-      <CoverageLine coverage={meta.coverage} />
+      <CoverageLine coverage={meta.coverage} type={meta.type} />
       {meta.folded_nodes > 0 ? (
         <span className="tag" title="Totals stay exact: the smallest frames are added up under (other)">
           {count(meta.folded_nodes)} smallest frames folded, {percent(meta.total > 0 ? meta.folded_total / meta.total : 0)} of the total

@@ -10,7 +10,7 @@ import { NoData } from "@/components/no-data";
 import { REST_COLOR, SERIES_COLORS, SeriesChart, type ChartSeries } from "@/components/series-chart";
 import { Page } from "@/components/shell";
 import { addSeries, finishedSteps, type Values } from "@/lib/stack";
-import { measureOf } from "@/lib/measure";
+import { measureOf, rateUnit } from "@/lib/measure";
 import { selectionLink, useSelection, type Selection } from "@/state/selection";
 import { withLabel } from "@/state/filter";
 import { dayBefore, previousRange, resolveRange } from "@/state/time";
@@ -20,7 +20,7 @@ import { Tiles } from "./tiles";
 const STACKED = 7;
 
 function chartSeries(answer: SeriesAnswer, now: number): ChartSeries[] {
-  // Values per step as a rate: cores for CPU time, else per second.
+  // Values per step as a rate: cores or threads for time, else per second.
   const scale = answer.unit === "nanoseconds" ? answer.step_ms * 1e6 : answer.step_ms / 1000;
   const rates = (values: Values): (number | null)[] =>
     finishedSteps(answer, values, now).map((v) => (v === null ? null : v / scale));
@@ -37,14 +37,14 @@ function Chart({ selection, onRange }: { selection: Selection; onRange(from: num
   const series = useSeries(selection, "service", 50);
   const lines = useMemo(() => (series.data ? chartSeries(series.data, series.dataUpdatedAt) : []), [series.data, series.dataUpdatedAt]);
   const isCpu = selection.type === "cpu:nanoseconds";
-  const unit = isCpu ? "cores" : series.data?.unit === "nanoseconds" ? "s per s" : "per s";
+  const unit = rateUnit(selection.type, series.data?.unit ?? "");
   return (
     <section className="panel">
       <header>
         <h2>{isCpu ? "CPU by service" : "By service"}, {unit}</h2>
         <span className="muted only-wide">Drag to narrow the time range</span>
         <span className="spacer" />
-        {series.data ? <CoverageLine coverage={series.data.coverage} /> : null}
+        {series.data ? <CoverageLine coverage={series.data.coverage} type={series.data.type} /> : null}
       </header>
       {series.data ? (
         <>

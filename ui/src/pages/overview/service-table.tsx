@@ -53,7 +53,7 @@ function makeColumns(answer: ServicesAnswer, series: SeriesAnswer | undefined, m
       cell: (s) => <Link className="service" href={href(s.service)} onClick={(e) => e.stopPropagation()}>{s.service || "(none)"}</Link>,
     },
     {
-      id: "value", header: measure.unit === "cores" ? "Cores" : `Total, ${measure.unit}`, hint: "Average over the range; percent of all services", track: "148px", numeric: true, sort: (s) => s.value,
+      id: "value", header: measure.unit === "cores" ? "Cores" : measure.unit === "threads" ? "Threads" : `Total, ${measure.unit}`, hint: "Average over the range; percent of all services", track: "148px", numeric: true, sort: (s) => s.value,
       cell: (s) => <BarCell share={s.value / largest}>{measure.short(s.value)} <em>{percent(s.share)}</em></BarCell>,
     },
     {

@@ -3,7 +3,7 @@ import type { ReactNode } from "react";
 import { Link, useSearch } from "wouter";
 import type { AgentsAnswer, ServicesAnswer } from "@/api/model";
 import { ago, count, percent, significant } from "@/lib/format";
-import type { Measure } from "@/lib/measure";
+import { samplesOf, type Measure } from "@/lib/measure";
 import { selectionLink } from "@/state/selection";
 
 function Tile({ label, value, unit, children }: { label: string; value: string; unit?: string; children: ReactNode }): ReactNode {
@@ -39,12 +39,12 @@ export function Tiles(props: { services: ServicesAnswer; agents: AgentsAnswer | 
   return (
     <section className="tiles" aria-label="Summary">
       <Tile label={cpu !== null ? "CPU used" : "Total"} value={props.measure.short(services.total_value)} unit={props.measure.unit}>
-        {cpu !== null && hostCpus > 0 ? `${percent(cpu / hostCpus)} of ${hostCpus} cores` : `${count(coverage.samples)} samples`}
+        {cpu !== null && hostCpus > 0 ? `${percent(cpu / hostCpus)} of ${hostCpus} cores` : `${count(coverage.samples)} ${samplesOf(services.type)}`}
       </Tile>
       <Tile label="Agents reporting" value={agents ? `${healthy}` : "–"} unit={agents ? `of ${Math.max(agents.hosts_expected, healthy)}` : ""}>
         {agents ? <AgentDots agents={agents} /> : "…"}
       </Tile>
-      <Tile label="Complete stacks" value={coverage.complete_share === null ? "–" : percent(coverage.complete_share)}>of {count(coverage.samples)} samples</Tile>
+      <Tile label="Complete stacks" value={coverage.complete_share === null ? "–" : percent(coverage.complete_share)}>of {count(coverage.samples)} {samplesOf(services.type)}</Tile>
       <Tile label="Lost samples" value={count(coverage.lost)}>{coverage.lost > 0 ? "counted by stage under Agents" : "none on the whole way"}</Tile>
       <Tile label="Cost of profiling" value={cost === null ? "–" : percent(cost)}>
         {cost === null ? "not measured yet" : `of all CPUs, ${significant(costs.reduce((sum, a) => sum + a.cost.rss_bytes, 0) / costs.length / 2 ** 20)} MiB a host`}

@@ -33,7 +33,7 @@ function shortPlace(path: string): string {
 function makeColumns(measure: Measure, total: number, functions: readonly TopFunction[]): Column<TopFunction>[] {
   const share = (v: number): number => (total > 0 ? v / total : 0);
   const largest = { self: maximum(functions, (f) => f.self), total: maximum(functions, (f) => f.total) };
-  const figure = (v: number, of: "self" | "total"): ReactNode => <BarCell share={v / largest[of]}>{measure.short(v)} <em>{percent(share(v))}</em></BarCell>;
+  const figure = (v: number, of: "self" | "total"): ReactNode => <BarCell share={v / largest[of]} title={measure.long(v)}>{measure.short(v)} <em>{percent(share(v))}</em></BarCell>;
   return [
     {
       id: "function", header: "Function", track: "minmax(140px, 2fr)", sort: (f) => f.function,
@@ -80,7 +80,7 @@ export function TopPage(): ReactNode {
     body = (
       <>
         <div className="basis">
-          <CoverageLine coverage={answer.coverage} />
+          <CoverageLine coverage={answer.coverage} type={answer.type} />
           {answer.coverage.truncated ? <span className="tag">{count(answer.coverage.truncated.cut)} smaller {answer.coverage.truncated.what} not shown</span> : null}
         </div>
         <section className="panel explorer">
