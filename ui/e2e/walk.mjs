@@ -104,6 +104,19 @@ const PAGES = [
     },
   },
   {
+    name: "timeline",
+    path: "/timeline",
+    async content(page) {
+      await page.locator(".chart canvas").waitFor();
+      const rows = page.getByRole("table", { name: "Layers" }).getByRole("row");
+      await rows.filter({ hasText: "On the CPU" }).getByText(/\d (ns|µs|ms|s|min|h|d)$/).waitFor();
+      const switches = page.getByRole("group", { name: /^Layers/ }).getByRole("switch");
+      assert((await switches.count()) >= 4, "a layer has no switch");
+      const sleeping = page.getByRole("switch", { name: /^Sleeping (\d|not recorded)/ });
+      assert((await sleeping.getAttribute("aria-checked")) === "false", "sleeping threads are not switched off");
+    },
+  },
+  {
     name: "agents",
     path: "/agents",
     async content(page) {
@@ -278,8 +291,8 @@ await check("a service leads to its flame graph", async () => {
   await page.getByTestId("flamegraph").waitFor();
 });
 
-await check("dragging over the chart narrows the range, and back undoes it", async () => {
-  await page.goto(url("/"));
+for (const [name, path] of [["overview", "/"], ["timeline", "/timeline"]]) await check(`dragging over the ${name}'s chart narrows the range, and back undoes it`, async () => {
+  await page.goto(url(path));
   const plot = page.locator(".chart .u-over");
   await plot.waitFor();
   await plot.scrollIntoViewIfNeeded();
@@ -293,6 +306,46 @@ await check("dragging over the chart narrows the range, and back undoes it", asy
   assert(length > 60_000 && length < 3_600_000, `the new range is ${length} ms`);
   await page.goBack();
   await page.waitForURL((u) => !u.searchParams.has("from"));
+});
+
+await check("a layer of the timeline is switched, and the address says which are off", async () => {
+  await page.goto(url("/timeline?from=now-6h"));
+  const sleeping = page.getByRole("switch", { name: /^Sleeping/ });
+  await sleeping.click();
+  await page.waitForURL((u) => u.searchParams.get("off") === "");
+  assert((await sleeping.getAttribute("aria-checked")) === "true", "the switch did not move");
+  await page.getByRole("switch", { name: /^On the CPU/ }).click();
+  await page.waitForURL((u) => u.searchParams.get("off") === "cpu");
+  await page.reload();
+  await page.getByRole("switch", { name: /^On the CPU/, checked: false }).waitFor();
+  await page.getByRole("switch", { name: /^On the CPU/ }).click();
+  await sleeping.click();
+  await page.waitForURL((u) => !u.searchParams.has("off") && u.searchParams.get("from") === "now-6h");
+});
+
+await check("a layer of the timeline leads to its flame graph, from the table and from the chart", async () => {
+  const row = page.getByRole("table", { name: "Layers" }).getByRole("row").filter({ hasText: "Blocked" });
+  await row.click();
+  await page.waitForURL(/\/flamegraph\?/);
+  assert(param("type") === "offcpu:nanoseconds" && param("filter") === '{state="blocked"}' && param("from") === "now-6h", page.url());
+  await page.getByRole("main").getByText(/Waits were not recorded|No samples|waits/).first().waitFor();
+  await page.locator("nav").getByRole("link", { name: "Timeline" }).click();
+  await page.getByText("each state is a layer").waitFor();
+  await page.getByRole("button", { name: "Remove it" }).click();
+  await page.waitForURL((u) => !u.searchParams.has("filter"));
+  // The largest value is on the CPU, whatever else was recorded, at the foot of the chart's end with data.
+  await page.goto(url("/timeline?from=now-15m"));
+  const plot = page.locator(".chart .u-over");
+  await plot.waitFor();
+  await page.waitForLoadState("networkidle");
+  const box = await plot.boundingBox();
+  for (let x = box.width - 2; x > 0 && !(await page.locator(".u-over.pickable").count()); x -= 8) await page.mouse.move(box.x + x, box.y + box.height - 2);
+  await page.locator(".chart-card").getByText("flame graph of “On the CPU”").waitFor();
+  await shoot(page, "timeline-hover");
+  await page.mouse.down();
+  await page.mouse.up();
+  await page.waitForURL(/\/flamegraph\?/);
+  assert(param("type") === null && param("from") === "now-15m", page.url());
 });
 
 await check("a function in Top leads to a search in the flame graph", async () => {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Answers of the made-up fleet, in the shapes of the server. */
 import type {
-  AgentsAnswer, Coverage, DiffAnswer, FlameAnswer, FlameNodes, LabelValuesAnswer, LedgerAnswer, ModulesAnswer, SeriesAnswer, ServicesAnswer, StoreAnswer, TopAnswer,
+  AgentsAnswer, Coverage, DiffAnswer, FlameAnswer, FlameNodes, LabelValuesAnswer, LedgerAnswer, ModulesAnswer, ProfileTypesAnswer, SeriesAnswer, ServicesAnswer, StoreAnswer, TopAnswer,
 } from "../src/api/model";
 import { parseFilter } from "../src/state/filter.ts";
 import { resolveTime } from "../src/state/time.ts";
-import { FREQUENCY, HISTORY_MS, HOSTS, SERVICES, loadAt, type Frame, type MockService } from "./data.ts";
+import { FREQUENCY, HISTORY_MS, HOSTS, SERVICES, WAITS_MS, WAIT_HOSTS, loadAt, type Frame, type MockService, type MockStack } from "./data.ts";
 
 export class BadRequest extends Error {
   constructor(readonly field: string, message: string) {
@@ -19,7 +19,11 @@ interface Selection {
   type: string;
   filter: string;
   services: { service: MockService; hosts: string[] }[];
+  /** Whether a sample with this state, "" for one of CPU time, passes the filter. */
+  passes(state: string): boolean;
 }
+
+type Chosen = Selection["services"][number];
 
 const REASONS = { ok: 0.968, no_table: 0.012, kernel_only: 0.014, no_frame_pointer: 0.006 };
 
@@ -41,30 +45,70 @@ export function select(q: URLSearchParams, prefix = ""): Selection {
     service,
     hosts: service.hosts.filter((host) =>
       matchers.every((m) =>
-        m.label === "host" ? test(m.op, m.value, host) : m.label === "service" ? test(m.op, m.value, service.name) : m.op.startsWith("!"),
+        m.label === "host" ? test(m.op, m.value, host) : m.label === "service" ? test(m.op, m.value, service.name) : m.label === "state" || m.op.startsWith("!"),
       ),
     ),
   })).filter((s) => s.hosts.length > 0);
-  return { from, to, type: q.get(prefix + "type") ?? "cpu:nanoseconds", filter, services };
+  const passes = (state: string): boolean => matchers.every((m) => m.label !== "state" || test(m.op, m.value, state));
+  return { from, to, type: q.get(prefix + "type") ?? "cpu:nanoseconds", filter, services, passes };
 }
 
-/** CPU nanoseconds of a service in a range; 0 before the history begins. */
-function cpu(service: MockService, hosts: number, from: number, to: number): number {
-  const begin = Math.max(from, Date.now() - HISTORY_MS);
+/** What threads do at once: a state of theirs, "" on the CPU, how many, and in which stacks. */
+interface Doing {
+  state: string;
+  stacks: MockStack[];
+  since: number;
+  /** At a time, on the hosts chosen. */
+  at(ms: number): number;
+}
+
+function doings(s: Selection, { service, hosts }: Chosen): Doing[] {
+  const [kind] = s.type.split(":");
+  const out: Doing[] = [];
+  const load = (ms: number): number => loadAt(service.name, ms);
+  if (kind === "cpu" || kind === "wall") {
+    const each = service.cores / service.hosts.length;
+    out.push({ state: "", stacks: service.stacks, since: HISTORY_MS, at: (ms) => each * hosts.length * load(ms) });
+  }
+  if (kind === "offcpu" || kind === "wall") {
+    const waiting = hosts.filter((host) => WAIT_HOSTS.includes(host)).length / service.hosts.length;
+    for (const w of service.waits) {
+      out.push({ state: w.state, stacks: w.stacks, since: WAITS_MS, at: (ms) => w.threads * waiting * Math.max(0, 1 + w.follows * (load(ms) - 1)) });
+    }
+  }
+  return out.filter((d) => s.passes(d.state));
+}
+
+/** Nanoseconds in a range; 0 before the history begins. */
+function nanoseconds(doing: Doing, from: number, to: number): number {
+  const begin = Math.max(from, Date.now() - doing.since);
   if (to <= begin) return 0;
-  let load = 0;
+  let sum = 0;
   const steps = 24;
-  for (let k = 0; k < steps; k++) load += loadAt(service.name, begin + ((to - begin) * (k + 0.5)) / steps);
-  return Math.round((service.cores * hosts * (load / steps) * (to - begin) * 1e6) / service.hosts.length);
+  for (let k = 0; k < steps; k++) sum += doing.at(begin + ((to - begin) * (k + 0.5)) / steps);
+  return Math.round((sum / steps) * (to - begin) * 1e6);
 }
 
-function scale(type: string, ns: number): number {
-  return type === "cpu:nanoseconds" ? ns : Math.round((ns / 1e9) * FREQUENCY);
+/** How many samples those are: of a wait there is one, however long it took. */
+function samplesIn(doing: Doing, ns: number): number {
+  return Math.round((ns / 1e9) * (doing.state === "" ? FREQUENCY : 12));
+}
+
+function valueIn(type: string, doing: Doing, ns: number): number {
+  return type.endsWith(":nanoseconds") ? ns : samplesIn(doing, ns);
+}
+
+/** The value of a service in the selection, in the unit of its type. */
+function valueOf(s: Selection, chosen: Chosen): number {
+  return doings(s, chosen).reduce((sum, d) => sum + valueIn(s.type, d, nanoseconds(d, s.from, s.to)), 0);
+}
+
+function samplesOf(s: Selection, chosen: Chosen): number {
+  return doings(s, chosen).reduce((sum, d) => sum + samplesIn(d, nanoseconds(d, s.from, s.to)), 0);
 }
 
 function coverage(s: Selection, cut: Coverage["truncated"] = null): Coverage {
-  const ns = s.services.reduce((sum, x) => sum + cpu(x.service, x.hosts.length, s.from, s.to), 0);
-  const samples = scale("cpu:samples", ns);
+  const samples = s.services.reduce((sum, x) => sum + samplesOf(s, x), 0);
   const reasons = Object.fromEntries(Object.entries(REASONS).map(([k, v]) => [k, Math.round(samples * v)]));
   const hosts = new Set(s.services.flatMap((x) => x.hosts)).size;
   return {
@@ -91,11 +135,13 @@ const newNode = (frame: Frame): Node => ({ frame, total: 0, self: 0, totalA: 0, 
 
 function addSelection(root: Node, s: Selection, side: "a" | "b"): void {
   const middle = (s.from + s.to) / 2;
-  for (const { service, hosts } of s.services) {
-    const ns = scale(s.type, cpu(service, hosts.length, s.from, s.to));
-    for (const stack of service.stacks) {
-      const drift = 1 + 0.5 * Math.sin(middle / 5_000_000 + stack.phase * 20);
-      const value = Math.round(ns * stack.weight * drift);
+  for (const doing of s.services.flatMap((chosen) => doings(s, chosen))) {
+    const whole = valueIn(s.type, doing, nanoseconds(doing, s.from, s.to));
+    const drifting = doing.stacks.map((stack) => stack.weight * (1 + 0.5 * Math.sin(middle / 5_000_000 + stack.phase * 20)));
+    const sum = drifting.reduce((total, x) => total + x, 0);
+    for (const [i, stack] of doing.stacks.entries()) {
+      const value = Math.round((whole * drifting[i]!) / sum);
+      if (value === 0) continue;
       let at = root;
       const path = [root];
       for (const frame of stack.frames) {
@@ -186,6 +232,25 @@ export function top(q: URLSearchParams): TopAnswer {
   };
 }
 
+const TYPES = [
+  ["cpu:nanoseconds", "CPU time"],
+  ["cpu:samples", "CPU samples"],
+  ["offcpu:nanoseconds", "Off-CPU time"],
+  ["offcpu:count", "Off-CPU waits"],
+  ["wall:nanoseconds", "Wall time: on and off the CPU"],
+  ["lock:nanoseconds", "Lock wait time"],
+] as const;
+
+export function profileTypes(q: URLSearchParams): ProfileTypesAnswer {
+  const s = select(q);
+  const since: Record<string, number> = { cpu: HISTORY_MS, offcpu: WAITS_MS, wall: WAITS_MS };
+  return {
+    types: TYPES.map(([name, title]) => ({
+      name, title, unit: unitOf(name), available: s.to > Date.now() - (since[name.split(":")[0]!] ?? 0),
+    })),
+  };
+}
+
 /** Some are stripped, one was built without a build-id, and there is always the kernel. */
 const UNNAMED: readonly [module: string, buildId: string, kind: number, total: number, self: number, frames: number][] = [
   ["/usr/sbin/nginx", "b61dbc5a1f1bb2c2a6cb47b6b8a9bb9a2a5b1c11", 0, 0.21, 0.13, 412],
@@ -197,7 +262,7 @@ const UNNAMED: readonly [module: string, buildId: string, kind: number, total: n
 
 export function modules(q: URLSearchParams): ModulesAnswer {
   const s = select(q);
-  const total = scale(s.type, s.services.reduce((sum, x) => sum + cpu(x.service, x.hosts.length, s.from, s.to), 0));
+  const total = s.services.reduce((sum, x) => sum + valueOf(s, x), 0);
   return {
     ...about(s),
     total,
@@ -232,13 +297,14 @@ export function diff(q: URLSearchParams): DiffAnswer {
 export function services(q: URLSearchParams): ServicesAnswer {
   const s = select(q);
   const length = s.to - s.from;
-  const rows = s.services.map(({ service, hosts }) => {
-    const value = scale(s.type, cpu(service, hosts.length, s.from, s.to));
+  const rows = s.services.map((chosen) => {
+    const { service, hosts } = chosen;
+    const value = valueOf(s, chosen);
     const hasDay = s.to - 86_400_000 > Date.now() - HISTORY_MS;
     const previous = Math.round(value / service.trend);
     const leaf = service.stacks[0]!.frames.at(-1)!;
     return {
-      service: service.name, value, samples: Math.round((value / 1e9) * FREQUENCY), share: 0, hosts: hosts.length, complete_share: service.complete,
+      service: service.name, value, samples: samplesOf(s, chosen), share: 0, hosts: hosts.length, complete_share: service.complete,
       previous_value: s.from - length < Date.now() - HISTORY_MS ? null : previous,
       previous_day_value: hasDay ? previous : null,
       largest_riser: service.trend > 1 ? { function: leaf.function, module: leaf.module, value: value * 0.3, previous_value: previous * 0.2 } : null,
@@ -253,17 +319,19 @@ export function services(q: URLSearchParams): ServicesAnswer {
 export function series(q: URLSearchParams): SeriesAnswer {
   const s = select(q);
   const units = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200].map((x) => x * 1000);
-  const step = units.find((u) => u >= (s.to - s.from) / 300) ?? 14_400_000;
+  const asked = /^(\d+)s$/.exec(q.get("step") ?? "");
+  const step = asked ? Number(asked[1]) * 1000 : units.find((u) => u >= (s.to - s.from) / 300) ?? 14_400_000;
   const from = Math.floor(s.from / step) * step;
   const to = Math.ceil(s.to / step) * step;
   const times: number[] = [];
   for (let t = from; t < to; t += step) times.push(t);
   const begin = Date.now() - HISTORY_MS;
-  const value = (x: Selection["services"][number], t: number): number | null =>
-    t < begin || t % 7_000_000 < 90_000 ? null : Math.round((x.service.cores * x.hosts.length * loadAt(x.service.name, t) * step * 1e6) / x.service.hosts.length);
-  const all = q.get("by") === "service"
-    ? s.services.map((x) => ({ value: x.service.name, values: times.map((t) => value(x, t)) }))
-    : [{ value: "", values: times.map((t) => s.services.reduce<number | null>((sum, x) => { const v = value(x, t); return v === null ? sum : (sum ?? 0) + v; }, null)) }];
+  const by = q.get("by");
+  const named = s.services.flatMap((chosen) => doings(s, chosen).map((doing) => ({ doing, name: by === "service" ? chosen.service.name : by === "state" ? doing.state : "" })));
+  const names = by ? [...new Set(named.filter(({ doing }) => nanoseconds(doing, from, to) > 0).map(({ name }) => name))] : [""];
+  const value = (name: string, t: number): number | null =>
+    t < begin || t % 7_000_000 < 90_000 ? null : named.reduce((sum, x) => (x.name === name ? sum + valueIn(s.type, x.doing, nanoseconds(x.doing, t, t + step)) : sum), 0);
+  const all = names.map((name) => ({ value: name, values: times.map((t) => value(name, t)) }));
   const withTotals = all.map((x) => ({ ...x, total: x.values.reduce<number>((sum, v) => sum + (v ?? 0), 0) })).sort((x, y) => y.total - x.total);
   return { ...about(s), step_ms: step, from, to, times, series: withTotals, other: null, coverage: coverage(s) };
 }
@@ -271,15 +339,26 @@ export function series(q: URLSearchParams): SeriesAnswer {
 export function labelValues(q: URLSearchParams): LabelValuesAnswer {
   const s = select(q);
   const label = q.get("label") ?? "";
-  const names = label === "host" ? HOSTS : label === "service" ? s.services.map((x) => x.service.name) : ["example"];
-  return { label, values: names.map((value, i) => ({ value, samples: 5000 - i * 311 })), coverage: coverage(s) };
+  const named = s.services.flatMap((x) =>
+    x.hosts.flatMap((host) => {
+      const chosen = { ...x, hosts: [host] };
+      return doings(s, chosen).map((d) => ({
+        name: label === "host" ? host : label === "service" ? x.service.name : label === "state" ? d.state : "example",
+        samples: samplesIn(d, nanoseconds(d, s.from, s.to)),
+      }));
+    }),
+  );
+  const sums = new Map<string, number>();
+  for (const { name, samples } of named) if (samples > 0) sums.set(name, (sums.get(name) ?? 0) + samples);
+  const values = [...sums].map(([value, samples]) => ({ value, samples })).sort((x, y) => y.samples - x.samples);
+  return { label, values, coverage: coverage(s) };
 }
 
 export function agents(): AgentsAnswer {
   const now = Date.now();
   const agent = (host: string, i: number): AgentsAnswer["agents"][number] => ({
     id: `0f3c9a5e-7d1b-4b52-9c11-0000000000${i}0`, host, version: "0.1.0", kernel: i === 2 ? "5.15.0-91-generic" : "6.18.2-amd64", arch: "x86_64", cpus: i === 2 ? 16 : 8,
-    state: i === 2 ? "stale" : "ok", first_seen: now - 9e8, last_seen: now - (i === 2 ? 94_000 : 3_000), epoch: 3 + i, modes: ["cpu"], frequency_hz: FREQUENCY, stride: i === 2 ? 4 : 1,
+    state: i === 2 ? "stale" : "ok", first_seen: now - 9e8, last_seen: now - (i === 2 ? 94_000 : 3_000), epoch: 3 + i, modes: WAIT_HOSTS.includes(host) ? ["cpu", "offcpu"] : ["cpu"], frequency_hz: FREQUENCY, stride: i === 2 ? 4 : 1,
     queued_batches: i === 2 ? 4 : 0,
     cost: { cpu_user_ns: 1.3e11, cpu_bpf_ns: 4.1e10, cpu_share: 0.0009 + i * 0.0004, rss_bytes: 31e6 + i * 2e6, map_bytes: 12e6 },
     samples: 1_200_000 - i * 210_000, complete_share: 0.992 - i * 0.04, reasons: { ok: 990_000, no_table: 8_000 - i * 100, kernel_only: 12_000 }, lost: i === 2 ? 1_240 : 0,

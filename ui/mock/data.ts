@@ -14,10 +14,20 @@ export interface MockStack {
   phase: number;
 }
 
+export interface MockWaits {
+  state: string;
+  /** Threads in this state at a load of 1, on all hosts together. */
+  threads: number;
+  /** How much that follows the load: 0 not at all, 2 twice as much as it. */
+  follows: number;
+  stacks: MockStack[];
+}
+
 export interface MockService {
   name: string;
   hosts: string[];
   cores: number;
+  waits: MockWaits[];
   /** Change of the load against the range before, as a factor. */
   trend: number;
   complete: number;
@@ -135,19 +145,64 @@ function stacksOf(name: string): MockStack[] {
   return out;
 }
 
-function service(name: string, hosts: string[], cores: number, trend: number, complete: number): MockService {
-  return { name, hosts, cores, trend, complete, stacks: stacksOf(name) };
+/** Where threads wait, by state: what follows the service's own frames, and its weight. */
+const WAITS: Record<string, readonly [string, number][]> = {
+  sleeping: [
+    [`epoll_wait@${LIBC};${SYSCALL};k:do_epoll_wait;k:ep_poll`, 60],
+    [`pthread_cond_wait@${LIBC};${SYSCALL};k:__x64_sys_futex;k:do_futex;k:futex_wait;k:__futex_wait`, 34],
+    [`clock_nanosleep@${LIBC};${SYSCALL};k:common_nsleep;k:hrtimer_nanosleep`, 6],
+  ],
+  blocked: [
+    [`pread@${LIBC};${SYSCALL};k:ksys_pread64;k:ext4_file_read_iter;k:filemap_get_pages;k:folio_wait_bit_common`, 58],
+    [`fdatasync@${LIBC};${SYSCALL};k:ext4_sync_file;k:jbd2_log_wait_commit`, 31],
+    ["k:asm_exc_page_fault;k:do_user_addr_fault;k:rwsem_down_read_slowpath", 11],
+  ],
+  runnable: [
+    ["[short waits]", 37],
+    ["k:asm_sysvec_apic_timer_interrupt;k:irqentry_exit_to_user_mode", 49],
+    [`sched_yield@${LIBC};${SYSCALL};k:do_sched_yield`, 14],
+  ],
+};
+
+/** Each leaf below up to three of the service's own functions. */
+function waitStacks(name: string, state: string): MockStack[] {
+  const { module, lines } = PATTERNS[name]!;
+  const callers = lines.slice(0, 3).map((line) => {
+    const frames = line.slice(0, line.lastIndexOf(" ")).split(";").map((f) => frame(f, module));
+    const kernel = frames.findIndex((f) => f.kind === 1);
+    return frames.slice(0, kernel < 0 ? frames.length : kernel - 1);
+  });
+  const out = WAITS[state]!.flatMap(([leaf, weight]) =>
+    callers.map((above, i) => ({
+      frames: leaf.startsWith("[") ? [frame(leaf, "")] : [...above, ...leaf.split(";").map((f) => frame(f, module))],
+      weight: weight / 2 ** i,
+      phase: random(),
+    })),
+  );
+  const sum = out.reduce((s, x) => s + x.weight, 0);
+  for (const stack of out) stack.weight /= sum;
+  return out;
+}
+
+/** `waiting`: threads that sleep, are blocked, and are runnable. */
+function service(name: string, hosts: string[], cores: number, trend: number, complete: number, waiting: readonly [number, number, number]): MockService {
+  const [sleeping, blocked, runnable] = waiting;
+  const of = (state: string, threads: number, follows: number): MockWaits => ({ state, threads, follows, stacks: waitStacks(name, state) });
+  return {
+    name, hosts, cores, trend, complete, stacks: stacksOf(name),
+    waits: [of("sleeping", sleeping, -0.05), of("blocked", blocked, 2), of("runnable", runnable, 1.4)],
+  };
 }
 
 export const SERVICES: MockService[] = [
-  service("checkout-api", ["web-1", "web-2"], 3.4, 1.42, 0.998),
-  service("redis-server", ["db-1"], 0.92, 0.97, 1),
-  service("search-indexer", ["web-2", "db-1"], 2.1, 0.71, 0.991),
-  service("postgresql", ["db-1"], 1.7, 1.08, 0.996),
-  service("recommendation", ["web-1", "web-2"], 1.25, 1.01, 0.871),
-  service("nginx", ["web-1", "web-2"], 0.44, 0.99, 1),
-  service("kubelet", HOSTS, 0.08, 1, 0.97),
-  service("aperture-agent", HOSTS, 0.009, 1.02, 1),
+  service("checkout-api", ["web-1", "web-2"], 3.4, 1.42, 0.998, [46, 1.3, 0.9]),
+  service("redis-server", ["db-1"], 0.92, 0.97, 1, [5, 0.04, 0.03]),
+  service("search-indexer", ["web-2", "db-1"], 2.1, 0.71, 0.991, [9, 2.6, 0.5]),
+  service("postgresql", ["db-1"], 1.7, 1.08, 0.996, [31, 1.9, 0.4]),
+  service("recommendation", ["web-1", "web-2"], 1.25, 1.01, 0.871, [88, 0.2, 0.7]),
+  service("nginx", ["web-1", "web-2"], 0.44, 0.99, 1, [7, 0.06, 0.05]),
+  service("kubelet", HOSTS, 0.08, 1, 0.97, [40, 0.02, 0.01]),
+  service("aperture-agent", HOSTS, 0.009, 1.02, 1, [9, 0.001, 0.001]),
 ];
 
 /** Load of a service at a time, around 1: a slow wave, noise, and a spike in the checkout every 40 minutes. */
@@ -162,4 +217,7 @@ export function loadAt(name: string, ms: number): number {
 
 /** No data before this long ago, so that gaps can be seen. */
 export const HISTORY_MS = 26 * 3_600_000;
+/** Since when the agents on WAIT_HOSTS record waits too. */
+export const WAITS_MS = 9 * 3_600_000;
+export const WAIT_HOSTS = ["web-1", "web-2"];
 export const FREQUENCY = 99;

@@ -5,16 +5,10 @@ import { BINARY_TYPE } from "../src/api/binary.ts";
 import * as api from "./api.ts";
 import { encodeFlamegraph } from "./binary.ts";
 
-const TYPES = [
-  { name: "cpu:nanoseconds", unit: "nanoseconds", title: "CPU time", available: true },
-  { name: "cpu:samples", unit: "samples", title: "CPU samples", available: true },
-  { name: "offcpu:nanoseconds", unit: "nanoseconds", title: "Off-CPU time", available: false },
-];
-
 const ROUTES: Record<string, (q: URLSearchParams) => unknown> = {
   "/api/health": () => ({ status: "ok", version: "0.1.0", uptime_s: 7_290, store: { driver: "embedded", version: "26.7.3.1", error: null }, buffer: { batches: 3, bytes: 91_000, capacity_bytes: 268_435_456 } }),
-  "/api/v1/profile-types": () => ({ types: TYPES }),
-  "/api/v1/labels": () => ({ labels: ["service", "host", "container", "comm", "pid", "version"] }),
+  "/api/v1/profile-types": api.profileTypes,
+  "/api/v1/labels": (q) => ({ labels: ["service", "host", "container", "comm", "pid", "version", ...(q.get("type")?.startsWith("cpu:") ? [] : ["state"])] }),
   "/api/v1/label-values": api.labelValues,
   "/api/v1/services": api.services,
   "/api/v1/agents": api.agents,

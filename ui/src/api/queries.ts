@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One hook per endpoint. In live mode answers are fetched again every few seconds and the last one stays on screen. */
-import { keepPreviousData, useQuery, type UseQueryResult } from "@tanstack/react-query";
+import { keepPreviousData, queryOptions, useQueries, useQuery, type UseQueryResult } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { buildTree, type DiffMode, type FlameTree } from "@/flamegraph/tree";
 import { coveredTime, type Covered } from "@/lib/stack";
@@ -24,13 +24,17 @@ function refetchOf(s: Pick<Selection, "live" | "from" | "to">): number | false {
   return s.live && isRelative(s) ? LIVE_MS : false;
 }
 
-function useAnswer<T>(path: string, params: Params, live: Pick<Selection, "live" | "from" | "to">): UseQueryResult<T> {
-  return useQuery({
+function answerOptions<T>(path: string, params: Params, live: Pick<Selection, "live" | "from" | "to">) {
+  return queryOptions({
     queryKey: [path, params],
     queryFn: ({ signal }) => getJson<T>(path, params, signal),
     refetchInterval: refetchOf(live),
-    placeholderData: keepPreviousData,
+    placeholderData: keepPreviousData as <D>(previous: D | undefined) => D | undefined,
   });
+}
+
+function useAnswer<T>(path: string, params: Params, live: Pick<Selection, "live" | "from" | "to">): UseQueryResult<T> {
+  return useQuery(answerOptions<T>(path, params, live));
 }
 
 export function useServices(s: Selection): UseQueryResult<ServicesAnswer> {
@@ -39,6 +43,26 @@ export function useServices(s: Selection): UseQueryResult<ServicesAnswer> {
 
 export function useSeries(s: Selection, by?: string, top?: number): UseQueryResult<SeriesAnswer> {
   return useAnswer("/api/v1/series", { ...selectionParams(s), by, top }, s);
+}
+
+/** Time on the CPU, and off it by its state, in the same steps. */
+export interface SplitTime {
+  cpu: SeriesAnswer;
+  waits: SeriesAnswer;
+}
+
+export function useSplitTime(s: Selection, stepMs: number): UseQueryResult<SplitTime> {
+  const params = { from: s.from, to: s.to, filter: s.filter, step: `${stepMs / 1000}s` };
+  return useQuery({
+    queryKey: ["split-time", params],
+    queryFn: async ({ signal }) => {
+      const series = (of: Params): Promise<SeriesAnswer> => getJson<SeriesAnswer>("/api/v1/series", { ...params, ...of }, signal);
+      const [cpu, waits] = await Promise.all([series({ type: "cpu:nanoseconds" }), series({ type: "offcpu:nanoseconds", by: "state" })]);
+      return { cpu, waits };
+    },
+    refetchInterval: refetchOf(s),
+    placeholderData: keepPreviousData,
+  });
 }
 
 /**
@@ -55,6 +79,14 @@ export function useCovered(s: Selection, range: { from: number; to: number } | u
 
 export function useTop(s: Selection, sort: "self" | "total", limit: number): UseQueryResult<TopAnswer> {
   return useAnswer("/api/v1/top", { ...selectionParams(s), sort, limit }, s);
+}
+
+/** The functions with the largest self values in each of several selections. */
+export function useTops(selections: readonly Selection[], limit: number): (TopAnswer | undefined)[] {
+  return useQueries({
+    queries: selections.map((s) => answerOptions<TopAnswer>("/api/v1/top", { ...selectionParams(s), sort: "self", limit }, s)),
+    combine: (results) => results.map((r) => r.data),
+  });
 }
 
 export function useModules(s: Selection, limit: number): UseQueryResult<ModulesAnswer> {
@@ -122,6 +154,11 @@ export function useLabelValues(s: Selection, label: string): UseQueryResult<Labe
     queryFn: ({ signal }) => getJson<LabelValuesAnswer>("/api/v1/label-values", params, signal),
     enabled: label !== "",
   });
+}
+
+/** The hosts that a selection has samples of. */
+export function useHosts(s: Selection): UseQueryResult<LabelValuesAnswer> {
+  return useAnswer("/api/v1/label-values", { ...selectionParams(s), label: "host", limit: 1000 }, s);
 }
 
 export function useAgents(): UseQueryResult<AgentsAnswer> {

@@ -1,20 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Why there is nothing to show, and what to do about it. */
 import type { ReactNode } from "react";
-import { useAgents } from "@/api/queries";
+import { useAgents, useProfileTypes } from "@/api/queries";
 import { ago } from "@/lib/format";
 import { useSelection } from "@/state/selection";
 import { Command, Empty } from "./basics";
 import { rangeLabel } from "./time-range";
 
+/** What records waits beside CPU time. */
+export const RECORD_WAITS = "aperture-agent --mode wall";
+
+const OF_WAITS = /^(offcpu|wall):/;
+
 export function NoData(): ReactNode {
   const agents = useAgents();
   const [selection, set] = useSelection();
+  const types = useProfileTypes(selection);
   if (agents.data && agents.data.agents.length === 0) {
     return (
       <Empty icon="agents" title="No agent has reported yet">
         <p>Start one on each host that you want to profile. Its first samples show up here within seconds.</p>
         <Command text={agents.data.install_command} />
+      </Empty>
+    );
+  }
+  if (OF_WAITS.test(selection.type) && types.data?.types.some((t) => t.name === selection.type && !t.available)) {
+    return (
+      <Empty icon="clock" title="Waits were not recorded in this time">
+        <p>An agent records them beside CPU time if it is started with:</p>
+        <Command text={RECORD_WAITS} />
       </Empty>
     );
   }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Stacked series over time. Dragging over the chart narrows the time range. */
+/** Stacked series over time. Dragging over the chart narrows the time range, a click may pick a series. */
 import { useEffect, useMemo, useRef, useState, type ReactNode, type RefObject } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { clock, dateTime, significant } from "@/lib/format";
-import { stackSeries } from "@/lib/stack";
+import { seriesAt, stackSeries } from "@/lib/stack";
 import { useTheme } from "@/state/theme";
 
 export interface ChartSeries {
@@ -19,6 +19,8 @@ export const REST_COLOR = "#8d96a5";
 
 interface Hover {
   index: number;
+  /** Under the pointer. */
+  series: number | null;
   left: number;
   width: number;
 }
@@ -37,11 +39,22 @@ interface ChartProps {
   height: number;
   label: string;
   onRange(from: number, to: number): void;
+  /** Makes the series clickable. The card then lists them as they are stacked, and tells what a click does. */
+  pick?: { hint(series: number): string; open(series: number): void };
+}
+
+const AXIS_WIDTH = 48;
+
+/** The series at a place of the plot, in its pixels. */
+function seriesUnder(u: uPlot, left: number, top: number): number | null {
+  const index = u.posToIdx(left);
+  return seriesAt(u.data.slice(1).map((outline) => outline[index]), u.posToVal(top, "y"));
 }
 
 function makeOptions(latest: RefObject<ChartProps>, width: number, onHover: (h: Hover | null) => void): uPlot.Options {
   const { text, grid, surface } = axisColors();
   const axis = { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
+  let dragged = false;
   const time = (ticks: number[]): string[] => {
     const length = latest.current.to - latest.current.from;
     return ticks.map((t) => (length > 90_000_000 ? dateTime(t).slice(5) : clock(t).slice(0, length > 600_000 ? 5 : 8)));
@@ -52,21 +65,33 @@ function makeOptions(latest: RefObject<ChartProps>, width: number, onHover: (h: 
     ms: 1,
     padding: [8, 18, 0, 0],
     legend: { show: false },
-    cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { show: false } },
+    cursor: { y: false, drag: { x: true, y: false, setScale: false, click: () => {} }, points: { show: false } },
     scales: { x: { time: true, range: () => [latest.current.from, latest.current.to] }, y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.08 : 1] } },
     axes: [
       { ...axis, grid: { show: false }, size: 28, space: 90, values: (_u, ticks) => time(ticks) },
-      { ...axis, size: 48, space: 36, values: (_u, ticks) => ticks.map((t) => significant(t).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "")) },
+      { ...axis, size: AXIS_WIDTH, space: 36, values: (_u, ticks) => ticks.map((t) => significant(t).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "")) },
     ],
     series: [
       {},
       ...latest.current.series.map((s) => ({ label: s.label, stroke: surface, width: 1, fill: s.color, points: { show: false }, spanGaps: false })),
     ],
     hooks: {
+      ready: [
+        (u) => {
+          u.over.addEventListener("mousedown", () => (dragged = false));
+          u.over.addEventListener("click", (event) => {
+            const series = dragged ? null : seriesUnder(u, event.offsetX, event.offsetY);
+            if (series !== null) latest.current.pick?.open(series);
+          });
+        },
+      ],
       setCursor: [
         (u) => {
-          const { idx, left } = u.cursor;
-          onHover(idx == null || left == null || left < 0 ? null : { index: idx, left: left + 48, width: u.width });
+          const { idx, left, top } = u.cursor;
+          const outside = idx == null || left == null || top == null || left < 0;
+          const series = outside || !latest.current.pick ? null : seriesUnder(u, left, top);
+          u.over.classList.toggle("pickable", series !== null);
+          onHover(outside ? null : { index: idx, series, left: left + AXIS_WIDTH, width: u.width });
         },
       ],
       setSelect: [
@@ -75,6 +100,7 @@ function makeOptions(latest: RefObject<ChartProps>, width: number, onHover: (h: 
           const from = u.posToVal(u.select.left, "x");
           const to = u.posToVal(u.select.left + u.select.width, "x");
           u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+          dragged = true;
           latest.current.onRange(Math.round(from), Math.round(to));
         },
       ],
@@ -82,8 +108,11 @@ function makeOptions(latest: RefObject<ChartProps>, width: number, onHover: (h: 
   };
 }
 
-function HoverCard({ hover, times, series, unit }: { hover: Hover; times: readonly number[]; series: readonly ChartSeries[]; unit: string }): ReactNode {
+function HoverCard({ hover, times, series, unit, pick }: { hover: Hover } & Pick<ChartProps, "times" | "series" | "unit" | "pick">): ReactNode {
   const known = series.filter((s) => s.values[hover.index] != null);
+  const lines = known.map((s) => ({ ...s, value: s.values[hover.index]! })).filter((s) => s.value > 0);
+  if (!pick) lines.sort((a, b) => b.value - a.value);
+  const under = hover.series === null ? undefined : series[hover.series];
   const side = hover.left > hover.width / 2 ? { right: hover.width - hover.left + 12 } : { left: hover.left + 12 };
   const sum = known.reduce((total, s) => total + s.values[hover.index]!, 0);
   return (
@@ -92,17 +121,14 @@ function HoverCard({ hover, times, series, unit }: { hover: Hover; times: readon
         {clock(times[hover.index]!)}
         <b>{known.length === 0 ? "no data" : `${significant(sum)} ${unit}`}</b>
       </div>
-      {known
-        .map((s) => ({ ...s, value: s.values[hover.index]! }))
-        .filter((s) => s.value > 0)
-        .sort((a, b) => b.value - a.value)
-        .map((s) => (
-          <div key={s.label} className="line">
-            <span className="swatch" style={{ background: s.color }} />
-            <span className="truncate">{s.label}</span>
-            <b>{significant(s.value)}</b>
-          </div>
-        ))}
+      {lines.map((s) => (
+        <div key={s.label} className={s.label === under?.label ? "line under" : "line"}>
+          <span className="swatch" style={{ background: s.color }} />
+          <span className="truncate">{s.label}</span>
+          <b>{significant(s.value)}</b>
+        </div>
+      ))}
+      {pick && hover.series !== null ? <div className="muted">{pick.hint(hover.series)}</div> : null}
     </div>
   );
 }
@@ -145,7 +171,7 @@ export function SeriesChart(props: ChartProps): ReactNode {
     <div className="chart" style={{ minHeight: props.height }} onPointerLeave={() => setHover(null)}>
       <div ref={host} role="img" aria-label={props.label} />
       {hover && hover.index < props.times.length ? (
-        <HoverCard hover={hover} times={props.times} series={props.series} unit={props.unit} />
+        <HoverCard hover={hover} times={props.times} series={props.series} unit={props.unit} pick={props.pick} />
       ) : null}
     </div>
   );

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from "vitest";
-import { addSeries, coveredTime, finishedSteps, stackSeries } from "./stack";
+import { addSeries, coveredTime, finishedSteps, seriesAt, stackSeries } from "./stack";
 
 const a = [1, null, null, 0];
 const b = [2, 5, null, 0];
 
 describe("stacked series", () => {
-  it("sums from the last up, and keeps a gap where nothing reported", () => {
-    expect(stackSeries([a, b], 4)).toEqual([[3, 5, null, 0], [2, 5, null, 0]]);
+  it("sums from the last up, and keeps each one's gaps", () => {
+    expect(stackSeries([a, b], 4)).toEqual([[3, null, null, 0], [2, 5, null, 0]]);
+  });
+
+  it("finds the series at a height", () => {
+    expect([0, 1.9, 2, 2.9, 3, -1].map((height) => seriesAt([3, null, 2], height))).toEqual([2, 2, 0, 0, null, null]);
+    expect(seriesAt([5, 5, 0], 0)).toBe(1);
+    expect(seriesAt([null, null], 0)).toBeNull();
   });
 
   it("tells zero from no data", () => {

@@ -1,25 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Sums for stacked series. A time at which no series has data stays a gap. */
+/** Sums for stacked series. A time without data stays a gap. */
 
 export type Values = readonly (number | null)[];
 
-/** Running sums from the last series up to each, so that the first is the outline of all. */
+/** Running sums from the last series up to each: the outlines of a stack. A series' own gap is one in its outline. */
 export function stackSeries(series: readonly Values[], length: number): (number | null)[][] {
   const sums: (number | null)[][] = series.map(() => new Array<number | null>(length).fill(null));
   for (let i = 0; i < length; i++) {
-    if (series.every((values) => values[i] == null)) continue;
     let sum = 0;
     for (let k = series.length - 1; k >= 0; k--) {
-      sum += series[k]![i] ?? 0;
+      const value = series[k]![i];
+      if (value == null) continue;
+      sum += value;
       sums[k]![i] = sum;
     }
   }
   return sums;
 }
 
-/** Several series as one. */
+/** Several series as one, known where any of them is. */
 export function addSeries(series: readonly Values[], length: number): (number | null)[] {
-  return stackSeries(series, length)[0] ?? new Array<number | null>(length).fill(null);
+  return Array.from({ length }, (_, i) => {
+    const known = series.map((values) => values[i] ?? null).filter((v) => v !== null);
+    return known.length === 0 ? null : known.reduce((sum, v) => sum + v, 0);
+  });
+}
+
+/** Which series of a stack covers a height at a time, by the outlines there; null: none does. */
+export function seriesAt(outlines: readonly (number | null | undefined)[], height: number): number | null {
+  let below = 0;
+  for (let k = outlines.length - 1; k >= 0; k--) {
+    const outline = outlines[k];
+    if (outline == null) continue;
+    if (height >= below && height < outline) return k;
+    below = outline;
+  }
+  return null;
 }
 
 /** The least part of a range that counts as all of it: the edges of steps are not those of data. */

@@ -39,6 +39,12 @@ export function parseFilter(text: string): Matcher[] | null {
   return matchers;
 }
 
+/** The filter without what it says about a label. One that is malformed stays as it is. */
+export function withoutLabel(filter: string, label: string): string {
+  const matchers = parseFilter(filter);
+  return matchers ? formatFilter(matchers.filter((m) => m.label !== label)) : filter;
+}
+
 /** The filter with `label = value` in place of what it said about that label by equality. */
 export function withLabel(filter: string, label: string, value: string): string {
   const kept = (parseFilter(filter) ?? []).filter((m) => !(m.label === label && m.op === "="));

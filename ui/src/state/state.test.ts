@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from "vitest";
-import { formatFilter, parseFilter, withLabel, type Matcher } from "./filter";
+import { formatFilter, parseFilter, withLabel, withoutLabel, type Matcher } from "./filter";
 import { choice, flag, list, readState, text, writeState } from "./params";
 import { dayBefore, isRelative, previousRange, rangeProblem, relativeAge, resolveRange, resolveTime } from "./time";
 
@@ -49,6 +49,12 @@ describe("filter", () => {
       expect(parseFilter(filter)).toBeNull();
     },
   );
+
+  it("leaves a label out, and a malformed filter alone", () => {
+    expect(withoutLabel('{service="a",state=~"b.*",state!="x"}', "state")).toBe('{service="a"}');
+    expect(withoutLabel('{state="a"}', "state")).toBe("");
+    expect(withoutLabel("{state=", "state")).toBe("{state=");
+  });
 
   it("replaces an equality and keeps the rest", () => {
     expect(withLabel('{service="a",host=~"w.*"}', "service", "b")).toBe('{host=~"w.*",service="b"}');
