@@ -148,9 +148,12 @@ function stacksOf(name: string): MockStack[] {
 /** Where threads wait, by state: what follows the service's own frames, and its weight. */
 const WAITS: Record<string, readonly [string, number][]> = {
   sleeping: [
-    [`epoll_wait@${LIBC};${SYSCALL};k:do_epoll_wait;k:ep_poll`, 60],
-    [`pthread_cond_wait@${LIBC};${SYSCALL};k:__x64_sys_futex;k:do_futex;k:futex_wait;k:__futex_wait`, 34],
-    [`clock_nanosleep@${LIBC};${SYSCALL};k:common_nsleep;k:hrtimer_nanosleep`, 6],
+    [`epoll_wait@${LIBC};${SYSCALL};k:do_epoll_wait;k:ep_poll`, 90],
+    [`clock_nanosleep@${LIBC};${SYSCALL};k:common_nsleep;k:hrtimer_nanosleep`, 10],
+  ],
+  lock: [
+    [`pthread_cond_wait@${LIBC};${SYSCALL};k:__x64_sys_futex;k:do_futex;k:futex_wait;k:__futex_wait`, 88],
+    [`pthread_mutex_lock@${LIBC};${SYSCALL};k:__x64_sys_futex;k:do_futex;k:futex_wait;k:__futex_wait`, 12],
   ],
   blocked: [
     [`pread@${LIBC};${SYSCALL};k:ksys_pread64;k:ext4_file_read_iter;k:filemap_get_pages;k:folio_wait_bit_common`, 58],
@@ -184,13 +187,13 @@ function waitStacks(name: string, state: string): MockStack[] {
   return out;
 }
 
-/** `waiting`: threads that sleep, are blocked, and are runnable. */
+/** `waiting`: threads that sleep or wait for a lock, are blocked, and are runnable. */
 function service(name: string, hosts: string[], cores: number, trend: number, complete: number, waiting: readonly [number, number, number]): MockService {
-  const [sleeping, blocked, runnable] = waiting;
+  const [idle, blocked, runnable] = waiting;
   const of = (state: string, threads: number, follows: number): MockWaits => ({ state, threads, follows, stacks: waitStacks(name, state) });
   return {
     name, hosts, cores, trend, complete, stacks: stacksOf(name),
-    waits: [of("sleeping", sleeping, -0.05), of("blocked", blocked, 2), of("runnable", runnable, 1.4)],
+    waits: [of("sleeping", idle * 0.7, -0.05), of("lock", idle * 0.3, -0.02), of("blocked", blocked, 2), of("runnable", runnable, 1.4)],
   };
 }
 

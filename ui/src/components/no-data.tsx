@@ -24,11 +24,17 @@ export function NoData(): ReactNode {
       </Empty>
     );
   }
-  if (OF_WAITS.test(selection.type) && types.data?.types.some((t) => t.name === selection.type && !t.available)) {
+  const removeFilter = selection.filter === "" ? null : <button type="button" className="button" onClick={() => set({ filter: "" })}>Remove the filter</button>;
+  if (OF_WAITS.test(selection.type)) {
+    const recorded = types.data?.types.some((t) => t.name === selection.type && t.available) ?? false;
     return (
-      <Empty icon="clock" title="Waits were not recorded in this time">
-        <p>An agent records them beside CPU time if it is started with:</p>
+      <Empty icon="clock" title="No waits in this selection">
+        <p>
+          {recorded ? "The filter may leave nothing, or its hosts record CPU time only. " : "No host recorded waits in this time. "}
+          Agents record them beside CPU time where they are started with
+        </p>
         <Command text={RECORD_WAITS} />
+        {removeFilter}
       </Empty>
     );
   }
@@ -41,7 +47,7 @@ export function NoData(): ReactNode {
         Shown: {rangeLabel(selection)}.
       </p>
       <div className="actions">
-        {selection.filter !== "" ? <button type="button" className="button" onClick={() => set({ filter: "" })}>Remove the filter</button> : null}
+        {removeFilter}
         {last > 0 ? (
           <button type="button" className="button primary" onClick={() => set({ from: String(last - 900_000), to: String(last + 1000), live: false })}>
             Show the last 15 minutes with data

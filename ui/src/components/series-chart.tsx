@@ -63,7 +63,7 @@ function makeOptions(latest: RefObject<ChartProps>, width: number, onHover: (h: 
     width,
     height: latest.current.height,
     ms: 1,
-    padding: [8, 18, 0, 0],
+    padding: [8, 26, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: true, y: false, setScale: false, click: () => {} }, points: { show: false } },
     scales: { x: { time: true, range: () => [latest.current.from, latest.current.to] }, y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.08 : 1] } },

@@ -19,6 +19,7 @@ const KINDS: Readonly<Record<string, { unit: string; time: string; samples: stri
   cpu: { unit: "cores", time: "of CPU time", samples: "samples" },
   offcpu: { unit: "threads", time: "off the CPU", samples: "waits" },
   wall: { unit: "threads", time: "of wall time", samples: "samples and waits" },
+  waker: { unit: "threads", time: "that others waited", samples: "waits" },
   lock: { unit: "threads", time: "of waiting for locks", samples: "waits" },
 };
 

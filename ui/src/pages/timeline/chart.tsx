@@ -10,11 +10,10 @@ import type { Layer, LayerKey, Timeline } from "./layers";
 
 function Switch({ layer, on, onToggle }: { layer: Layer; on: boolean; onToggle(): void }): ReactNode {
   const { title, meaning, color } = layer.kind;
-  const amount = layer.average === null ? "not recorded" : significant(layer.average);
   return (
-    <button type="button" role="switch" aria-checked={on} title={meaning} onClick={onToggle}>
+    <button type="button" role="switch" className={layer.average === null ? "unknown" : undefined} aria-checked={on} title={meaning} onClick={onToggle}>
       <i className="swatch" style={{ background: on ? color : "none", borderColor: color }} />
-      {title} <b>{amount}</b>
+      {title} {layer.average === null ? "not recorded" : <b>{significant(layer.average)}</b>}
     </button>
   );
 }
@@ -49,7 +48,7 @@ export function LayerChart(props: {
         {timeline.layers.map((layer) => (
           <Switch key={layer.kind.key} layer={layer} on={!off.has(layer.kind.key)} onToggle={() => props.onToggle(layer.kind.key)} />
         ))}
-        <span className="muted">threads on average</span>
+        <span className="muted only-wide">threads on average</span>
       </div>
     </section>
   );

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from "vitest";
-import { buildTimeline, chartStep, hostsWithoutWaits, layerSelection, parseOff, shareOf, toggled, type LayerKey, type Timeline } from "./layers";
+import { OFF_AT_FIRST, buildTimeline, chartStep, hostsWithoutWaits, layerSelection, parseOff, shareOf, toggled, type LayerKey, type Timeline } from "./layers";
 
 const STEP = 10_000;
 const LATER = 1e9;
@@ -32,8 +32,8 @@ describe("layers of a timeline", () => {
   });
 
   it("show what is rare only where there is any, and waits without a reason apart", () => {
-    const t = buildTimeline(cpu, answer({ stopped: [1, 1, null, 1], "": [0, 2, null, 0], new: [1, 1, null, 1] }), LATER, true);
-    expect(t.layers.map((l) => l.kind.key)).toEqual(["cpu", "runnable", "blocked", "stopped", "other", "sleeping"]);
+    const t = buildTimeline(cpu, answer({ stopped: [1, 1, null, 1], lock: [9, 9, null, 9], "": [0, 2, null, 0], new: [1, 1, null, 1] }), LATER, true);
+    expect(t.layers.map((l) => l.kind.key)).toEqual(["cpu", "runnable", "blocked", "stopped", "other", "lock", "sleeping"]);
     expect(values(t, "other")).toEqual([1, 3, null, 1]);
   });
 
@@ -88,7 +88,7 @@ describe("a layer", () => {
   it("leads to its profile type and state", () => {
     expect(layerSelection("cpu", '{service="a"}')).toEqual({ type: "cpu:nanoseconds", filter: '{service="a"}' });
     expect(layerSelection("blocked", '{service="a"}')).toEqual({ type: "offcpu:nanoseconds", filter: '{service="a",state="blocked"}' });
-    expect(layerSelection("other", "").filter).toBe('{state!~"runnable|blocked|stopped|sleeping"}');
+    expect(layerSelection("other", "").filter).toBe('{state!~"runnable|blocked|stopped|lock|sleeping"}');
   });
 
   it("is switched in the address", () => {
@@ -96,6 +96,7 @@ describe("a layer", () => {
     expect(parseOff("").size).toBe(0);
     expect(toggled(parseOff("sleeping"), "sleeping")).toBe("");
     expect(toggled(parseOff("sleeping"), "cpu")).toBe("cpu,sleeping");
+    expect(toggled(parseOff("sleeping"), "lock")).toBe(OFF_AT_FIRST);
   });
 });
 

@@ -14,7 +14,7 @@ import { addSeries, finishedSteps, type Values } from "@/lib/stack";
 import { formatFilter, parseFilter, withLabel } from "@/state/filter";
 import type { Selection } from "@/state/selection";
 
-export type LayerKey = "cpu" | "runnable" | "blocked" | "stopped" | "other" | "sleeping";
+export type LayerKey = "cpu" | "runnable" | "blocked" | "stopped" | "other" | "lock" | "sleeping";
 
 export interface LayerKind {
   key: LayerKey;
@@ -29,15 +29,16 @@ export const LAYERS: readonly LayerKind[] = [
   { key: "cpu", title: "On the CPU", meaning: "Running", color: "#4c86c6" },
   { key: "runnable", title: "Runnable", meaning: "Ready, while another thread had the CPU", color: "#e9b949" },
   { key: "blocked", title: "Blocked", meaning: "Uninterruptible: mostly for a disk", color: "#b5502e" },
-  { key: "stopped", title: "Stopped", meaning: "By a signal or a debugger", color: "#7656a8" },
-  { key: "other", title: "Other waits", meaning: "Off the CPU, without a known reason", color: "#3fa796" },
-  { key: "sleeping", title: "Sleeping", meaning: "For a lock, a timer, the network, or work to do", color: "#a3abb8" },
+  { key: "stopped", title: "Stopped", meaning: "By a signal or a debugger", color: "#63458f" },
+  { key: "other", title: "Other waits", meaning: "Off the CPU, without a known reason", color: "#c878a8" },
+  { key: "lock", title: "Lock wait", meaning: "In futex(): for a mutex, a condition, or work to do", color: "#90d6f2" },
+  { key: "sleeping", title: "Sleeping", meaning: "For a timer, the network, or work to do", color: "#8d96a5" },
 ];
 
-const STATES: readonly string[] = ["runnable", "blocked", "stopped", "sleeping"];
+const STATES: readonly string[] = ["runnable", "blocked", "stopped", "lock", "sleeping"];
 
 /** Shown where there is any; the others always. */
-const RARE: readonly LayerKey[] = ["stopped", "other"];
+const RARE: readonly LayerKey[] = ["stopped", "other", "lock"];
 
 export interface Layer {
   kind: LayerKind;
@@ -63,7 +64,8 @@ export interface Recorded {
   ofMs: number;
 }
 
-/** Agents tell of waits that go on this often: a step holds whole turns, or it would be high and low in turn. */
+/** Agents tell of waits that go on, and of the sums of short ones, this often. A step holds whole turns, or
+ *  those sums would make it high and low in turn. */
 const TURN_MS = 10_000;
 const STEPS_MS: readonly number[] = [1, 3, 6, 12, 30, 60, 90, 180, 360, 720, 1080, 2160, 4320, 8640].map((turns) => turns * TURN_MS);
 const STEPS_WANTED = 300;
@@ -154,6 +156,9 @@ export function hostsWithoutWaits(cpu: LabelValuesAnswer["values"], waits: Label
   const waiting = new Set(waits.map((v) => v.value));
   return cpu.map((v) => v.value).filter((host) => host !== "" && !waiting.has(host)).sort();
 }
+
+/** Threads that wait for work dwarf all others, so the layers that they are in are switched off at first. */
+export const OFF_AT_FIRST = "lock,sleeping";
 
 /** The layers that are switched off, as the address has them. */
 export function parseOff(text: string): ReadonlySet<LayerKey> {

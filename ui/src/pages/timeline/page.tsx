@@ -16,11 +16,10 @@ import { selectionLink, useSelection, type Selection } from "@/state/selection";
 import { resolveRange } from "@/state/time";
 import { useUrlState } from "@/state/use-url-state";
 import { LayerChart } from "./chart";
-import { LAYERS, buildTimeline, chartStep, hostsWithoutWaits, layerSelection, parseOff, toggled, type LayerKey, type Timeline } from "./layers";
+import { LAYERS, OFF_AT_FIRST, buildTimeline, chartStep, hostsWithoutWaits, layerSelection, parseOff, toggled, type LayerKey, type Timeline } from "./layers";
 import { FUNCTIONS, LayerTable } from "./table";
 
-/** Threads that wait for work dwarf all others, so sleeping is switched off at first. */
-const SCHEMA = { off: text("sleeping"), order: text() };
+const SCHEMA = { off: text(OFF_AT_FIRST), order: text() };
 const SOME_HOSTS = 4;
 
 /** What the chart cannot show, because it was not recorded, and how to record it. */

@@ -49,7 +49,9 @@ function Name({ row, narrow }: { row: LayerRow; narrow: boolean }): ReactNode {
 function makeColumns(rows: readonly LayerRow[], off: ReadonlySet<LayerKey>, narrow: boolean): Column<LayerRow>[] {
   const all = rows.map((r) => r.layer);
   const shown = all.filter((l) => !off.has(l.kind.key));
-  const share = (layer: Layer): number => shareOf(layer, all) ?? 0;
+  // What was not recorded is a part of wall time too, but nobody knows which.
+  const wholeWall = all.every((l) => l.average !== null);
+  const share = (layer: Layer): number => (wholeWall ? shareOf(layer, all) ?? 0 : -1);
   const ofShown = (layer: Layer): number | null => (off.has(layer.kind.key) ? null : shareOf(layer, shown));
   return [
     { id: "layer", header: "Layer", track: narrow ? "minmax(130px, 1fr)" : "minmax(150px, 1.5fr)", cell: (r) => <Name row={r} narrow={narrow} /> },
@@ -63,7 +65,7 @@ function makeColumns(rows: readonly LayerRow[], off: ReadonlySet<LayerKey>, narr
     },
     {
       id: "share", header: "Of wall time", hint: "Percent of the time of all threads, on and off the CPU", track: "104px", numeric: true, sort: (r) => share(r.layer),
-      cell: (r) => (r.layer.average === null ? NONE : percent(share(r.layer))),
+      cell: (r) => (wholeWall ? percent(share(r.layer)) : NONE),
     },
     {
       id: "shown", header: "Of what is shown", hint: "Percent of the layers that are switched on", track: "132px", numeric: true, wide: true, sort: (r) => ofShown(r.layer) ?? -1,
