@@ -84,7 +84,7 @@ function nanoseconds(doing: Doing, from: number, to: number): number {
   const begin = Math.max(from, Date.now() - doing.since);
   if (to <= begin) return 0;
   let sum = 0;
-  const steps = 24;
+  const steps = Math.min(24, Math.ceil((to - begin) / 60_000));
   for (let k = 0; k < steps; k++) sum += doing.at(begin + ((to - begin) * (k + 0.5)) / steps);
   return Math.round((sum / steps) * (to - begin) * 1e6);
 }
