@@ -30,9 +30,10 @@ enum ap_target {
 
 /* What is profiled; bits. */
 enum ap_mode {
-	AP_MODE_CPU = 1,    /* samples of what runs on the CPUs */
-	AP_MODE_OFFCPU = 2, /* waits of threads */
-	AP_MODE_LOCK = 4,   /* those for locks, and who ended them */
+	AP_MODE_CPU = 1,     /* samples of what runs on the CPUs */
+	AP_MODE_OFFCPU = 2,  /* waits of threads */
+	AP_MODE_LOCK = 4,    /* those for locks, and who ended them */
+	AP_MODE_SYSCALL = 8, /* system calls, counted: ap_rows.syscalls */
 };
 
 /* The names of `--mode`, "wall" among them for "cpu" and "offcpu", to bits: 0, or -EINVAL with `err` for an
