@@ -5,7 +5,7 @@
 #define AP_PROFILE_SYSCALL_H
 
 #include "abi/syscall.h"
-#include "base/str.h"
+#include "base/buf.h"
 #include "base/vec.h"
 
 /* How often something numbered was met: a bucket of the histogram, an errno. */
@@ -40,6 +40,10 @@ uint64_t ap_syscall_counts_sum(const struct ap_syscall_counts *c);
 /* The latency below which the share `q` (0..1) of the calls that returned lies: the middle of its
  * bucket, and never more than the longest call. -1: none returned. */
 double ap_syscall_quantile(const struct ap_syscall_stat *s, double q);
+
+/* Appends the members of a JSON object: count, returned, errors, errnos, sum_ns, max_ns, p50_ns, p90_ns,
+ * p99_ns (null where no call returned), histogram (docs/openapi.json, SyscallRow). */
+void ap_syscall_stat_json(struct ap_buf *b, const struct ap_syscall_stat *s);
 
 /* The name of a call of this machine's architecture, such as "read"; NULL: it has none. */
 const char *ap_syscall_name(enum ap_syscall_abi abi, uint32_t number);
