@@ -8,6 +8,7 @@ import { ComparePage } from "./pages/compare/page";
 import { FlamegraphPage } from "./pages/flamegraph/page";
 import { OverviewPage } from "./pages/overview/page";
 import { SettingsPage } from "./pages/settings/page";
+import { SyscallsPage } from "./pages/syscalls/page";
 import { TopPage } from "./pages/top/page";
 
 /** Shows what went wrong in a page, instead of an empty window. */
@@ -43,6 +44,7 @@ export function App(): ReactNode {
           <Route path="/" component={OverviewPage} />
           <Route path="/flamegraph" component={FlamegraphPage} />
           <Route path="/top" component={TopPage} />
+          <Route path="/syscalls" component={SyscallsPage} />
           <Route path="/compare" component={ComparePage} />
           <Route path="/agents" component={AgentsPage} />
           <Route path="/settings" component={SettingsPage} />
