@@ -242,7 +242,8 @@ static void on_file(void *ctx, struct ap_file *f)
 	ap_tables_add(p->tables, f, ap_clock_mono_ns());
 }
 
-static int open_tables(struct ap_profiler *p)
+/* Without modes that take stacks no file needs a table. */
+static int open_tables(struct ap_profiler *p, bool stacks)
 {
 	struct ap_tables_target target = {
 		.set = set_file, .forget = forget_file, .ctx = p->capture};
@@ -251,7 +252,7 @@ static int open_tables(struct ap_profiler *p)
 
 	target.words = ap_capture_words(p->capture, &target.n_words);
 	r = ap_tables_new(files, &target, &p->tables);
-	if (r == 0)
+	if (r == 0 && stacks)
 		ap_file_table_watch(files, on_file, p);
 	return r;
 }
@@ -298,7 +299,7 @@ static int open_parts(struct ap_profiler *p, const struct ap_profiler_options *o
 		r = ap_syscalls_open(ap_capture_object(p->capture), NULL, err, &p->syscalls);
 	if (r < 0)
 		return r;
-	r = open_tables(p);
+	r = open_tables(p, o->modes != AP_MODE_SYSCALL);
 	if (r < 0)
 		return ap_error_set(err, r, "cannot keep unwind tables: %s", ap_strerror(r));
 	p->rows =
