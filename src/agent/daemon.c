@@ -220,7 +220,7 @@ static void measure(struct ap_daemon *d)
 	s->cpu_user_ns = cost.cpu_ns;
 	s->cpu_bpf_ns = cost.bpf_ns;
 	s->map_bytes = cost.map_bytes;
-	d->wait_ns = cost.wait_ns;
+	d->fixed_ns = cost.fixed_ns;
 	s->rss_bytes = resident_bytes();
 	s->queued_batches = push.queued;
 	pthread_mutex_lock(&d->lock);
@@ -300,7 +300,7 @@ static int govern(struct ap_daemon *d, struct ap_error *err)
 	int r;
 
 	if (!ap_governor_update(&d->governor, ap_clock_mono_ns(),
-				s->cpu_user_ns + s->cpu_bpf_ns - d->wait_ns))
+				s->cpu_user_ns + s->cpu_bpf_ns - d->fixed_ns))
 		return 0;
 	s->stride = d->governor.stride;
 	pthread_mutex_lock(&d->lock);

@@ -553,15 +553,18 @@ void ap_syscalls_cost(const struct ap_syscalls *s, struct ap_profiler_cost *cost
 	size_t cell =
 		sizeof(struct ap_syscall_key) + sizeof(struct ap_syscall_cell) + ENTRY_OVERHEAD;
 	size_t error = sizeof(struct ap_syscall_error_key) + sizeof(uint64_t) + ENTRY_OVERHEAD;
+	uint64_t counting_ns = 0;
 
 	for (uint32_t i = 0; i < s->n_cpus; i++) {
 		const struct ap_syscall_stats *st = &s->stats[i];
 
 		cost->bpf_runs += st->runs;
 		if (st->timed_runs)
-			cost->bpf_ns += (uint64_t)((double)st->timed_ns / (double)st->timed_runs *
-						   (double)st->runs);
+			counting_ns += (uint64_t)((double)st->timed_ns / (double)st->timed_runs *
+						  (double)st->runs);
 	}
+	cost->bpf_ns += counting_ns;
+	cost->fixed_ns += counting_ns;
 	/* Entries, and the tables' buckets: two words for each possible entry. */
 	cost->map_bytes += HASH_COUNT(s->cells) * cell + HASH_COUNT(s->errors) * error +
 			   16ull * (bpf_map__max_entries(s->bpf->maps.cells) +
