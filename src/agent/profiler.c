@@ -41,7 +41,8 @@ struct ap_profiler {
 	struct ap_capture *capture;
 	struct ap_offcpu *offcpu;     /* NULL: not in that mode */
 	struct ap_syscalls *syscalls; /* the same */
-	struct ap_error refused;      /* why a mode that was asked for is not there */
+	struct ap_error refused;      /* why the first mode is not there of those: */
+	uint32_t refused_modes;
 	struct ap_sideband *sideband;
 	struct ap_process_table *processes;
 	struct ap_tables *tables;
@@ -263,15 +264,15 @@ static const enum ap_process_scope scopes[] = {
 	[AP_TARGET_CGROUP] = AP_SCOPE_SAMPLED,
 };
 
-/* Where this kernel does not have what they need, the other modes go on. */
-static int open_waits(struct ap_profiler *p, const struct ap_profiler_options *o,
-		      struct ap_error *err)
+/* `r` is how `modes` were opened: where this kernel does not have what they need, others go on. */
+static int opened(struct ap_profiler *p, uint32_t asked, uint32_t modes, int r,
+		  struct ap_error *err)
 {
-	int r = ap_offcpu_open(p->capture, o, err, &p->offcpu);
-
-	if (r == 0 || r == -ENOMEM || !(o->modes & ~WAIT_MODES))
+	if (r == 0 || r == -ENOMEM || !(asked & ~(modes | p->refused_modes)))
 		return r;
-	p->refused = *err;
+	if (!p->refused_modes)
+		p->refused = *err;
+	p->refused_modes |= modes;
 	*err = (struct ap_error){0};
 	return 0;
 }
@@ -294,9 +295,12 @@ static int open_parts(struct ap_profiler *p, const struct ap_profiler_options *o
 	if (r < 0)
 		return r;
 	if (o->modes & WAIT_MODES)
-		r = open_waits(p, o, err);
+		r = opened(p, o->modes, WAIT_MODES, ap_offcpu_open(p->capture, o, err, &p->offcpu),
+			   err);
 	if (r == 0 && o->modes & AP_MODE_SYSCALL)
-		r = ap_syscalls_open(ap_capture_object(p->capture), NULL, err, &p->syscalls);
+		r = opened(p, o->modes, AP_MODE_SYSCALL,
+			   ap_syscalls_open(ap_capture_object(p->capture), NULL, err, &p->syscalls),
+			   err);
 	if (r < 0)
 		return r;
 	r = open_tables(p, o->modes != AP_MODE_SYSCALL);
@@ -538,10 +542,8 @@ void ap_profiler_ledger_copy(struct ap_profiler *p, struct ap_ledger *ret)
 
 const char *ap_profiler_refused(const struct ap_profiler *p, uint32_t *modes)
 {
-	if (!p->refused.code)
-		return NULL;
-	*modes &= ~WAIT_MODES;
-	return p->refused.msg;
+	*modes &= ~p->refused_modes;
+	return p->refused_modes ? p->refused.msg : NULL;
 }
 
 const char *ap_profiler_variant(const struct ap_profiler *p)
