@@ -31,5 +31,6 @@ void bench_tree(void);
 void bench_wire(void);
 void bench_store(void);
 void bench_unwind(void);
+void bench_syscall(void);
 
 #endif

@@ -11,6 +11,7 @@ static const struct {
 } benches[] = {
 	{"tree", "a call tree from stacks", bench_tree},
 	{"wire", "batches to bytes and back", bench_wire},
+	{"syscall", "what counting system calls adds to one (root)", bench_syscall},
 	{"unwind", "unwind tables of installed files", bench_unwind},
 	{"store", "ingest into the embedded store, then queries", bench_store},
 };

@@ -53,7 +53,10 @@ extern const uint32_t ap_ledger_entry_count;
 /* Whether an entry is a loss of what the user asked for: not CPU time that was idle, filtered away or
  * is stood for by other samples, nor a batch that is kept and sent again or was here before. */
 bool ap_ledger_is_lost(enum ap_ledger_id id);
-/* The sum of those. */
+/* The same in system calls; one whose begin was not seen is none, as those that were in a call when the
+ * recording began. */
+bool ap_ledger_is_lost_call(enum ap_ledger_id id);
+/* The sum of those that ap_ledger_is_lost() names, in sampling periods. */
 uint64_t ap_ledger_lost(const struct ap_ledger *l);
 
 /* The name and text of an enum ap_reason; "unknown" for a number not in the list. */

@@ -301,6 +301,48 @@ static int add_row(struct build *u, const struct ap_row *r)
 	return 0;
 }
 
+/* "read", or "syscall_600" where the table of the build has no such number. */
+static int add_call_name(struct ap_profile *p, const struct ap_rows_syscall *s, uint32_t *ret)
+{
+	const char *name = ap_syscall_name(s->abi, s->number);
+	char number[32];
+
+	if (!name) {
+		snprintf(number, sizeof(number), "syscall_%u", s->number);
+		name = number;
+	}
+	return ap_profile_string(p, ap_str_of(name), ret);
+}
+
+static int add_syscall(struct build *u, const struct ap_rows_syscall *s)
+{
+	/* The whole process's: no thread is named. */
+	const struct ap_row who = {.process = s->process};
+	struct ap_syscall row = {
+		.time_ns = u->rows->end_ns, .oldest_ns = s->oldest_ns, .in_flight = s->in_flight};
+	int err = label_set(u, &who, 0, &row.labels);
+
+	if (err == 0)
+		err = add_call_name(u->profile, s, &row.name);
+	if (err == 0)
+		err = ap_profile_string(u->profile, ap_str_of(ap_syscall_abi_name(s->abi)),
+					&row.abi);
+	return err < 0 ? err : ap_profile_add_syscall(u->profile, &row, &s->stat);
+}
+
+static void add_syscalls(struct build *u, int rc)
+{
+	uint64_t in = 0, out = 0;
+
+	AP_VEC_FOREACH(&u->rows->syscalls, s) {
+		in += s->stat.count;
+		if (rc == 0 && add_syscall(u, s) == 0)
+			out += s->stat.count;
+	}
+	count(u->b, AP_LEDGER_SYSCALL_OUT, out);
+	count(u->b, AP_LEDGER_SYSCALL_NO_MEMORY, in - out);
+}
+
 static int start(struct build *u)
 {
 	u->profile = ap_profile_new();
@@ -341,6 +383,7 @@ int ap_batcher_build(struct ap_batcher *b, const struct ap_rows *rows, struct ap
 		if (rc == 0 && add_row(&u, r) == 0)
 			out += r->count;
 	}
+	add_syscalls(&u, rc);
 	count(b, AP_LEDGER_BATCH_IN, in);
 	count(b, AP_LEDGER_BATCH_OUT, out);
 	count(b, AP_LEDGER_BATCH_NO_MEMORY, in - out);

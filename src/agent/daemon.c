@@ -220,7 +220,7 @@ static void measure(struct ap_daemon *d)
 	s->cpu_user_ns = cost.cpu_ns;
 	s->cpu_bpf_ns = cost.bpf_ns;
 	s->map_bytes = cost.map_bytes;
-	d->wait_ns = cost.wait_ns;
+	d->fixed_ns = cost.fixed_ns;
 	s->rss_bytes = resident_bytes();
 	s->queued_batches = push.queued;
 	pthread_mutex_lock(&d->lock);
@@ -253,22 +253,30 @@ static void take_deltas(struct ap_daemon *d)
 	memcpy(deltas->stacks, ap_batcher_reasons(d->batcher), sizeof(deltas->stacks));
 }
 
-/* A batch of `periods` could not be made: the batcher has counted them as out. The deltas stay in
- * `meta`, for the next one. */
-static void unmake(struct ap_daemon *d, uint64_t periods)
+static void take_back(struct ap_daemon *d, enum ap_ledger_id out, enum ap_ledger_id loss,
+		      uint64_t n)
+{
+	d->meta.ledger.count[out] -= n;
+	d->sent.count[out] -= n;
+	ap_ledger_add(d->ledger, out, -n);
+	ap_ledger_add(d->ledger, loss, n);
+}
+
+/* A batch could not be made: the batcher has counted what it holds as out. The deltas stay in `meta`,
+ * for the next one. */
+static void unmake(struct ap_daemon *d, const struct ap_push_units *units)
 {
 	d->meta.sequence--;
-	d->meta.ledger.count[AP_LEDGER_BATCH_OUT] -= periods;
-	d->sent.count[AP_LEDGER_BATCH_OUT] -= periods;
-	ap_ledger_add(d->ledger, AP_LEDGER_BATCH_OUT, -periods);
-	ap_ledger_add(d->ledger, AP_LEDGER_BATCH_ENCODE, periods);
+	take_back(d, AP_LEDGER_BATCH_OUT, AP_LEDGER_BATCH_ENCODE, units->periods);
+	take_back(d, AP_LEDGER_SYSCALL_OUT, AP_LEDGER_SYSCALL_NO_MEMORY, units->calls);
 }
 
 /* Encodes the profile with everything around it and queues the bytes. */
 static int send(struct ap_daemon *d, const struct ap_profile *profile, struct ap_error *err)
 {
 	_cleanup_buf_ struct ap_buf bytes = {0};
-	uint64_t periods = ap_batch_periods(profile);
+	const struct ap_push_units units = {.periods = ap_batch_periods(profile),
+					    .calls = ap_batch_calls(profile)};
 	int r;
 
 	d->meta.sequence++;
@@ -277,11 +285,11 @@ static int send(struct ap_daemon *d, const struct ap_profile *profile, struct ap
 	take_deltas(d);
 	r = ap_batch_encode(profile, &d->meta, &bytes);
 	if (r == 0)
-		r = ap_pusher_add(d->pusher, &bytes, periods, &d->meta.ledger);
+		r = ap_pusher_add(d->pusher, &bytes, &units, &d->meta.ledger);
 	if (r == 0 || r == -EFBIG)
 		memset(&d->meta.ledger, 0, sizeof(d->meta.ledger));
 	else
-		unmake(d, periods);
+		unmake(d, &units);
 	return r < 0 ? ap_error_set(err, r, "cannot queue a batch: %s", ap_strerror(r)) : 0;
 }
 
@@ -292,7 +300,7 @@ static int govern(struct ap_daemon *d, struct ap_error *err)
 	int r;
 
 	if (!ap_governor_update(&d->governor, ap_clock_mono_ns(),
-				s->cpu_user_ns + s->cpu_bpf_ns - d->wait_ns))
+				s->cpu_user_ns + s->cpu_bpf_ns - d->fixed_ns))
 		return 0;
 	s->stride = d->governor.stride;
 	pthread_mutex_lock(&d->lock);

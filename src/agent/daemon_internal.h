@@ -28,7 +28,7 @@ struct ap_daemon {
 	uint64_t due_ns;     /* CLOCK_MONOTONIC */
 	uint64_t flushed_ns; /* the same: when the last batch was made */
 	struct ap_governor governor;
-	uint64_t wait_ns; /* of meta.status.cpu_bpf_ns: what sampling less often does not change */
+	uint64_t fixed_ns; /* of meta.status.cpu_bpf_ns: what sampling less often does not change */
 	struct ap_error kernel_symbols;
 	const char *refused;	   /* why modes that were asked for are not there; NULL: all are */
 	struct ap_batch_meta meta; /* of the next batch: what stays the same is filled in */

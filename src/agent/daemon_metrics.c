@@ -14,25 +14,33 @@ static void write_counter(struct ap_prom *p, const char *name, const char *help,
 	ap_prom_u64(p, AP_PROM_NO_LABELS, value);
 }
 
+/* Not of the stages that the aggregator keeps. */
+static bool is_ours(const struct ap_ledger_entry *e)
+{
+	return strcmp(e->stage, "ingest") != 0 && strcmp(e->stage, "store") != 0;
+}
+
 static void write_ledger(struct ap_prom *p, const struct ap_ledger *ledger)
 {
-	ap_prom_family(p, "aperture_lost_total", AP_PROM_COUNTER,
-		       "Sampling periods that did not go on, by stage and reason.");
+	ap_prom_family(
+		p, "aperture_lost_total", AP_PROM_COUNTER,
+		"What did not go on, by stage and reason: sampling periods; in stages syscall "
+		"and syscall_push system calls.");
 	for (uint32_t i = 0; i < ap_ledger_entry_count; i++) {
 		const struct ap_ledger_entry *e = &ap_ledger_entries[i];
 
-		if (e->kind == AP_LEDGER_KIND_LOSS && e->id < AP_LEDGER_INGEST_IN)
+		if (e->kind == AP_LEDGER_KIND_LOSS && is_ours(e))
 			ap_prom_u64(p,
 				    AP_PROM_LABELS({"stage", ap_str_of(e->stage)},
 						   {"reason", ap_str_of(e->name)}),
 				    ap_ledger_get(ledger, e->id));
 	}
 	ap_prom_family(p, "aperture_periods_total", AP_PROM_COUNTER,
-		       "Sampling periods that entered and left each stage.");
+		       "What entered and left each stage, in the same units.");
 	for (uint32_t i = 0; i < ap_ledger_entry_count; i++) {
 		const struct ap_ledger_entry *e = &ap_ledger_entries[i];
 
-		if (e->kind != AP_LEDGER_KIND_LOSS && e->id < AP_LEDGER_INGEST_IN)
+		if (e->kind != AP_LEDGER_KIND_LOSS && is_ours(e))
 			ap_prom_u64(p,
 				    AP_PROM_LABELS({"stage", ap_str_of(e->stage)},
 						   {"name", ap_str_of(e->name)}),

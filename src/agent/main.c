@@ -72,7 +72,7 @@ static const struct ap_option options[] = {
 	 .type = AP_OPT_LIST,
 	 .group = "Sampling",
 	 .help = "cpu (the default), offcpu: where threads wait, lock: waits for locks, wall: cpu and "
-		 "offcpu",
+		 "offcpu, syscall: system calls",
 	 .offset = FIELD(modes)},
 	{.name = "wait-threshold",
 	 .metavar = "TIME",

@@ -8,6 +8,7 @@ static const struct {
 	{"cpu", AP_MODE_CPU},
 	{"offcpu", AP_MODE_OFFCPU},
 	{"lock", AP_MODE_LOCK},
+	{"syscall", AP_MODE_SYSCALL},
 	{"wall", AP_MODE_CPU | AP_MODE_OFFCPU},
 };
 
@@ -24,7 +25,7 @@ int ap_modes_parse(const struct ap_strings *list, uint32_t *ret, struct ap_error
 		if (!found)
 			return ap_error_set(
 				err, -EINVAL,
-				"there is no mode '%s': choose among cpu, offcpu, lock, and "
+				"there is no mode '%s': choose among cpu, offcpu, lock, syscall and "
 				"wall (cpu and offcpu)",
 				list->p[i]);
 		modes |= found;

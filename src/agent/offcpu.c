@@ -246,8 +246,8 @@ void ap_offcpu_cost(const struct ap_offcpu *o, struct ap_profiler_cost *ret)
 
 		ret->bpf_runs += s->runs;
 		if (s->timed_runs)
-			ret->wait_ns += (uint64_t)((double)s->timed_ns / (double)s->timed_runs *
-						   (double)s->runs);
+			ret->fixed_ns += (uint64_t)((double)s->timed_ns / (double)s->timed_runs *
+						    (double)s->runs);
 	}
-	ret->bpf_ns += ret->wait_ns;
+	ret->bpf_ns += ret->fixed_ns;
 }

@@ -17,6 +17,7 @@
 #include "agent/cpus.h"
 #include "agent/offcpu.h"
 #include "agent/reader.h"
+#include "agent/syscalls.h"
 #include "base/clock.h"
 #include "base/io.h"
 
@@ -38,8 +39,10 @@ enum { WAKE_STOP, WAKE_SIDEBAND, WAKE_RINGBUF };
 
 struct ap_profiler {
 	struct ap_capture *capture;
-	struct ap_offcpu *offcpu; /* NULL: not in that mode */
-	struct ap_error refused;  /* why a mode that was asked for is not there */
+	struct ap_offcpu *offcpu;     /* NULL: not in that mode */
+	struct ap_syscalls *syscalls; /* the same */
+	struct ap_error refused;      /* why the first mode is not there of those: */
+	uint32_t refused_modes;
 	struct ap_sideband *sideband;
 	struct ap_process_table *processes;
 	struct ap_tables *tables;
@@ -240,7 +243,8 @@ static void on_file(void *ctx, struct ap_file *f)
 	ap_tables_add(p->tables, f, ap_clock_mono_ns());
 }
 
-static int open_tables(struct ap_profiler *p)
+/* Without modes that take stacks no file needs a table. */
+static int open_tables(struct ap_profiler *p, bool stacks)
 {
 	struct ap_tables_target target = {
 		.set = set_file, .forget = forget_file, .ctx = p->capture};
@@ -249,7 +253,7 @@ static int open_tables(struct ap_profiler *p)
 
 	target.words = ap_capture_words(p->capture, &target.n_words);
 	r = ap_tables_new(files, &target, &p->tables);
-	if (r == 0)
+	if (r == 0 && stacks)
 		ap_file_table_watch(files, on_file, p);
 	return r;
 }
@@ -260,15 +264,15 @@ static const enum ap_process_scope scopes[] = {
 	[AP_TARGET_CGROUP] = AP_SCOPE_SAMPLED,
 };
 
-/* Where this kernel does not have what they need, the other modes go on. */
-static int open_waits(struct ap_profiler *p, const struct ap_profiler_options *o,
-		      struct ap_error *err)
+/* `r` is how `modes` were opened: where this kernel does not have what they need, others go on. */
+static int opened(struct ap_profiler *p, uint32_t asked, uint32_t modes, int r,
+		  struct ap_error *err)
 {
-	int r = ap_offcpu_open(p->capture, o, err, &p->offcpu);
-
-	if (r == 0 || r == -ENOMEM || !(o->modes & ~WAIT_MODES))
+	if (r == 0 || r == -ENOMEM || !(asked & ~(modes | p->refused_modes)))
 		return r;
-	p->refused = *err;
+	if (!p->refused_modes)
+		p->refused = *err;
+	p->refused_modes |= modes;
 	*err = (struct ap_error){0};
 	return 0;
 }
@@ -291,10 +295,15 @@ static int open_parts(struct ap_profiler *p, const struct ap_profiler_options *o
 	if (r < 0)
 		return r;
 	if (o->modes & WAIT_MODES)
-		r = open_waits(p, o, err);
+		r = opened(p, o->modes, WAIT_MODES, ap_offcpu_open(p->capture, o, err, &p->offcpu),
+			   err);
+	if (r == 0 && o->modes & AP_MODE_SYSCALL)
+		r = opened(p, o->modes, AP_MODE_SYSCALL,
+			   ap_syscalls_open(ap_capture_object(p->capture), NULL, err, &p->syscalls),
+			   err);
 	if (r < 0)
 		return r;
-	r = open_tables(p);
+	r = open_tables(p, o->modes != AP_MODE_SYSCALL);
 	if (r < 0)
 		return ap_error_set(err, r, "cannot keep unwind tables: %s", ap_strerror(r));
 	p->rows =
@@ -350,6 +359,7 @@ void ap_profiler_free(struct ap_profiler *p)
 	ap_profiler_stop(p);
 	ap_tables_free(p->tables);
 	ap_offcpu_free(p->offcpu);
+	ap_syscalls_free(p->syscalls);
 	ap_capture_free(p->capture);
 	ap_sideband_free(p->sideband);
 	ap_sideband_batch_free(&p->events);
@@ -392,6 +402,10 @@ int ap_profiler_start(struct ap_profiler *p, struct ap_error *err)
 	}
 	r = update_cpus(p, true);
 	pthread_mutex_unlock(&p->lock);
+	if (r == 0 && p->syscalls && ap_syscalls_start(p->syscalls, err) < 0) {
+		ap_capture_stop(p->capture);
+		return err->code;
+	}
 	if (r < 0) {
 		ap_capture_stop(p->capture);
 		return ap_error_set(err, r,
@@ -460,10 +474,34 @@ int ap_profiler_stop(struct ap_profiler *p)
 		ap_offcpu_stop(p->offcpu);
 		ap_offcpu_flush(p->offcpu);
 	}
+	if (p->syscalls)
+		ap_syscalls_stop(p->syscalls);
 	p->stopped = true;
 	pass(p);
 	pthread_mutex_unlock(&p->lock);
 	return r;
+}
+
+static int add_syscall(void *ctx, const struct ap_syscall_report *r)
+{
+	struct ap_profiler *p = ctx;
+	const struct ap_process_sample who = {
+		.pid = r->pid,
+		.tid = r->pid,
+		.start_time = r->start_time,
+		.time = ap_clock_mono_ns(),
+		.comm = "",
+	};
+	const struct ap_rows_syscall row = {
+		.stat = r->stat,
+		.oldest_ns = r->oldest_ns,
+		.in_flight = r->in_flight,
+		.number = r->number,
+		.abi = (uint16_t)r->abi,
+	};
+	struct ap_process *process = ap_process_table_sampled(p->processes, &who);
+
+	return process ? ap_rows_builder_add_syscall(p->rows, process, &row) : -ENOMEM;
 }
 
 int ap_profiler_collect(struct ap_profiler *p, struct ap_rows **ret)
@@ -474,6 +512,9 @@ int ap_profiler_collect(struct ap_profiler *p, struct ap_rows **ret)
 	if (p->offcpu && p->started && !p->stopped)
 		ap_offcpu_flush(p->offcpu);
 	pass(p);
+	/* What cannot be read now stays in the kernel's tables, and is in the next collection. */
+	if (p->syscalls)
+		ap_syscalls_drain(p->syscalls, add_syscall, p, &p->ledger);
 	rows = ap_rows_builder_take(p->rows, p->processes);
 	if (rows)
 		rows->period_ns = p->restrided ? 0 : ap_capture_period_ns(p->capture);
@@ -501,10 +542,8 @@ void ap_profiler_ledger_copy(struct ap_profiler *p, struct ap_ledger *ret)
 
 const char *ap_profiler_refused(const struct ap_profiler *p, uint32_t *modes)
 {
-	if (!p->refused.code)
-		return NULL;
-	*modes &= ~WAIT_MODES;
-	return p->refused.msg;
+	*modes &= ~p->refused_modes;
+	return p->refused_modes ? p->refused.msg : NULL;
 }
 
 const char *ap_profiler_variant(const struct ap_profiler *p)
@@ -524,6 +563,8 @@ void ap_profiler_cost(struct ap_profiler *p, struct ap_profiler_cost *ret)
 	ap_capture_cost(p->capture, &cost);
 	if (p->offcpu)
 		ap_offcpu_cost(p->offcpu, &cost);
+	if (p->syscalls)
+		ap_syscalls_cost(p->syscalls, &cost);
 	cost.map_bytes += ap_sideband_bytes(p->sideband);
 	cost.map_cpu_bytes += ap_sideband_cpu_bytes(p->sideband);
 	ap_tables_get_stats(p->tables, &tables);

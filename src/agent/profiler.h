@@ -30,9 +30,10 @@ enum ap_target {
 
 /* What is profiled; bits. */
 enum ap_mode {
-	AP_MODE_CPU = 1,    /* samples of what runs on the CPUs */
-	AP_MODE_OFFCPU = 2, /* waits of threads */
-	AP_MODE_LOCK = 4,   /* those for locks, and who ended them */
+	AP_MODE_CPU = 1,     /* samples of what runs on the CPUs */
+	AP_MODE_OFFCPU = 2,  /* waits of threads */
+	AP_MODE_LOCK = 4,    /* those for locks, and who ended them */
+	AP_MODE_SYSCALL = 8, /* system calls, counted: ap_rows.syscalls */
 };
 
 /* The names of `--mode`, "wall" among them for "cpu" and "offcpu", to bits: 0, or -EINVAL with `err` for an
@@ -74,8 +75,8 @@ int ap_pids_parse(const struct ap_strings *list, int32_t **ret, struct ap_error 
 struct ap_profiler_cost {
 	uint64_t cpu_ns; /* user and system time of this process, whatever it did */
 	uint64_t bpf_ns; /* BPF programs on all CPUs, from timing 1 run in AP_CPU_TIMED_EVERY */
-	uint64_t
-		wait_ns; /* of that, the programs of modes offcpu and lock: no sampling rate changes it */
+	/* Of that, the programs of modes offcpu, lock and syscall: no sampling rate changes it. */
+	uint64_t fixed_ns;
 	uint64_t bpf_runs;	 /* runs of those programs */
 	uint64_t peak_rss_bytes; /* of this process */
 	uint64_t map_bytes; /* BPF maps and the perf events' rings; of an arena what is in use */

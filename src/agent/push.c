@@ -25,7 +25,7 @@ enum {
 struct item {
 	struct item *next;
 	struct ap_buf request;
-	uint64_t periods;
+	struct ap_push_units units;
 	struct ap_ledger deltas;
 	uint32_t exhausted; /* tries that ended in RESOURCE_EXHAUSTED */
 };
@@ -63,10 +63,20 @@ static void unlink_item(struct ap_pusher *p, struct item **at)
 	pthread_cond_broadcast(&p->changed);
 }
 
+/* The stage of system calls has the entries of stage "push" in the same order. */
+#define CALLS(id) ((enum ap_ledger_id)((id) + (AP_LEDGER_SYSCALL_PUSH_IN - AP_LEDGER_PUSH_IN)))
+_Static_assert(CALLS(AP_LEDGER_PUSH_STOPPED) == AP_LEDGER_SYSCALL_PUSH_STOPPED, "same order");
+
+static void count(struct ap_pusher *p, const struct item *i, enum ap_ledger_id id)
+{
+	ap_ledger_add(p->config.ledger, id, i->units.periods);
+	ap_ledger_add(p->config.ledger, CALLS(id), i->units.calls);
+}
+
 /* Counts the end of a batch that did not arrive, and keeps its deltas for the next one. */
 static void lose(struct ap_pusher *p, struct item *i, enum ap_ledger_id why)
 {
-	ap_ledger_add(p->config.ledger, why, i->periods);
+	count(p, i, why);
 	for (uint32_t id = 0; id < AP_LEDGER_MAX; id++)
 		p->lost.count[id] += i->deltas.count[id];
 	item_free(i);
@@ -143,7 +153,7 @@ static bool settle(struct ap_pusher *p, const struct ap_push_result *result)
 		p->stats.pushed++;
 		p->stats.sent_bytes += i->request.n;
 		p->stats.last_error[0] = '\0';
-		ap_ledger_add(p->config.ledger, AP_LEDGER_PUSH_OUT, i->periods);
+		count(p, i, AP_LEDGER_PUSH_OUT);
 		unlink_item(p, &p->first);
 		item_free(i);
 		return true;
@@ -264,7 +274,7 @@ static void make_room(struct ap_pusher *p, size_t bytes)
 	}
 }
 
-int ap_pusher_add(struct ap_pusher *p, struct ap_buf *request, uint64_t periods,
+int ap_pusher_add(struct ap_pusher *p, struct ap_buf *request, const struct ap_push_units *units,
 		  const struct ap_ledger *deltas)
 {
 	struct item *i = calloc(1, sizeof(*i));
@@ -272,19 +282,19 @@ int ap_pusher_add(struct ap_pusher *p, struct ap_buf *request, uint64_t periods,
 
 	if (!i)
 		return -ENOMEM;
-	i->periods = periods;
+	i->units = *units;
 	i->deltas = *deltas;
 	pthread_mutex_lock(&p->lock);
 	if (p->draining || p->stopping) {
 		free(i);
 		r = -EPIPE;
 	} else if (request->n > p->config.max_queue_bytes) {
-		ap_ledger_add(p->config.ledger, AP_LEDGER_PUSH_IN, periods);
+		count(p, i, AP_LEDGER_PUSH_IN);
 		p->stats.dropped++;
 		lose(p, i, AP_LEDGER_PUSH_QUEUE_FULL);
 		r = -EFBIG;
 	} else {
-		ap_ledger_add(p->config.ledger, AP_LEDGER_PUSH_IN, periods);
+		count(p, i, AP_LEDGER_PUSH_IN);
 		make_room(p, request->n);
 		i->request = *request;
 		*request = (struct ap_buf){0};

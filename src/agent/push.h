@@ -8,7 +8,7 @@
  * does not fit pushes out the oldest one that is not being sent.
  *
  * Every batch ends in exactly one of PUSH_OUT, PUSH_QUEUE_FULL, PUSH_REFUSED and PUSH_STOPPED of the
- * ledger, by its periods. The ledger deltas that travelled in a lost batch are not lost with it: see
+ * ledger, by its periods, and in the entry of the same name of stage "syscall_push", by its calls. The ledger deltas that travelled in a lost batch are not lost with it: see
  * ap_pusher_reclaim(). */
 #ifndef AP_AGENT_PUSH_H
 #define AP_AGENT_PUSH_H
@@ -31,10 +31,15 @@ struct ap_pusher_config {
 int ap_pusher_start(const struct ap_pusher_config *config, struct ap_pusher **ret,
 		    struct ap_error *err);
 
-/* Queues a PushRequest. Takes the bytes over (`request` is empty afterwards) on success. `periods`
- * counts the batch's CPU periods, `deltas` (copied) the ledger deltas inside it. 0; -EFBIG: larger
+/* What a batch holds, in the units of the ledger's stages "push" and "syscall_push". */
+struct ap_push_units {
+	uint64_t periods, calls;
+};
+
+/* Queues a PushRequest. Takes the bytes over (`request` is empty afterwards) on success. `units`
+ * (copied) counts what the batch holds, `deltas` (copied) the ledger deltas inside it. 0; -EFBIG: larger
  * than the whole queue (counted as QUEUE_FULL); -EPIPE: stopped; -ENOMEM. */
-int ap_pusher_add(struct ap_pusher *p, struct ap_buf *request, uint64_t periods,
+int ap_pusher_add(struct ap_pusher *p, struct ap_buf *request, const struct ap_push_units *units,
 		  const struct ap_ledger *deltas);
 
 /* Adds to `into` the ledger deltas of batches lost since the last call, so that the next batch

@@ -33,14 +33,28 @@ void ap_rows_free(struct ap_rows *r)
 	ap_vec_free(&r->files);
 	ap_vec_free(&r->processes);
 	ap_vec_free(&r->rows);
+	AP_VEC_FOREACH(&r->syscalls, s)
+		ap_syscall_stat_free(&s->stat);
+	ap_vec_free(&r->syscalls);
 	free(r);
+}
+
+static size_t syscall_bytes(const struct ap_rows *r)
+{
+	size_t n = r->syscalls.cap * sizeof(*r->syscalls.p);
+
+	AP_VEC_FOREACH(&r->syscalls, s)
+		n += (s->stat.buckets.v.cap + s->stat.errors.v.cap) *
+		     sizeof(struct ap_syscall_count);
+	return n;
 }
 
 size_t ap_rows_bytes(const struct ap_rows *r)
 {
-	return sizeof(*r) + ap_intern_bytes(r->strings) + ap_intern_bytes(r->stacks) +
-	       r->files.cap * sizeof(*r->files.p) + r->processes.cap * sizeof(*r->processes.p) +
-	       r->rows.cap * sizeof(*r->rows.p) + r->held.cap * sizeof(struct ap_file *);
+	return sizeof(*r) + syscall_bytes(r) + ap_intern_bytes(r->strings) +
+	       ap_intern_bytes(r->stacks) + r->files.cap * sizeof(*r->files.p) +
+	       r->processes.cap * sizeof(*r->processes.p) + r->rows.cap * sizeof(*r->rows.p) +
+	       r->held.cap * sizeof(struct ap_file *);
 }
 
 struct ap_stack_view ap_rows_stack(const struct ap_rows *r, uint32_t id)

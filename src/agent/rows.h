@@ -13,6 +13,7 @@
 #include "abi/record.h"
 #include "base/intern.h"
 #include "base/vec.h"
+#include "profile/syscall.h"
 #include "symbol/runtime.h"
 
 struct ap_file;
@@ -82,12 +83,24 @@ struct ap_row {
 	uint32_t pad;	/* 0 */
 };
 
+/* What a process did of one system call in the time that the collection covers. */
+struct ap_rows_syscall {
+	struct ap_syscall_stat stat; /* owned */
+	uint64_t oldest_ns;	     /* for how long the first thread in flight has been in it */
+	uint32_t process;
+	uint32_t in_flight; /* threads in the call at the end */
+	uint16_t number;
+	uint16_t abi; /* enum ap_syscall_abi */
+	uint32_t pad; /* 0 */
+};
+
 struct ap_rows {
 	struct ap_intern *strings; /* id 0 is "" */
 	struct ap_intern *stacks;  /* struct ap_raw_stack …; read with ap_rows_stack() */
 	AP_VEC(struct ap_rows_file) files;
 	AP_VEC(struct ap_rows_process) processes;
 	AP_VEC(struct ap_row) rows;
+	AP_VEC(struct ap_rows_syscall) syscalls;
 	int64_t start_ns, end_ns;      /* Unix; half-open; what it covers */
 	uint64_t period_ns;	       /* nanoseconds one sample stands for; 0 = that changed */
 	AP_VEC(struct ap_file *) held; /* internal: keeps the files' descriptors open */

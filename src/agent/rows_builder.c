@@ -333,6 +333,22 @@ int ap_rows_builder_add(struct ap_rows_builder *b, struct ap_process *process, i
 	return add_row(b, &key, 1, v->head.value);
 }
 
+int ap_rows_builder_add_syscall(struct ap_rows_builder *b, struct ap_process *process,
+				const struct ap_rows_syscall *s)
+{
+	struct ap_rows_syscall copy = *s;
+
+	copy.stat = (struct ap_syscall_stat){0};
+	if (add_process(b, process) < 0 || ap_syscall_stat_add(&copy.stat, &s->stat) < 0)
+		goto fail;
+	copy.process = process->rows_id;
+	if (ap_vec_push(&b->rows->syscalls, copy) == 0)
+		return 0;
+fail:
+	ap_syscall_stat_free(&copy.stat);
+	return -ENOMEM;
+}
+
 struct ap_rows *ap_rows_builder_take(struct ap_rows_builder *b, struct ap_process_table *processes)
 {
 	struct ap_rows *rows = b->rows;

@@ -23,6 +23,10 @@ AP_DEFINE_CLEANUP(rows_builder, struct ap_rows_builder, ap_rows_builder_free)
 int ap_rows_builder_add(struct ap_rows_builder *b, struct ap_process *process, int64_t unix_ns,
 			const struct ap_record_view *record, uint16_t *ret_reason);
 
+/* Adds what `process` did of a system call; `stat` is copied. 0 or -ENOMEM. */
+int ap_rows_builder_add_syscall(struct ap_rows_builder *b, struct ap_process *process,
+				const struct ap_rows_syscall *s);
+
 /* Hands over the rows and begins anew; `processes` tells who is still alive. NULL = out of memory:
  * then the rows stay. */
 struct ap_rows *ap_rows_builder_take(struct ap_rows_builder *b, struct ap_process_table *processes);

@@ -24,10 +24,8 @@ struct ap_retention {
 };
 
 static const struct ap_schema_table *const tables[] = {
-	&ap_schema_samples,
-	&ap_schema_ledger,
-	&ap_schema_stacks,
-	&ap_schema_frames,
+	&ap_schema_samples, &ap_schema_syscalls, &ap_schema_ledger,
+	&ap_schema_stacks,  &ap_schema_frames,
 };
 
 /* Days as ISO dates: "2026-11-23". */

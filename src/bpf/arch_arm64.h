@@ -87,6 +87,22 @@ ap_arch_kernel_registers(struct pt_regs___kernel *from, uint64_t *regs)
 #define AP_PAGE_LARGE  0
 #define AP_PAGE_FRAME  0
 
+/* System calls. */
+#define AP_TIF_32BIT 22
+#define AP_SYSCALL_ABI(task, id) \
+	((task)->thread_info.flags & 1ul << AP_TIF_32BIT ? AP_SYSCALL_COMPAT : AP_SYSCALL_NATIVE)
+#define AP_SYSCALL_NUMBER(id) (id)
+/* exit, exit_group, rt_sigreturn, sigreturn (asm-generic/unistd.h; arm's own) */
+#define AP_SYSCALL_NEVER_RETURNS(abi, number)                                             \
+	((abi) == AP_SYSCALL_COMPAT                                                       \
+		 ? (number) == 1 || (number) == 248 || (number) == 173 || (number) == 119 \
+		 : (number) == 93 || (number) == 94 || (number) == 139)
+#define AP_SYSCALL_OF(regs) ((long)BPF_CORE_READ((regs), syscallno))
+/* clone, fork, vfork, clone3 */
+#define AP_SYSCALL_MAKES_TASK(abi, number)                                                 \
+	((number) == 435 ||                                                                \
+	 ((abi) == AP_SYSCALL_COMPAT ? (number) == 120 || (number) == 2 || (number) == 190 \
+				     : (number) == 220))
 #endif
 
 #endif

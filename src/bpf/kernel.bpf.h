@@ -116,6 +116,11 @@ struct thread_struct {
 	unsigned long fsbase;
 } AP_CO_RE;
 
+struct thread_info {
+	unsigned long flags;
+	unsigned int status;
+} AP_CO_RE;
+
 struct signal_struct {
 	atomic_t live;
 } AP_CO_RE;
@@ -146,6 +151,7 @@ struct task_struct {
 	int on_cpu;
 	struct css_set *cgroups;
 	struct sched_entity se;
+	struct thread_info thread_info;
 	unsigned int flags;
 	int pid;
 	int tgid;

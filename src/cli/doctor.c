@@ -70,20 +70,20 @@ static void check_profiler(struct ap_doctor *d)
 			      err.msg);
 }
 
-/* What the tracepoints of the scheduler and the memory of waiting threads are needed for. */
-static void check_waits(struct ap_doctor *d)
+/* What the tracepoints of the scheduler and the memory of waiting threads, and those of system calls,
+ * are needed for. */
+static void check_modes(struct ap_doctor *d, const char *name, uint32_t modes)
 {
 	_cleanup_(ap_cleanup_profiler) struct ap_profiler *p = NULL;
-	struct ap_profiler_options o = {.modes = AP_MODE_OFFCPU | AP_MODE_LOCK};
+	struct ap_profiler_options o = {.modes = modes};
 	struct ap_error err = {0};
 
 	if (!d->records)
 		return;
 	if (ap_profiler_open(&o, &err, &p) == 0)
-		ap_doctor_add(d, "modes offcpu and lock", AP_FINDING_OK, NULL,
-			      "work: the programs load");
+		ap_doctor_add(d, name, AP_FINDING_OK, NULL, "the programs load");
 	else
-		ap_doctor_add(d, "modes offcpu and lock", AP_FINDING_WARN, NULL, "do not work: %s",
+		ap_doctor_add(d, name, AP_FINDING_WARN, NULL, "the programs do not load: %s",
 			      err.msg);
 }
 
@@ -159,7 +159,8 @@ int ap_cmd_doctor(int argc, char **argv)
 	d.exe = n > 0 ? exe : "aperture";
 	d.group = "Recording CPU profiles";
 	check_profiler(&d);
-	check_waits(&d);
+	check_modes(&d, "modes offcpu and lock", AP_MODE_OFFCPU | AP_MODE_LOCK);
+	check_modes(&d, "mode syscall", AP_MODE_SYSCALL);
 	ap_doctor_check_kernel(&d);
 	ap_doctor_check_permissions(&d);
 	d.group = "This machine";

@@ -41,7 +41,7 @@ static const struct ap_option options[] = {
 	 .metavar = "MODE",
 	 .group = "How",
 	 .help = "cpu (the default), offcpu: where threads wait, lock: waits for locks, wall: cpu and "
-		 "offcpu; several may be given",
+		 "offcpu, syscall: a table of system calls; several may be given",
 	 FIELD(modes)},
 	{.name = "wait-threshold",
 	 .type = AP_OPT_DURATION,
@@ -190,6 +190,32 @@ static enum ap_format choose_format(const struct ap_config *cfg,
 	return f;
 }
 
+/* Where the profile or the table goes; NULL: to a new file. */
+static const char *output_path(const struct ap_recording *r)
+{
+	return r->set->output ? r->set->output : ap_record_counts_only(r) ? "-" : NULL;
+}
+
+static int check_output(const struct ap_recording *r, struct ap_error *err)
+{
+	const char *path = output_path(r);
+	bool is_stdout = path && strcmp(path, "-") == 0;
+
+	if (r->set->ledger && strcmp(r->set->ledger, "-") == 0 && is_stdout)
+		return ap_error_set(err, -EINVAL,
+				    "the %s and --ledger cannot both be on stdout: give -o FILE",
+				    ap_record_counts_only(r) ? "table" : "profile");
+	if (ap_record_counts_only(r) && r->format != AP_FORMAT_PPROF && r->format != AP_FORMAT_JSON)
+		return ap_error_set(err, -EINVAL,
+				    "system calls are written as text, or with --format json");
+	if (r->format == AP_FORMAT_PPROF && is_stdout && !ap_record_counts_only(r) &&
+	    isatty(STDOUT_FILENO))
+		return ap_error_set(err, -EINVAL,
+				    "pprof is not for a terminal: redirect it, or "
+				    "choose another --format such as collapsed");
+	return 0;
+}
+
 static int choose_target(struct ap_recording *r, struct ap_error *err)
 {
 	const struct ap_record_settings *set = r->set;
@@ -202,15 +228,7 @@ static int choose_target(struct ap_recording *r, struct ap_error *err)
 		r->target = AP_TARGET_PIDS;
 	else
 		r->target = AP_TARGET_MACHINE;
-	if (set->ledger && strcmp(set->ledger, "-") == 0 && set->output &&
-	    strcmp(set->output, "-") == 0)
-		return ap_error_set(err, -EINVAL, "--output and --ledger cannot both be stdout");
-	if (r->format == AP_FORMAT_PPROF && set->output && strcmp(set->output, "-") == 0 &&
-	    isatty(STDOUT_FILENO))
-		return ap_error_set(err, -EINVAL,
-				    "pprof is not for a terminal: redirect it, or "
-				    "choose another --format such as collapsed");
-	return 0;
+	return check_output(r, err);
 }
 
 /* Signals arrive at the loop's descriptor from here on; `ret_mask` is what was there before. */
@@ -320,6 +338,20 @@ const struct ap_profile_type *ap_record_type(const struct ap_recording *r)
 	return ap_profile_type_find(ap_str_of(name));
 }
 
+/* JSON where that was asked for or the file's name says so; else text. */
+static int write_syscalls(struct ap_recording *r, struct ap_error *err)
+{
+	_cleanup_buf_ struct ap_buf b = {0};
+	int e = r->format == AP_FORMAT_JSON ? ap_record_syscalls_json(r, &b)
+					    : ap_record_syscalls_text(r, &b);
+
+	if (e == 0)
+		e = ap_output_write(&r->out, b.p, b.n);
+	if (e < 0)
+		return ap_error_set(err, e, "cannot write %s: %s", r->out.path, ap_strerror(e));
+	return ap_output_commit(&r->out, err);
+}
+
 static int write_profile(struct ap_recording *r, struct ap_error *err)
 {
 	uint64_t lost = ap_ledger_lost(ap_profiler_ledger(r->profiler));
@@ -327,6 +359,8 @@ static int write_profile(struct ap_recording *r, struct ap_error *err)
 	struct ap_sink sink = {ap_output_write, &r->out};
 	int e;
 
+	if (ap_record_counts_only(r))
+		return write_syscalls(r, err);
 	if (r->modes & ~(uint32_t)AP_MODE_CPU)
 		o.type = ap_record_type(r);
 	e = ap_format_write(r->format, r->profile, &o, sink, err);
@@ -364,7 +398,7 @@ static int final_status(const struct ap_recording *r)
 		return 128 + SIGINT;
 	if (r->command && r->end != AP_RECORD_END_DURATION)
 		return ap_child_exit_status(&r->child);
-	return r->profile->samples.n ? AP_EXIT_OK : AP_EXIT_NO_SAMPLES;
+	return r->profile->samples.n || r->profile->syscalls.n ? AP_EXIT_OK : AP_EXIT_NO_SAMPLES;
 }
 
 static int finish(struct ap_recording *r, struct ap_error *err)
@@ -385,7 +419,7 @@ static int finish(struct ap_recording *r, struct ap_error *err)
 	if (!r->set->quiet && r->end != AP_RECORD_END_ABORT) {
 		ap_record_summary(r, &text);
 		ap_write_all(STDERR_FILENO, text.p, text.n);
-	} else if (r->profile->samples.n == 0) {
+	} else if (r->profile->samples.n == 0 && r->profile->syscalls.n == 0) {
 		ap_cli_say(&program, "no samples");
 	}
 	ap_record_wait_command(r);
@@ -396,12 +430,12 @@ static int finish(struct ap_recording *r, struct ap_error *err)
 static int prepare(struct ap_recording *r, int32_t **pids, struct ap_user_label **labels,
 		   struct ap_error *err)
 {
-	int e = choose_target(r, err);
+	int e = ap_modes_parse(&r->set->modes, &r->modes, err);
 
 	if (e == 0)
-		e = ap_pids_parse(&r->set->pids, pids, err);
+		e = choose_target(r, err);
 	if (e == 0)
-		e = ap_modes_parse(&r->set->modes, &r->modes, err);
+		e = ap_pids_parse(&r->set->pids, pids, err);
 	if (e == 0)
 		e = parse_labels(&r->set->labels, labels, err);
 	if (e == 0 && r->format == AP_FORMAT_HTML)
@@ -421,7 +455,7 @@ static int run(struct ap_recording *r, const int32_t *pids, const struct ap_user
 		e = open_batcher(r, labels, &err);
 	if (e < 0)
 		return ap_cli_fail(&program, &err);
-	e = ap_output_open(&r->out, r->set->output, ap_format_info(r->format)->extension, &err);
+	e = ap_output_open(&r->out, output_path(r), ap_format_info(r->format)->extension, &err);
 	if (e < 0) {
 		ap_cli_say(&program, "%s", err.msg);
 		return AP_EXIT_ERROR;

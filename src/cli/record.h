@@ -62,6 +62,15 @@ bool ap_record_aborted(void *recording);
 /* What a picture of the recording shows: CPU time, time off the CPU, or both. */
 const struct ap_profile_type *ap_record_type(const struct ap_recording *r);
 
+/* Whether it counts system calls and nothing else: a table is what it writes. */
+static inline bool ap_record_counts_only(const struct ap_recording *r)
+{
+	return r->modes == AP_MODE_SYSCALL;
+}
+/* The system calls as a table for people and as JSON: 0 or -ENOMEM. */
+int ap_record_syscalls_text(const struct ap_recording *r, struct ap_buf *out);
+int ap_record_syscalls_json(const struct ap_recording *r, struct ap_buf *out);
+
 /* What a recording shows at its end, as text for stderr. */
 void ap_record_summary(const struct ap_recording *r, struct ap_buf *out);
 /* The ledger and the profiler's cost as JSON: `--ledger`. */

@@ -126,8 +126,16 @@ static void cost(struct ap_buf *out, const struct ap_recording *r, uint64_t deli
 
 void ap_record_ledger_json(const struct ap_recording *r, struct ap_buf *out)
 {
-	static const char *const stages[] = {"sample", "reader", "batch", "offcpu", "waker"};
-	size_t n_stages = r->modes & AP_MODE_LOCK ? 5 : r->modes & AP_MODE_OFFCPU ? 4 : 3;
+	/* Those of modes that were not asked for would be nothing but zeros. */
+	static const struct {
+		const char *name;
+		uint32_t modes; /* 0: all */
+	} stages[] = {{"sample", 0},
+		      {"reader", 0},
+		      {"batch", 0},
+		      {"offcpu", AP_MODE_OFFCPU | AP_MODE_LOCK},
+		      {"waker", AP_MODE_LOCK},
+		      {"syscall", AP_MODE_SYSCALL}};
 	const struct ap_ledger *l = ap_profiler_ledger(r->profiler);
 	struct ap_profiler_processes processes;
 
@@ -141,9 +149,11 @@ void ap_record_ledger_json(const struct ap_recording *r, struct ap_buf *out)
 	number(out, "process_events_lost", processes.events_lost);
 	ap_json_key(out, "stages");
 	ap_buf_byte(out, '[');
-	for (size_t i = 0; i < n_stages; i++) {
+	for (size_t i = 0; i < AP_ARRAY_SIZE(stages); i++) {
+		if (stages[i].modes && !(r->modes & stages[i].modes))
+			continue;
 		ap_buf_puts(out, i ? "," : "");
-		stage(out, l, stages[i]);
+		stage(out, l, stages[i].name);
 	}
 	ap_buf_byte(out, ']');
 	ap_json_key(out, "reasons");

@@ -21,7 +21,7 @@ static int collect(struct ap_recording *r, struct ap_error *err)
 
 	if (e < 0)
 		return ap_error_set(err, e, "cannot collect samples: %s", ap_strerror(e));
-	if (rows->rows.n == 0)
+	if (rows->rows.n == 0 && rows->syscalls.n == 0)
 		return 0;
 	e = ap_batcher_build(r->batcher, rows, &batch, err);
 	if (e < 0)

@@ -39,6 +39,10 @@ static void headline(const struct ap_recording *r, struct ap_buf *out)
 	if (r->modes & AP_MODE_LOCK)
 		ap_buf_printf(out, ", %" PRIu64 " waits for locks of %.2f s", count[AP_EVENT_LOCK],
 			      (double)value[AP_EVENT_LOCK] / 1e9);
+	if (r->modes & AP_MODE_SYSCALL)
+		ap_buf_printf(
+			out, ", %" PRIu64 " system calls",
+			ap_ledger_get(ap_profiler_ledger(r->profiler), AP_LEDGER_SYSCALL_OUT));
 	ap_buf_byte(out, '\n');
 	if (processes.evicted || processes.events_lost)
 		ap_buf_printf(out,
@@ -105,6 +109,19 @@ static void completeness(const struct ap_ledger *l, struct ap_buf *out)
 	ap_buf_byte(out, '\n');
 }
 
+static void lost_calls(const struct ap_ledger *l, struct ap_buf *out)
+{
+	for (uint32_t i = 0; i < ap_ledger_entry_count; i++) {
+		const struct ap_ledger_entry *e = &ap_ledger_entries[i];
+		uint64_t n = ap_ledger_get(l, e->id);
+
+		if (n && (ap_ledger_is_lost_call(e->id) || e->id == AP_LEDGER_SYSCALL_NO_START))
+			ap_buf_printf(out, "%s: %" PRIu64 " system call%s %s: %s\n",
+				      ap_ledger_is_lost_call(e->id) ? "lost" : "not in the table",
+				      n, n == 1 ? "" : "s", e->name, e->text);
+	}
+}
+
 static void losses(const struct ap_ledger *l, struct ap_buf *out)
 {
 	uint64_t lost = ap_ledger_lost(l);
@@ -134,7 +151,10 @@ static void next_step(const struct ap_recording *r, struct ap_buf *out)
 	if (strcmp(path, "-") == 0)
 		return;
 	ap_buf_printf(out, "wrote %s (%s, %" PRIu64 " KiB)\n", path,
-		      ap_format_info(r->format)->name, (r->out.bytes + 1023) / 1024);
+		      ap_record_counts_only(r) && r->format == AP_FORMAT_PPROF
+			      ? "text"
+			      : ap_format_info(r->format)->name,
+		      (r->out.bytes + 1023) / 1024);
 	if (r->profile->samples.n == 0)
 		return;
 	if (r->format == AP_FORMAT_PPROF || r->format == AP_FORMAT_JSON)
@@ -160,6 +180,14 @@ void ap_record_summary(const struct ap_recording *r, struct ap_buf *out)
 	const struct ap_ledger *l = ap_profiler_ledger(r->profiler);
 
 	headline(r, out);
+	if (r->modes & AP_MODE_SYSCALL && !ap_record_counts_only(r) &&
+	    ap_record_syscalls_text(r, out) < 0)
+		ap_buf_puts(out, "no memory for the system calls\n");
+	if (ap_record_counts_only(r)) {
+		lost_calls(l, out);
+		next_step(r, out);
+		return;
+	}
 	if (r->profile->samples.n) {
 		hottest(r, out);
 		completeness(l, out);
@@ -167,6 +195,7 @@ void ap_record_summary(const struct ap_recording *r, struct ap_buf *out)
 		no_samples(r, out);
 	}
 	losses(l, out);
+	lost_calls(l, out);
 	if (r->refused)
 		ap_buf_printf(out, "note: %s\n", r->refused);
 	if (r->kernel_names.code)

@@ -119,13 +119,37 @@ static int map_all(struct ap_profile *into, const struct ap_profile *from, const
 		r = map_stacks(into, from, m);
 	if (r == 0)
 		r = map_labels(into, from, m);
-	return r == 0 ? ap_vec_reserve(&into->samples, from->samples.n) : r;
+	if (r == 0)
+		r = ap_vec_reserve(&into->samples, from->samples.n);
+	if (r == 0)
+		r = ap_vec_reserve(&into->syscalls, from->syscalls.n);
+	return r == 0 ? ap_vec_reserve(&into->syscall_counts, from->syscall_counts.n) : r;
+}
+
+static void add_syscalls(struct ap_profile *into, const struct ap_profile *from,
+			 const struct maps *m)
+{
+	uint32_t first = (uint32_t)into->syscall_counts.n;
+
+	AP_VEC_FOREACH(&from->syscalls, s) {
+		struct ap_syscall x = *s;
+
+		x.labels = m->label_sets[x.labels];
+		x.name = m->strings[x.name];
+		x.abi = m->strings[x.abi];
+		x.first += first;
+		into->syscalls.p[into->syscalls.n++] = x;
+	}
+	AP_VEC_FOREACH(&from->syscall_counts, c)
+		into->syscall_counts.p[into->syscall_counts.n++] = *c;
 }
 
 static void add_samples(struct ap_profile *into, const struct ap_profile *from,
 			const struct maps *m)
 {
 	bool first = into->samples.n == 0 && into->start_ns == into->end_ns;
+
+	add_syscalls(into, from, m);
 
 	for (size_t i = 0; i < from->samples.n; i++) {
 		struct ap_sample x = from->samples.p[i];
@@ -158,7 +182,9 @@ int ap_profile_merge(struct ap_profile *into, const struct ap_profile *from)
 	};
 	int r = -ENOMEM;
 
-	if (m.strings && m.mappings && m.functions && m.frames && m.stacks && m.label_sets)
+	if (into->syscall_counts.n + from->syscall_counts.n > UINT32_MAX)
+		r = -EOVERFLOW;
+	else if (m.strings && m.mappings && m.functions && m.frames && m.stacks && m.label_sets)
 		r = map_all(into, from, &m);
 	if (r == 0)
 		add_samples(into, from, &m);

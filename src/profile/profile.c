@@ -42,6 +42,8 @@ void ap_profile_free(struct ap_profile *p)
 	ap_intern_free(p->stacks);
 	ap_intern_free(p->label_sets);
 	ap_vec_free(&p->samples);
+	ap_vec_free(&p->syscalls);
+	ap_vec_free(&p->syscall_counts);
 	free(p);
 }
 
@@ -50,7 +52,9 @@ size_t ap_profile_bytes(const struct ap_profile *p)
 	return sizeof(*p) + ap_intern_bytes(p->strings) + ap_intern_bytes(p->mappings) +
 	       ap_intern_bytes(p->functions) + ap_intern_bytes(p->frames) +
 	       ap_intern_bytes(p->stacks) + ap_intern_bytes(p->label_sets) +
-	       p->samples.cap * sizeof(struct ap_sample);
+	       p->samples.cap * sizeof(struct ap_sample) +
+	       p->syscalls.cap * sizeof(struct ap_syscall) +
+	       p->syscall_counts.cap * sizeof(struct ap_syscall_count);
 }
 
 static bool has(const struct ap_intern *in, uint32_t id)
@@ -160,6 +164,53 @@ int ap_profile_add(struct ap_profile *p, const struct ap_sample *s)
 	if (!has(p->label_sets, s->labels) || !has(p->stacks, s->stack) || s->event >= AP_EVENT_MAX)
 		return -EINVAL;
 	return ap_vec_push(&p->samples, *s);
+}
+
+static void append(struct ap_profile *p, const struct ap_syscall_counts *c)
+{
+	if (c->v.n)
+		memcpy(p->syscall_counts.p + p->syscall_counts.n, c->v.p, c->v.n * sizeof(*c->v.p));
+	p->syscall_counts.n += c->v.n;
+}
+
+int ap_profile_add_syscall(struct ap_profile *p, const struct ap_syscall *s,
+			   const struct ap_syscall_stat *stat)
+{
+	size_t n = stat->buckets.v.n + stat->errors.v.n;
+	struct ap_syscall row = *s;
+
+	if (!has(p->strings, s->name) || !has(p->strings, s->abi) || !has(p->label_sets, s->labels))
+		return -EINVAL;
+	if (p->syscall_counts.n + n > UINT32_MAX)
+		return -EOVERFLOW;
+	if (ap_vec_reserve(&p->syscall_counts, n) < 0)
+		return -ENOMEM;
+	row.count = stat->count;
+	row.sum_ns = stat->sum_ns;
+	row.max_ns = stat->max_ns;
+	row.first = (uint32_t)p->syscall_counts.n;
+	row.n_buckets = (uint32_t)stat->buckets.v.n;
+	row.n_errors = (uint32_t)stat->errors.v.n;
+	if (ap_vec_push(&p->syscalls, row) < 0)
+		return -ENOMEM;
+	append(p, &stat->buckets);
+	append(p, &stat->errors);
+	return 0;
+}
+
+int ap_profile_syscall_stat(const struct ap_profile *p, const struct ap_syscall *s,
+			    struct ap_syscall_stat *into)
+{
+	const struct ap_syscall_count *c = p->syscall_counts.p + s->first;
+	int r = 0;
+
+	for (uint32_t i = 0; i < s->n_buckets + s->n_errors && r == 0; i++, c++)
+		r = ap_syscall_counts_add(i < s->n_buckets ? &into->buckets : &into->errors,
+					  c->number, c->count);
+	into->count += s->count;
+	into->sum_ns += s->sum_ns;
+	into->max_ns = AP_MAX(into->max_ns, s->max_ns);
+	return r;
 }
 
 struct ap_str ap_profile_str(const struct ap_profile *p, uint32_t id)

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/intern.h"
 #include "base/vec.h"
+#include "profile/syscall.h"
 
 /* Profile types. Counts and nanoseconds of one event travel in one row (count and value); the
  * queryable types are named "cpu:samples", "cpu:nanoseconds", … Numbers are on the wire. */
@@ -109,11 +110,28 @@ struct ap_sample {
 	uint32_t pad;	/* 0 */
 };
 
+/* What the processes of one label set did of one system call until `time_ns`. */
+struct ap_syscall {
+	int64_t time_ns; /* Unix */
+	uint64_t count;	 /* as struct ap_syscall_stat has it, and the next two */
+	uint64_t sum_ns, max_ns;
+	uint64_t oldest_ns; /* for how long the first of those in flight has been in the call */
+	uint32_t labels;    /* label set */
+	uint32_t name;	    /* string: "read" */
+	uint32_t abi;	    /* string: "x86-64" */
+	uint32_t in_flight; /* threads in the call at that time */
+	uint32_t first;	    /* in syscall_counts: buckets, then errors */
+	uint32_t n_buckets, n_errors;
+	uint32_t pad; /* 0 */
+};
+
 struct ap_profile {
 	struct ap_intern *strings;
 	struct ap_intern *mappings, *functions, *frames, *stacks,
 		*label_sets; /* see ap_profile_*() */
 	AP_VEC(struct ap_sample) samples;
+	AP_VEC(struct ap_syscall) syscalls;
+	AP_VEC(struct ap_syscall_count) syscall_counts;
 	int64_t start_ns, end_ns; /* Unix; half-open; what the profile covers */
 	uint64_t period_ns;	  /* nanoseconds a CPU sample stands for, 0 = varies or unknown */
 };
@@ -135,6 +153,13 @@ int ap_profile_stack(struct ap_profile *p, const uint32_t *frames, uint32_t n, u
 int ap_profile_labels(struct ap_profile *p, struct ap_label *labels, uint32_t n, uint32_t *ret_id);
 /* Appends a row (rows are not merged: the agent's table does that). */
 int ap_profile_add(struct ap_profile *p, const struct ap_sample *s);
+/* The same for system calls; the fields that `stat` has are taken from there. -EOVERFLOW past 2^32 - 1
+ * counts. */
+int ap_profile_add_syscall(struct ap_profile *p, const struct ap_syscall *s,
+			   const struct ap_syscall_stat *stat);
+/* Adds a row's figures to `into`: 0 or -ENOMEM. */
+int ap_profile_syscall_stat(const struct ap_profile *p, const struct ap_syscall *s,
+			    struct ap_syscall_stat *into);
 
 /* Look-ups. An id out of range gives the entry of id 0. */
 struct ap_str ap_profile_str(const struct ap_profile *p, uint32_t id);

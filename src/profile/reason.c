@@ -3,6 +3,7 @@
 #include "abi/ledger.h"
 #include "abi/record.h"
 #include "base/macro.h"
+#include "base/str.h"
 
 const struct ap_ledger_entry ap_ledger_entries[] = {
 #define AP_LEDGER(id, num, stage, name, kind, text) \
@@ -51,8 +52,32 @@ double ap_reason_complete_share(const uint64_t counts[AP_REASONS_MAX])
 	return all > 0 ? complete / all : -1;
 }
 
+static const struct ap_ledger_entry *entry_of(enum ap_ledger_id id)
+{
+	for (uint32_t i = 0; i < ap_ledger_entry_count; i++)
+		if (ap_ledger_entries[i].id == id)
+			return &ap_ledger_entries[i];
+	return NULL;
+}
+
+/* The stages whose unit is system calls. */
+static bool is_of_calls(const struct ap_ledger_entry *e)
+{
+	return strncmp(e->stage, "syscall", strlen("syscall")) == 0;
+}
+
+bool ap_ledger_is_lost_call(enum ap_ledger_id id)
+{
+	const struct ap_ledger_entry *e = entry_of(id);
+
+	return e && id != AP_LEDGER_SYSCALL_NO_START && e->kind == AP_LEDGER_KIND_LOSS &&
+	       is_of_calls(e);
+}
+
 bool ap_ledger_is_lost(enum ap_ledger_id id)
 {
+	const struct ap_ledger_entry *e = entry_of(id);
+
 	switch (id) {
 	case AP_LEDGER_SAMPLE_IDLE:
 	case AP_LEDGER_SAMPLE_FILTERED:
@@ -64,11 +89,7 @@ bool ap_ledger_is_lost(enum ap_ledger_id id)
 	default:
 		break;
 	}
-	for (uint32_t i = 0; i < ap_ledger_entry_count; i++) {
-		if (ap_ledger_entries[i].id == id)
-			return ap_ledger_entries[i].kind == AP_LEDGER_KIND_LOSS;
-	}
-	return false;
+	return e && e->kind == AP_LEDGER_KIND_LOSS && !is_of_calls(e);
 }
 
 uint64_t ap_ledger_lost(const struct ap_ledger *l)

@@ -48,6 +48,9 @@ struct ap_batch_meta {
 /* Sum of the counts of a profile's rows: what the loss ledger counts. */
 uint64_t ap_batch_periods(const struct ap_profile *p);
 
+/* Sum of the counts of its system calls. */
+uint64_t ap_batch_calls(const struct ap_profile *p);
+
 /* Appends the bytes of a PushRequest (zstd level 1 inside) to `out`. Fields start_ns, end_ns and
  * period_ns are taken from `meta`. 0, -ENOMEM, -EFBIG (over 2 GiB). */
 int ap_batch_encode(const struct ap_profile *p, const struct ap_batch_meta *meta,

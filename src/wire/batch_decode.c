@@ -14,11 +14,6 @@ enum {
 	MEASURE_EVERY = 8192, /* entries between looks at the profile's memory */
 };
 
-/* Rows may lie this far outside the batch's times: clocks and buffers between probe and batch. */
-#define TIME_SLACK_NS 60000000000ll
-/* The batch's counts and nanoseconds add up to at most this, so that sums over batches do not wrap. */
-#define SUM_MAX (UINT64_MAX >> 12)
-
 #define INVALID(d, ...) ap_decode_fail(d, AP_PUSH_CODE_INVALID_ARGUMENT, __VA_ARGS__)
 
 static int map_new(struct ap_decoder *d, struct ap_id_map *m, size_t entries)
@@ -54,9 +49,8 @@ static int interned(struct ap_decoder *d, int r, size_t i)
 	return 0;
 }
 
-/* Checks an index into a dictionary and gives the profile's id. */
-static int resolve(struct ap_decoder *d, const char *field, size_t i, const char *dictionary,
-		   const struct ap_id_map *m, uint32_t index, uint32_t *ret)
+int ap_decode_resolve(struct ap_decoder *d, const char *field, size_t i, const char *dictionary,
+		      const struct ap_id_map *m, uint32_t index, uint32_t *ret)
 {
 	if (AP_UNLIKELY(index >= m->n))
 		return INVALID(d, "%s[%zu] is %u but the batch has %zu %s", field, i, index,
@@ -65,8 +59,8 @@ static int resolve(struct ap_decoder *d, const char *field, size_t i, const char
 	return 0;
 }
 
-static int same_length(struct ap_decoder *d, const char *field, size_t n, const char *first,
-		       size_t expected)
+int ap_decode_same_length(struct ap_decoder *d, const char *field, size_t n, const char *first,
+			  size_t expected)
 {
 	if (n != expected)
 		return INVALID(d, "%s has %zu entries but %s has %zu", field, n, first, expected);
@@ -102,10 +96,11 @@ static int decode_mappings(struct ap_decoder *d)
 		const Aperture__Aggregator__V1__Mapping *from = b->mappings[i];
 		struct ap_mapping m;
 
-		r = resolve(d, "mappings.path", i, "strings", &d->strings, from->path, &m.path);
+		r = ap_decode_resolve(d, "mappings.path", i, "strings", &d->strings, from->path,
+				      &m.path);
 		if (r == 0)
-			r = resolve(d, "mappings.build_id", i, "strings", &d->strings,
-				    from->build_id, &m.build_id);
+			r = ap_decode_resolve(d, "mappings.build_id", i, "strings", &d->strings,
+					      from->build_id, &m.build_id);
 		if (r == 0)
 			r = interned(d, ap_profile_mapping(d->profile, &m, &d->mappings.ids[i + 1]),
 				     i);
@@ -122,13 +117,14 @@ static int decode_functions(struct ap_decoder *d)
 		const Aperture__Aggregator__V1__Function *from = b->functions[i];
 		struct ap_function f = {.start_line = from->start_line};
 
-		r = resolve(d, "functions.name", i, "strings", &d->strings, from->name, &f.name);
+		r = ap_decode_resolve(d, "functions.name", i, "strings", &d->strings, from->name,
+				      &f.name);
 		if (r == 0)
-			r = resolve(d, "functions.system_name", i, "strings", &d->strings,
-				    from->system_name, &f.system_name);
+			r = ap_decode_resolve(d, "functions.system_name", i, "strings", &d->strings,
+					      from->system_name, &f.system_name);
 		if (r == 0)
-			r = resolve(d, "functions.file", i, "strings", &d->strings, from->file,
-				    &f.file);
+			r = ap_decode_resolve(d, "functions.file", i, "strings", &d->strings,
+					      from->file, &f.file);
 		if (r == 0)
 			r = interned(d,
 				     ap_profile_function(d->profile, &f, &d->functions.ids[i + 1]),
@@ -140,27 +136,28 @@ static int decode_functions(struct ap_decoder *d)
 static int frame_columns(struct ap_decoder *d, const Aperture__Aggregator__V1__Frames *f)
 {
 	size_t n = f->n_mapping;
-	int r = same_length(d, "frames.offset", f->n_offset, "frames.mapping", n);
+	int r = ap_decode_same_length(d, "frames.offset", f->n_offset, "frames.mapping", n);
 
 	if (r == 0)
-		r = same_length(d, "frames.function", f->n_function, "frames.mapping", n);
+		r = ap_decode_same_length(d, "frames.function", f->n_function, "frames.mapping", n);
 	if (r == 0)
-		r = same_length(d, "frames.line", f->n_line, "frames.mapping", n);
+		r = ap_decode_same_length(d, "frames.line", f->n_line, "frames.mapping", n);
 	if (r == 0)
-		r = same_length(d, "frames.inline_index", f->n_inline_index, "frames.mapping", n);
-	return r < 0 ? r : same_length(d, "frames.kind", f->n_kind, "frames.mapping", n);
+		r = ap_decode_same_length(d, "frames.inline_index", f->n_inline_index,
+					  "frames.mapping", n);
+	return r < 0 ? r : ap_decode_same_length(d, "frames.kind", f->n_kind, "frames.mapping", n);
 }
 
 static int decode_frame(struct ap_decoder *d, const Aperture__Aggregator__V1__Frames *from,
 			size_t i)
 {
 	struct ap_frame f = {.offset = from->offset[i], .line = from->line[i]};
-	int r = resolve(d, "frames.mapping", i, "mappings", &d->mappings, from->mapping[i],
-			&f.mapping);
+	int r = ap_decode_resolve(d, "frames.mapping", i, "mappings", &d->mappings,
+				  from->mapping[i], &f.mapping);
 
 	if (r == 0)
-		r = resolve(d, "frames.function", i, "functions", &d->functions, from->function[i],
-			    &f.function);
+		r = ap_decode_resolve(d, "frames.function", i, "functions", &d->functions,
+				      from->function[i], &f.function);
 	if (r < 0)
 		return r;
 	if (from->inline_index[i] > UINT16_MAX)
@@ -208,8 +205,8 @@ static int decode_stack(struct ap_decoder *d, const Aperture__Aggregator__V1__St
 		return INVALID(d, "stacks.reason[%zu] is %u, which no version knows", i,
 			       from->reason[i]);
 	for (uint32_t j = 0; r == 0 && j < depth; j++)
-		r = resolve(d, "stacks.frames", *at + j, "frames", &d->frames,
-			    from->frames[*at + j], &ids[j]);
+		r = ap_decode_resolve(d, "stacks.frames", *at + j, "frames", &d->frames,
+				      from->frames[*at + j], &ids[j]);
 	if (r < 0)
 		return r;
 	*at += depth;
@@ -229,7 +226,7 @@ static int decode_stacks(struct ap_decoder *d)
 
 	if (!ids)
 		return ap_decode_no_memory(d);
-	r = same_length(d, "stacks.reason", s->n_reason, "stacks.depth", s->n_depth);
+	r = ap_decode_same_length(d, "stacks.reason", s->n_reason, "stacks.depth", s->n_depth);
 	if (r == 0)
 		r = map_new(d, &d->stacks, s->n_depth);
 	for (size_t i = 0; r == 0 && i < s->n_depth; i++)
@@ -257,11 +254,11 @@ static int decode_label_set(struct ap_decoder *d, size_t i)
 	if (!labels)
 		return ap_decode_no_memory(d);
 	for (size_t j = 0; j < from->n_key; j++) {
-		r = resolve(d, "label_sets.key", i, "strings", &d->strings, from->key[j],
-			    &labels[j].key);
+		r = ap_decode_resolve(d, "label_sets.key", i, "strings", &d->strings, from->key[j],
+				      &labels[j].key);
 		if (r == 0)
-			r = resolve(d, "label_sets.value", i, "strings", &d->strings,
-				    from->value[j], &labels[j].value);
+			r = ap_decode_resolve(d, "label_sets.value", i, "strings", &d->strings,
+					      from->value[j], &labels[j].value);
 		if (r < 0)
 			return r;
 		if (labels[j].key == 0)
@@ -285,15 +282,20 @@ static int decode_label_sets(struct ap_decoder *d)
 static int sample_columns(struct ap_decoder *d, const Aperture__Aggregator__V1__Samples *s)
 {
 	size_t n = s->n_time_delta_ns;
-	int r = same_length(d, "samples.event", s->n_event, "samples.time_delta_ns", n);
+	int r = ap_decode_same_length(d, "samples.event", s->n_event, "samples.time_delta_ns", n);
 
 	if (r == 0)
-		r = same_length(d, "samples.label_set", s->n_label_set, "samples.time_delta_ns", n);
+		r = ap_decode_same_length(d, "samples.label_set", s->n_label_set,
+					  "samples.time_delta_ns", n);
 	if (r == 0)
-		r = same_length(d, "samples.stack", s->n_stack, "samples.time_delta_ns", n);
+		r = ap_decode_same_length(d, "samples.stack", s->n_stack, "samples.time_delta_ns",
+					  n);
 	if (r == 0)
-		r = same_length(d, "samples.count", s->n_count, "samples.time_delta_ns", n);
-	return r < 0 ? r : same_length(d, "samples.value", s->n_value, "samples.time_delta_ns", n);
+		r = ap_decode_same_length(d, "samples.count", s->n_count, "samples.time_delta_ns",
+					  n);
+	return r < 0 ? r
+		     : ap_decode_same_length(d, "samples.value", s->n_value,
+					     "samples.time_delta_ns", n);
 }
 
 static int decode_sample(struct ap_decoder *d, const Aperture__Aggregator__V1__Samples *from,
@@ -302,8 +304,8 @@ static int decode_sample(struct ap_decoder *d, const Aperture__Aggregator__V1__S
 	int r;
 
 	if (__builtin_add_overflow(*time, from->time_delta_ns[i], time) ||
-	    *time < d->batch->start_time_ns - TIME_SLACK_NS ||
-	    *time - TIME_SLACK_NS >= d->batch->end_time_ns)
+	    *time < d->batch->start_time_ns - AP_DECODE_TIME_SLACK_NS ||
+	    *time - AP_DECODE_TIME_SLACK_NS >= d->batch->end_time_ns)
 		return INVALID(d,
 			       "samples.time_delta_ns[%zu]: the row's time is more than a "
 			       "minute outside start_time_ns to end_time_ns",
@@ -317,11 +319,12 @@ static int decode_sample(struct ap_decoder *d, const Aperture__Aggregator__V1__S
 		.value = from->value[i],
 		.event = from->event[i],
 	};
-	r = resolve(d, "samples.label_set", i, "label sets", &d->label_sets, from->label_set[i],
-		    &s->labels);
+	r = ap_decode_resolve(d, "samples.label_set", i, "label sets", &d->label_sets,
+			      from->label_set[i], &s->labels);
 	if (r < 0)
 		return r;
-	return resolve(d, "samples.stack", i, "stacks", &d->stacks, from->stack[i], &s->stack);
+	return ap_decode_resolve(d, "samples.stack", i, "stacks", &d->stacks, from->stack[i],
+				 &s->stack);
 }
 
 static int decode_samples(struct ap_decoder *d)
@@ -343,9 +346,10 @@ static int decode_samples(struct ap_decoder *d)
 		r = decode_sample(d, from, i, &time, s);
 		if (r < 0)
 			return r;
-		if (s->count > SUM_MAX - counts || s->value > SUM_MAX - values)
+		if (s->count > AP_DECODE_SUM_MAX - counts || s->value > AP_DECODE_SUM_MAX - values)
 			return INVALID(d, "samples.%s[%zu]: the batch's sum is out of range",
-				       s->count > SUM_MAX - counts ? "count" : "value", i);
+				       s->count > AP_DECODE_SUM_MAX - counts ? "count" : "value",
+				       i);
 		counts += s->count;
 		values += s->value;
 	}
@@ -369,6 +373,8 @@ static int decode_content(struct ap_decoder *d, const struct ap_batch_meta *meta
 		r = decode_label_sets(d);
 	if (r == 0)
 		r = decode_samples(d);
+	if (r == 0)
+		r = ap_decode_syscalls(d);
 	d->profile->start_ns = meta->start_ns;
 	d->profile->end_ns = meta->end_ns;
 	d->profile->period_ns = meta->period_ns;
@@ -381,7 +387,7 @@ static uint64_t claimed_periods(const Aperture__Aggregator__V1__Batch *b)
 	uint64_t sum = 0;
 
 	for (size_t i = 0; s && i < s->n_count; i++)
-		sum += AP_MIN(s->count[i], SUM_MAX - sum);
+		sum += AP_MIN(s->count[i], AP_DECODE_SUM_MAX - sum);
 	return sum;
 }
 

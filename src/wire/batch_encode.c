@@ -20,6 +20,7 @@ typedef Aperture__Aggregator__V1__Frames Frames;
 typedef Aperture__Aggregator__V1__Stacks Stacks;
 typedef Aperture__Aggregator__V1__LabelSet LabelSet;
 typedef Aperture__Aggregator__V1__Samples Samples;
+typedef Aperture__Aggregator__V1__Syscalls Syscalls;
 typedef Aperture__Aggregator__V1__LedgerEntry LedgerEntry;
 typedef Aperture__Aggregator__V1__StackReason StackReason;
 
@@ -261,6 +262,70 @@ static void encode_agent(struct encoder *e, Agent *a, AgentStatus *s)
 		s->modes[s->n_modes++] = (char *)from->modes[i];
 }
 
+static bool syscall_columns(struct encoder *e, Syscalls *s)
+{
+	size_t n = e->p->syscalls.n, counts = e->p->syscall_counts.n;
+
+	s->time_delta_ns = ARRAY(e, int64_t, n);
+	s->label_set = ARRAY(e, uint32_t, n);
+	s->name = ARRAY(e, uint32_t, n);
+	s->abi = ARRAY(e, uint32_t, n);
+	s->count = ARRAY(e, uint64_t, n);
+	s->sum_ns = ARRAY(e, uint64_t, n);
+	s->max_ns = ARRAY(e, uint64_t, n);
+	s->in_flight = ARRAY(e, uint32_t, n);
+	s->oldest_ns = ARRAY(e, uint64_t, n);
+	s->buckets = ARRAY(e, uint32_t, n);
+	s->errors = ARRAY(e, uint32_t, n);
+	s->bucket = ARRAY(e, uint32_t, counts);
+	s->bucket_count = ARRAY(e, uint64_t, counts);
+	s->error = ARRAY(e, uint32_t, counts);
+	s->error_count = ARRAY(e, uint64_t, counts);
+	return !e->failed;
+}
+
+static void encode_syscall(struct encoder *e, Syscalls *s, size_t i, int64_t before)
+{
+	const struct ap_syscall *from = &e->p->syscalls.p[i];
+	const struct ap_syscall_count *c = e->p->syscall_counts.p + from->first;
+
+	s->time_delta_ns[i] = from->time_ns - before;
+	s->label_set[i] = from->labels;
+	s->name[i] = from->name;
+	s->abi[i] = from->abi;
+	s->count[i] = from->count;
+	s->sum_ns[i] = from->sum_ns;
+	s->max_ns[i] = from->max_ns;
+	s->in_flight[i] = from->in_flight;
+	s->oldest_ns[i] = from->oldest_ns;
+	s->buckets[i] = from->n_buckets;
+	s->errors[i] = from->n_errors;
+	for (uint32_t j = 0; j < from->n_buckets; j++, c++) {
+		s->bucket[s->n_bucket++] = c->number;
+		s->bucket_count[s->n_bucket_count++] = c->count;
+	}
+	for (uint32_t j = 0; j < from->n_errors; j++, c++) {
+		s->error[s->n_error++] = c->number;
+		s->error_count[s->n_error_count++] = c->count;
+	}
+}
+
+static void encode_syscalls(struct encoder *e, Syscalls *s)
+{
+	size_t n = e->p->syscalls.n;
+	int64_t before = 0;
+
+	if (!syscall_columns(e, s))
+		return;
+	s->n_time_delta_ns = s->n_label_set = s->n_name = s->n_abi = n;
+	s->n_count = s->n_sum_ns = s->n_max_ns = s->n_in_flight = s->n_oldest_ns = n;
+	s->n_buckets = s->n_errors = n;
+	for (size_t i = 0; i < n; i++) {
+		encode_syscall(e, s, i, before);
+		before = e->p->syscalls.p[i].time_ns;
+	}
+}
+
 /* Appends the request around the packed batch. */
 static int compress(struct encoder *e, const Batch *b, struct ap_buf *out)
 {
@@ -301,6 +366,7 @@ int ap_batch_encode(const struct ap_profile *p, const struct ap_batch_meta *meta
 	Frames frames = APERTURE__AGGREGATOR__V1__FRAMES__INIT;
 	Stacks stacks = APERTURE__AGGREGATOR__V1__STACKS__INIT;
 	Samples samples = APERTURE__AGGREGATOR__V1__SAMPLES__INIT;
+	Syscalls syscalls = APERTURE__AGGREGATOR__V1__SYSCALLS__INIT;
 	int r;
 
 	b.agent = &agent;
@@ -308,6 +374,8 @@ int ap_batch_encode(const struct ap_profile *p, const struct ap_batch_meta *meta
 	b.frames = &frames;
 	b.stacks = &stacks;
 	b.samples = &samples;
+	if (p->syscalls.n)
+		b.syscalls = &syscalls;
 	b.epoch = meta->epoch;
 	b.sequence = meta->sequence;
 	b.start_time_ns = meta->start_ns;
@@ -321,10 +389,20 @@ int ap_batch_encode(const struct ap_profile *p, const struct ap_batch_meta *meta
 	encode_stacks(&e, &stacks);
 	encode_label_sets(&e, &b);
 	encode_samples(&e, &samples);
+	encode_syscalls(&e, &syscalls);
 	encode_ledger(&e, &b);
 	r = e.failed ? -ENOMEM : compress(&e, &b, out);
 	ap_arena_free(&e.arena);
 	return r;
+}
+
+uint64_t ap_batch_calls(const struct ap_profile *p)
+{
+	uint64_t sum = 0;
+
+	AP_VEC_FOREACH(&p->syscalls, s)
+		sum += s->count;
+	return sum;
 }
 
 uint64_t ap_batch_periods(const struct ap_profile *p)

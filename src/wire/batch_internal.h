@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The decoder's own: batch_open.c unwraps the request, batch_meta.c reads what the batch says about
- * itself, batch_decode.c its dictionaries and rows. */
+ * itself, batch_decode.c its dictionaries and samples, batch_syscalls.c its system calls. */
 #ifndef AP_WIRE_BATCH_INTERNAL_H
 #define AP_WIRE_BATCH_INTERNAL_H
 
@@ -28,6 +28,21 @@ int ap_decode_fail(struct ap_decoder *d, enum ap_push_code code, const char *fmt
 	AP_PRINTF(3, 4);
 /* Out of memory: not the batch's fault, so the agent may try again. -ENOMEM. */
 int ap_decode_no_memory(struct ap_decoder *d);
+
+/* Rows may lie this far outside the batch's times: clocks and buffers between probe and batch. */
+#define AP_DECODE_TIME_SLACK_NS 60000000000ll
+/* The batch's counts and nanoseconds add up to at most this, so that sums over batches do not wrap. */
+#define AP_DECODE_SUM_MAX (UINT64_MAX >> 12)
+
+/* Checks an index into a dictionary and gives the profile's id. */
+int ap_decode_resolve(struct ap_decoder *d, const char *field, size_t i, const char *dictionary,
+		      const struct ap_id_map *m, uint32_t index, uint32_t *ret);
+/* Refuses a column whose length is not that of the first one. */
+int ap_decode_same_length(struct ap_decoder *d, const char *field, size_t n, const char *first,
+			  size_t expected);
+
+/* The system calls; the dictionaries must have been decoded. */
+int ap_decode_syscalls(struct ap_decoder *d);
 
 /* Unwraps: d->batch is set and lives in the arena. */
 int ap_decode_open(struct ap_decoder *d, struct ap_str request);

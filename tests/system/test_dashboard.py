@@ -48,7 +48,7 @@ def dashboard(start_aggregator, tmp_path, demo, stripped):
     """An aggregator that knows all of the demo's services, and a program without symbols."""
     aggregator = start_aggregator("aggregator", "--ui-dir", UI)
     agent = Program([AGENT, "--server", aggregator.grpc, "--state-dir", tmp_path / "agent",
-                     "--metrics-listen", "off", "--live",
+                     "--metrics-listen", "off", "--live", "--mode", "cpu,syscall",
                      "--pid", ",".join(map(str, [*demo.values(), stripped.pid]))],
                     tmp_path / "agent.log")
 

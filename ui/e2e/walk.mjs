@@ -94,6 +94,15 @@ const PAGES = [
     },
   },
   {
+    name: "syscalls",
+    path: "/syscalls",
+    async content(page) {
+      const rows = page.getByRole("table", { name: "System calls" }).getByRole("row");
+      await rows.nth(2).waitFor();
+      assert(/ (ns|µs|ms|s|min)\b/.test(await rows.nth(1).innerText()), "no time in the first row");
+    },
+  },
+  {
     name: "compare",
     path: "/compare",
     async content(page) {
@@ -356,6 +365,24 @@ await check("a function in Top leads to a search in the flame graph", async () =
   await row.click();
   await page.waitForURL(/\/flamegraph\?/);
   assert(param("search") === name, `searched for ${param("search")} instead of ${name}`);
+});
+
+await check("a system call shows its course and who makes it", async () => {
+  await page.goto(url("/syscalls"));
+  const row = page.getByRole("table", { name: "System calls" }).getByRole("row").nth(1);
+  await row.waitFor();
+  const name = (await row.locator(".name").innerText()).trim();
+  await row.click();
+  await page.waitForURL(/call=/);
+  const detail = page.getByRole("region", { name, exact: true });
+  await detail.locator(".chart canvas").waitFor();
+  await detail.getByRole("button", { name: "p99", exact: true }).first().click();
+  await page.waitForURL(/curve=p99/);
+  await detail.getByRole("button", { name: "pid", exact: true }).click();
+  await page.waitForURL(/by=pid/);
+  await detail.getByRole("table", { name: `${name} by pid` }).getByRole("row").nth(1).click();
+  await page.waitForURL(/filter=/);
+  await page.getByRole("table", { name: "System calls" }).getByRole("row").nth(1).waitFor();
 });
 
 await check("time range, live mode and filter are in the address", async () => {

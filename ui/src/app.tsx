@@ -9,6 +9,7 @@ import { FlamegraphPage } from "./pages/flamegraph/page";
 import { OverviewPage } from "./pages/overview/page";
 import { SettingsPage } from "./pages/settings/page";
 import { TimelinePage } from "./pages/timeline/page";
+import { SyscallsPage } from "./pages/syscalls/page";
 import { TopPage } from "./pages/top/page";
 
 /** Shows what went wrong in a page, instead of an empty window. */
@@ -44,6 +45,7 @@ export function App(): ReactNode {
           <Route path="/" component={OverviewPage} />
           <Route path="/flamegraph" component={FlamegraphPage} />
           <Route path="/top" component={TopPage} />
+          <Route path="/syscalls" component={SyscallsPage} />
           <Route path="/compare" component={ComparePage} />
           <Route path="/timeline" component={TimelinePage} />
           <Route path="/agents" component={AgentsPage} />

@@ -93,8 +93,10 @@ static int write_lost(struct ap_prom *p, const struct ap_api *api, const struct 
 
 	if (r < 0)
 		return r;
-	ap_prom_family(p, "aperture_lost_total", AP_PROM_COUNTER,
-		       "Sampling periods that did not go on, by stage and reason.");
+	ap_prom_family(
+		p, "aperture_lost_total", AP_PROM_COUNTER,
+		"What did not go on, by stage and reason: sampling periods; in stages syscall "
+		"and syscall_push system calls.");
 	for (uint32_t i = 0; i < ap_ledger_entry_count; i++) {
 		const struct ap_ledger_entry *e = &ap_ledger_entries[i];
 		uint64_t count = s->ledger.count[e->id];

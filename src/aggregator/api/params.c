@@ -198,6 +198,31 @@ bool ap_params_label(const struct ap_params *p, const char *name, bool required,
 
 /* ---- Selections. ---- */
 
+bool ap_params_step(const struct ap_params *p, const struct ap_query *q, int64_t *ret_ms)
+{
+	struct ap_str s;
+	uint64_t ns;
+
+	*ret_ms = 0;
+	if (!ap_params_get(p, "step", &s))
+		return true;
+	if (ap_parse_duration(s, &ns) < 0 || ns == 0 || ns % AP_NSEC_PER_SEC) {
+		ap_http_reply_error(p->req, 400, INVALID, "step",
+				    "'%.*s' is not a number of whole seconds: write 10s, 1m or 1h",
+				    (int)AP_MIN(s.n, (size_t)100), s.p);
+		return false;
+	}
+	*ret_ms = (int64_t)(ns / AP_NSEC_PER_MSEC);
+	if ((q->to_ms - q->from_ms) / *ret_ms >= AP_SERIES_STEPS_MAX - 1) {
+		ap_http_reply_error(
+			p->req, 400, INVALID, "step",
+			"that step divides the range into more than %d: take a longer one",
+			AP_SERIES_STEPS_MAX);
+		return false;
+	}
+	return true;
+}
+
 /* The parameter's full name, in the request's memory since answers refer to it. */
 static const char *full_name(const struct ap_params *p, const char *prefix, const char *name)
 {

@@ -36,6 +36,10 @@ bool ap_params_choice(const struct ap_params *p, const char *name, const char *c
 bool ap_params_label(const struct ap_params *p, const char *name, bool required,
 		     struct ap_str *ret);
 
+/* The parameter "step" for a query's range, in milliseconds: whole seconds, no more than
+ * AP_SERIES_STEPS_MAX of them; 0 where it is not given. */
+bool ap_params_step(const struct ap_params *p, const struct ap_query *q, int64_t *ret_ms);
+
 /* What to aggregate: from, to, type and filter, each with `prefix` ("", "a.", "b.") before its
  * name, and max_nodes without it. */
 struct ap_selection {

@@ -111,32 +111,6 @@ static void answer_series(struct ap_buf *b, const struct ap_series *s)
 	ap_buf_byte(b, '}');
 }
 
-/* 0 where none is given. */
-static bool parse_step(const struct ap_params *p, const struct ap_query *q, int64_t *ret_ms)
-{
-	struct ap_str s;
-	uint64_t ns;
-
-	*ret_ms = 0;
-	if (!ap_params_get(p, "step", &s))
-		return true;
-	if (ap_parse_duration(s, &ns) < 0 || ns == 0 || ns % AP_NSEC_PER_SEC) {
-		ap_http_reply_error(p->req, 400, "invalid_argument", "step",
-				    "'%.*s' is not a number of whole seconds: write 10s, 1m or 1h",
-				    (int)AP_MIN(s.n, (size_t)100), s.p);
-		return false;
-	}
-	*ret_ms = (int64_t)(ns / AP_NSEC_PER_MSEC);
-	if ((q->to_ms - q->from_ms) / *ret_ms >= AP_SERIES_STEPS_MAX - 1) {
-		ap_http_reply_error(
-			p->req, 400, "invalid_argument", "step",
-			"that step divides the range into more than %d: take a longer one",
-			AP_SERIES_STEPS_MAX);
-		return false;
-	}
-	return true;
-}
-
 void ap_api_series(struct ap_http_request *req, void *ctx)
 {
 	static const char *const names[] = {AP_PARAMS_SELECTION, "by", "step", "top", NULL};
@@ -153,7 +127,7 @@ void ap_api_series(struct ap_http_request *req, void *ctx)
 	int r;
 
 	if (!ap_params_query(req, names, &p) || !ap_params_selection(&p, "", &s) ||
-	    !ap_params_label(&p, "by", false, &by) || !parse_step(&p, &s.query, &step) ||
+	    !ap_params_label(&p, "by", false, &by) || !ap_params_step(&p, &s.query, &step) ||
 	    !ap_params_uint(&p, "top", 1, 1000, 10, &top))
 		return;
 	r = ap_query_series(api->query, &s.query, by, step, (uint32_t)top, &series, &cov, &err);

@@ -6,6 +6,7 @@
 struct hosts {
 	struct ap_question *q;
 	struct ap_intern *names;
+	bool (*is_lost)(enum ap_ledger_id id);
 	uint64_t lost;
 };
 
@@ -37,13 +38,20 @@ static int take_hosts(void *ctx, const struct ap_native_view *v)
 
 static int take_batch(void *ctx, const struct ap_batch_meta *m)
 {
-	return add_host(ctx, ap_str_of(m->host), ap_ledger_lost(&m->ledger));
+	struct hosts *h = ctx;
+	uint64_t lost = 0;
+
+	for (uint32_t i = 0; i < ap_ledger_entry_count; i++)
+		if (h->is_lost(ap_ledger_entries[i].id))
+			lost += ap_ledger_get(&m->ledger, ap_ledger_entries[i].id);
+	return add_host(h, ap_str_of(m->host), lost);
 }
 
-int ap_coverage_hosts(struct ap_question *q, const struct ap_range *r, struct ap_coverage *c)
+static int count_hosts(struct ap_question *q, const struct ap_range *r,
+		       bool (*is_lost)(enum ap_ledger_id id), struct ap_coverage *c)
 {
 	_cleanup_(ap_cleanup_intern) struct ap_intern *names = ap_intern_new();
-	struct hosts h = {.q = q, .names = names};
+	struct hosts h = {.q = q, .names = names, .is_lost = is_lost};
 	_cleanup_buf_ struct ap_buf sql = {0};
 	const char *comma = "";
 	int m = 0;
@@ -55,7 +63,7 @@ int ap_coverage_hosts(struct ap_question *q, const struct ap_range *r, struct ap
 		ap_buf_printf(&sql, "SELECT host, sumIf(count, kind = %d AND id IN (",
 			      AP_LEDGER_ROW_LOSS);
 		for (uint32_t i = 0; i < ap_ledger_entry_count; i++) {
-			if (!ap_ledger_is_lost(ap_ledger_entries[i].id))
+			if (!is_lost(ap_ledger_entries[i].id))
 				continue;
 			ap_buf_printf(&sql, "%s%d", comma, (int)ap_ledger_entries[i].id);
 			comma = ",";
@@ -70,6 +78,16 @@ int ap_coverage_hosts(struct ap_question *q, const struct ap_range *r, struct ap
 	c->hosts_reporting = c->hosts_expected = ap_intern_count(names) - 1;
 	c->lost = h.lost;
 	return m;
+}
+
+int ap_coverage_hosts(struct ap_question *q, const struct ap_range *r, struct ap_coverage *c)
+{
+	return count_hosts(q, r, ap_ledger_is_lost, c);
+}
+
+int ap_coverage_calls(struct ap_question *q, const struct ap_range *r, struct ap_coverage *c)
+{
+	return count_hosts(q, r, ap_ledger_is_lost_call, c);
 }
 
 static void add_reason(struct ap_coverage *c, uint32_t reason, uint64_t count)

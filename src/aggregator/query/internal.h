@@ -78,10 +78,27 @@ static inline uint64_t ap_range_number(const struct ap_range *r, uint64_t count,
 typedef int (*ap_row_fn)(void *ctx, size_t part, const struct ap_batch *b,
 			 const struct ap_sample *row);
 int ap_range_rows(struct ap_question *q, const struct ap_range *r, ap_row_fn fn, void *ctx);
+/* The same for system calls; rows of system calls have no event. `second` is what the store has or will
+ * have as the row's time. */
+typedef int (*ap_syscall_row_fn)(void *ctx, const struct ap_batch *b, const struct ap_syscall *row,
+				 uint32_t second);
+int ap_range_syscalls(struct ap_question *q, const struct ap_range *r, ap_syscall_row_fn fn,
+		      void *ctx);
 /* Calls `fn` for each buffered batch (its part 0) that overlaps the range and whose host the filter
  * allows. */
 int ap_range_batches(struct ap_question *q, const struct ap_range *r,
 		     int (*fn)(void *ctx, const struct ap_batch_meta *m), void *ctx);
+
+/* Which steps of a range some host's batch covers: of the others nothing is known. `reported` has
+ * `n_steps` bytes of 0. 0 or an error of the question. */
+struct ap_steps {
+	uint32_t step; /* seconds */
+	uint32_t n_steps;
+	uint8_t *reported;
+};
+int ap_steps_collect(struct ap_question *q, const struct ap_range *r, struct ap_steps *s);
+/* A round length that divides the range into 300 steps at most; milliseconds. */
+int64_t ap_steps_round(int64_t range_ms);
 
 /* Sums by group and stack; what a group is, the caller decides (0 where there are none). */
 struct ap_stack_sum {
@@ -110,8 +127,9 @@ int ap_sums_resolve(struct ap_question *q, const struct ap_range *r, struct ap_s
 /* Rows over the dictionary's profile, in the order of the sums; free() them. */
 struct ap_sample *ap_sums_rows(const struct ap_sums *s, const struct ap_range *r);
 
-/* Coverage: hosts and losses, from the ledger; then samples by reason, from sums (resolved) or, in
+/* Coverage: hosts and losses (of sampling periods, or with ap_coverage_calls() of system calls), from the ledger; then samples by reason, from sums (resolved) or, in
  * questions that need no stacks, by asking for reasons alone. */
+int ap_coverage_calls(struct ap_question *q, const struct ap_range *r, struct ap_coverage *c);
 int ap_coverage_hosts(struct ap_question *q, const struct ap_range *r, struct ap_coverage *c);
 void ap_coverage_sums(struct ap_question *q, const struct ap_sums *s, struct ap_coverage *c);
 int ap_coverage_reasons(struct ap_question *q, const struct ap_range *r, struct ap_coverage *c);

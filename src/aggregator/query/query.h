@@ -110,6 +110,55 @@ int ap_query_series(struct ap_query_engine *e, const struct ap_query *q, struct 
 void ap_series_free(struct ap_series *s);
 AP_DEFINE_CLEANUP(series, struct ap_series, ap_series_free)
 
+/* System calls: a row for each (call, ABI, value of the label `by`). */
+struct ap_syscall_row {
+	struct ap_str syscall, abi;
+	struct ap_str value; /* of the label; "" without one */
+	struct ap_syscall_stat stat;
+	uint64_t errors; /* sum of stat.errors */
+	uint64_t
+		in_flight; /* threads in the call when their process was last heard of in the range */
+	uint64_t oldest_ns; /* for how long the first of them had been in it then */
+};
+struct ap_syscall_step {
+	uint64_t count, errors, sum_ns, max_ns;
+	double p50_ns, p90_ns, p99_ns; /* -1: no call returned */
+	bool reported;		       /* false: nothing is known */
+};
+struct ap_syscall_table {
+	struct ap_syscall_row *rows;	 /* in the order asked for, then by name */
+	uint32_t n, n_rows;		 /* given; of how many */
+	uint64_t count, errors, sum_ns;	 /* of all n_rows */
+	uint64_t covered_s;		 /* seconds of the range in which a host reported */
+	int64_t from_ms, to_ms, step_ms; /* of the steps: aligned outwards */
+	struct ap_syscall_step *steps;	 /* of all rows together; NULL: not asked for */
+	uint32_t n_steps;
+	struct ap_intern *names; /* holds the rows' texts */
+};
+enum ap_syscall_sort {
+	AP_SYSCALL_SORT_TIME, /* stat.sum_ns */
+	AP_SYSCALL_SORT_COUNT,
+	AP_SYSCALL_SORT_ERRORS,
+	AP_SYSCALL_SORT_MAX,
+	AP_SYSCALL_SORT_P99,
+	AP_SYSCALL_SORT_IN_FLIGHT,
+};
+struct ap_syscall_query {
+	struct ap_str by;	    /* a label; "": none */
+	struct ap_str syscall, abi; /* this one alone; "": all */
+	enum ap_syscall_sort sort;  /* largest first */
+	uint32_t limit;		    /* rows; 0 = all; the rest is told by the coverage as "rows" */
+	bool steps;
+	int64_t step_ms; /* a multiple of 1000; 0 = about 300 steps of a round length */
+};
+/* The type of `q` is ignored; the coverage's lost are calls, its samples 0. -EINVAL for more than
+ * AP_SERIES_STEPS_MAX steps. */
+int ap_query_syscalls(struct ap_query_engine *e, const struct ap_query *q,
+		      const struct ap_syscall_query *s, struct ap_syscall_table **ret,
+		      struct ap_coverage *ret_cov, struct ap_error *err);
+void ap_syscall_table_free(struct ap_syscall_table *t);
+AP_DEFINE_CLEANUP(syscall_table, struct ap_syscall_table, ap_syscall_table_free)
+
 /* The services of a range, beside the same length of time right before and the same range 24 hours
  * earlier. */
 struct ap_riser {

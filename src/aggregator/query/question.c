@@ -353,6 +353,36 @@ int ap_range_rows(struct ap_question *q, const struct ap_range *r, ap_row_fn fn,
 	return 0;
 }
 
+int ap_range_syscalls(struct ap_question *q, const struct ap_range *r, ap_syscall_row_fn fn,
+		      void *ctx)
+{
+	for (size_t i = 0; i < q->parts.n; i++) {
+		const struct ap_batch *b = q->parts.p[i];
+		_cleanup_free_ uint8_t *known = NULL;
+		int m = ap_question_check(q);
+
+		/* The writer stores them with the first part. */
+		if (m == 0 && (b->part != 0 || b->profile->syscalls.n == 0))
+			continue;
+		known = calloc(ap_intern_count(b->profile->label_sets), 1);
+		if (m == 0 && !known)
+			m = ap_question_no_memory(q);
+		for (size_t k = 0; m >= 0 && k < b->profile->syscalls.n; k++) {
+			const struct ap_syscall *row = &b->profile->syscalls.p[k];
+			uint32_t second = ap_store_syscall_second(b, row->time_ns);
+
+			if (second < r->from || second >= r->to)
+				continue;
+			m = set_selected(q, r, b, row->labels, known);
+			if (m > 0)
+				m = fn(ctx, b, row, second);
+		}
+		if (m < 0)
+			return m;
+	}
+	return 0;
+}
+
 int ap_range_batches(struct ap_question *q, const struct ap_range *r,
 		     int (*fn)(void *ctx, const struct ap_batch_meta *m), void *ctx)
 {

@@ -5,7 +5,7 @@
 #include "aggregator/store/schema.h"
 #include "base/clock.h"
 
-enum { STEPS_WANTED = 300, TOP_DEFAULT = 10, TOP_MAX = 1000 };
+enum { TOP_DEFAULT = 10, TOP_MAX = 1000 };
 
 void ap_series_free(struct ap_series *s)
 {
@@ -15,17 +15,6 @@ void ap_series_free(struct ap_series *s)
 		return;
 	arena = s->arena; /* `s` lies in it */
 	ap_arena_free(&arena);
-}
-
-static int64_t round_step(int64_t range_ms)
-{
-	static const int64_t steps_s[] = {1,   2,   5,	  10,	15,   30,    60,    120,   300,
-					  600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400};
-
-	for (size_t i = 0; i < AP_ARRAY_SIZE(steps_s); i++)
-		if (range_ms / (steps_s[i] * 1000) <= STEPS_WANTED)
-			return steps_s[i] * 1000;
-	return 7 * 86400 * 1000;
 }
 
 /* The question while it runs. Values are numbered in order of appearance. */
@@ -249,54 +238,6 @@ static int collect_values(struct builder *b, const struct ap_series *s)
 	return r < 0 ? r : ap_range_rows(b->q, &b->range, value_row, b);
 }
 
-static void mark(struct builder *b, uint64_t from, uint64_t until)
-{
-	uint64_t first = AP_MAX(from, (uint64_t)b->range.from) - b->range.from;
-	uint64_t last = AP_MIN(until, (uint64_t)b->range.to);
-
-	if (last <= b->range.from)
-		return;
-	last -= b->range.from + 1ull;
-	for (uint64_t i = first / b->step; i <= last / b->step && i < b->n_steps; i++)
-		b->reported[i] = 1;
-}
-
-static int take_spans(void *ctx, const struct ap_native_view *v)
-{
-	if (v->n_columns != 2)
-		return -EBADMSG;
-	for (size_t row = 0; row < v->rows; row++)
-		mark(ctx, ap_native_uint(&v->columns[0], row), ap_native_uint(&v->columns[1], row));
-	return 0;
-}
-
-static int take_batch(void *ctx, const struct ap_batch_meta *m)
-{
-	mark(ctx, ap_store_second(m->start_ns),
-	     (uint64_t)ap_store_second(m->end_ns + (int64_t)AP_NSEC_PER_SEC - 1));
-	return 0;
-}
-
-/* Which steps some host's batch covers: of the others nothing is known. */
-static int collect_reported(struct ap_question *q, struct builder *b)
-{
-	_cleanup_buf_ struct ap_buf sql = {0};
-	int r = 0;
-
-	if (q->use_store) {
-		/* Cut to steps first: a few rows a step, however many batches there are. */
-		ap_buf_printf(&sql,
-			      "SELECT toUInt64(intDiv(toUInt32(time), %u) * %u) AS a, "
-			      "toUInt64(intDiv(toUInt32(until) - 1, %u) * %u + 1) AS b "
-			      "FROM aperture.ledger",
-			      b->step, b->step, b->step, b->step);
-		ap_range_ledger_sql(q, &b->range, &sql);
-		ap_buf_printf(&sql, " AND kind = %d GROUP BY a, b", AP_LEDGER_ROW_BATCH);
-		r = ap_question_select(q, &sql, take_spans, b);
-	}
-	return r < 0 ? r : ap_range_batches(q, &b->range, take_batch, b);
-}
-
 static void finish_row(const struct builder *b, struct ap_series_row *row, uint64_t *values)
 {
 	row->values = values;
@@ -329,7 +270,9 @@ static int ask_coverage(struct ap_question *q, void *ctx)
 
 	if (r == 0)
 		r = ap_coverage_reasons(q, &b->range, b->coverage);
-	return r == 0 ? collect_reported(q, b) : r;
+	return r == 0 ? ap_steps_collect(q, &b->range,
+					 &(struct ap_steps){b->step, b->n_steps, b->reported})
+		      : r;
 }
 
 static int build(struct builder *b)
@@ -352,7 +295,7 @@ static int build(struct builder *b)
 static int check_step(const struct ap_query *q, int64_t *step_ms, struct ap_error *err)
 {
 	if (*step_ms == 0)
-		*step_ms = round_step(q->to_ms - q->from_ms);
+		*step_ms = ap_steps_round(q->to_ms - q->from_ms);
 	if (*step_ms < 1000 || *step_ms % 1000)
 		return ap_error_set(err, -EINVAL,
 				    "a step is a whole number of seconds, at least 1 s");

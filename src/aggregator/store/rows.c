@@ -2,6 +2,7 @@
 #include "aggregator/store/rows.h"
 
 #include "aggregator/store/identity.h"
+#include "aggregator/store/rows_internal.h"
 #include "aggregator/store/schema.h"
 #include "base/clock.h"
 #include "base/idmap.h"
@@ -54,10 +55,11 @@ int ap_rows_init(struct ap_rows *r)
 		.samples = ap_native_block_new(ap_schema_samples.columns, AP_SAMPLES_COLUMNS),
 		.stacks = ap_native_block_new(ap_schema_stacks.columns, AP_STACKS_COLUMNS),
 		.frames = ap_native_block_new(ap_schema_frames.columns, AP_FRAMES_COLUMNS),
+		.syscalls = ap_native_block_new(ap_schema_syscalls.columns, AP_SYSCALLS_COLUMNS),
 		.ledger = ap_native_block_new(ap_schema_ledger.columns, AP_LEDGER_COLUMNS),
 		.known = calloc(1, sizeof(struct ap_known)),
 	};
-	if (!r->samples || !r->stacks || !r->frames || !r->ledger || !r->known) {
+	if (!r->samples || !r->stacks || !r->frames || !r->syscalls || !r->ledger || !r->known) {
 		ap_rows_free(r);
 		return -ENOMEM;
 	}
@@ -72,6 +74,7 @@ void ap_rows_free(struct ap_rows *r)
 	ap_native_block_free(r->samples);
 	ap_native_block_free(r->stacks);
 	ap_native_block_free(r->frames);
+	ap_native_block_free(r->syscalls);
 	ap_native_block_free(r->ledger);
 	*r = (struct ap_rows){0};
 }
@@ -81,6 +84,7 @@ void ap_rows_clear(struct ap_rows *r)
 	ap_native_block_clear(r->samples);
 	ap_native_block_clear(r->stacks);
 	ap_native_block_clear(r->frames);
+	ap_native_block_clear(r->syscalls);
 	ap_native_block_clear(r->ledger);
 	r->periods = 0;
 }
@@ -100,7 +104,7 @@ struct source {
 	uint32_t *keys; /* [set][AP_LABEL_COLUMNS]: LowCardinality keys, once has_keys[set] */
 	bool *has_keys;
 	AP_VEC(uint64_t) path;
-	AP_VEC(struct ap_str) label_keys, label_values;
+	struct ap_user_labels labels;
 };
 
 static void add_frame(struct source *s, uint32_t frame)
@@ -167,25 +171,6 @@ static const uint32_t *label_keys(struct source *s, uint32_t set)
 	return keys;
 }
 
-/* The labels that have no column of their own; empty values mean "not set" and are not stored. */
-static int user_labels(struct source *s, uint32_t set)
-{
-	struct ap_label_set l = ap_profile_get_labels(s->p, set);
-
-	s->label_keys.n = s->label_values.n = 0;
-	for (uint32_t i = 0; i < l.n; i++) {
-		struct ap_str key = ap_profile_str(s->p, l.labels[i].key);
-		struct ap_str value = ap_profile_str(s->p, l.labels[i].value);
-
-		if (value.n == 0 || ap_schema_label_find(key) >= 0)
-			continue;
-		if (ap_vec_push(&s->label_keys, key) < 0 ||
-		    ap_vec_push(&s->label_values, value) < 0)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
 static int add_sample(struct source *s, const struct ap_sample *row)
 {
 	struct ap_native_block *b = s->rows->samples;
@@ -193,16 +178,14 @@ static int add_sample(struct source *s, const struct ap_sample *row)
 	int r = add_stack(s, row->stack);
 
 	if (r == 0)
-		r = user_labels(s, row->labels);
+		r = ap_user_labels_of(s->p, row->labels, &s->labels);
 	if (r < 0)
 		return r;
 	ap_native_put_uint(b, AP_SAMPLES_TIME, ap_store_second(row->time_ns));
 	ap_native_put_uint(b, AP_SAMPLES_EVENT, row->event);
 	for (uint32_t i = 0; i < AP_LABEL_COLUMNS; i++)
 		ap_native_put_key(b, AP_SAMPLES_LABEL + i, keys[i]);
-	ap_native_put_strs(b, AP_SAMPLES_LABEL_KEYS, s->label_keys.p, (uint32_t)s->label_keys.n);
-	ap_native_put_strs(b, AP_SAMPLES_LABEL_VALUES, s->label_values.p,
-			   (uint32_t)s->label_values.n);
+	ap_user_labels_put(&s->labels, b, AP_SAMPLES_LABEL_KEYS, AP_SAMPLES_LABEL_VALUES);
 	ap_native_put_uint(b, AP_SAMPLES_STACK, s->id.stacks[row->stack]);
 	ap_native_put_uint(b, AP_SAMPLES_COUNT, row->count);
 	ap_native_put_uint(b, AP_SAMPLES_VALUE, row->value);
@@ -278,12 +261,13 @@ int ap_rows_add(struct ap_rows *rows, const struct ap_batch *b, uint64_t segment
 	if (b->n_rows)
 		r = add_rows(&s, segment);
 	if (r == 0 && b->part == 0)
+		r = ap_rows_add_syscalls(rows, b, segment);
+	if (r == 0 && b->part == 0)
 		add_ledger(&s, segment);
 	ap_identity_free(&s.id);
 	free(s.keys);
 	free(s.has_keys);
 	ap_vec_free(&s.path);
-	ap_vec_free(&s.label_keys);
-	ap_vec_free(&s.label_values);
+	ap_user_labels_free(&s.labels);
 	return r;
 }

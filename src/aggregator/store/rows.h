@@ -8,7 +8,7 @@
 #include "aggregator/store/native.h"
 
 struct ap_rows {
-	struct ap_native_block *samples, *stacks, *frames, *ledger;
+	struct ap_native_block *samples, *stacks, *frames, *syscalls, *ledger;
 	uint64_t periods; /* sum of the samples' counts */
 	struct ap_known *known;
 };

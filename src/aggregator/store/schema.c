@@ -70,6 +70,37 @@ static const struct ap_native_spec symbols[AP_SYMBOLS_COLUMNS] = {
 	{"lines", AP_NATIVE_ARRAY_UINT64},
 };
 
+static const struct ap_native_spec syscalls[AP_SYSCALLS_COLUMNS] = {
+	{"time", AP_NATIVE_DATETIME},
+	{"service", AP_NATIVE_LC_STRING},
+	{"host", AP_NATIVE_LC_STRING},
+	{"agent", AP_NATIVE_LC_STRING},
+	{"pid", AP_NATIVE_LC_STRING},
+	{"comm", AP_NATIVE_LC_STRING},
+	{"thread", AP_NATIVE_LC_STRING},
+	{"container", AP_NATIVE_LC_STRING},
+	{"namespace", AP_NATIVE_LC_STRING},
+	{"pod", AP_NATIVE_LC_STRING},
+	{"unit", AP_NATIVE_LC_STRING},
+	{"build", AP_NATIVE_LC_STRING},
+	{"version", AP_NATIVE_LC_STRING},
+	{"label_keys", AP_NATIVE_ARRAY_STRING},
+	{"label_values", AP_NATIVE_ARRAY_STRING},
+	{"syscall", AP_NATIVE_LC_STRING},
+	{"abi", AP_NATIVE_LC_STRING},
+	{"count", AP_NATIVE_UINT64},
+	{"sum_ns", AP_NATIVE_UINT64},
+	{"max_ns", AP_NATIVE_UINT64},
+	{"buckets", AP_NATIVE_ARRAY_UINT64},
+	{"bucket_counts", AP_NATIVE_ARRAY_UINT64},
+	{"errors", AP_NATIVE_ARRAY_UINT64},
+	{"error_counts", AP_NATIVE_ARRAY_UINT64},
+	{"in_flight", AP_NATIVE_UINT32},
+	{"oldest_ns", AP_NATIVE_UINT64},
+	{"batch", AP_NATIVE_UINT64},
+	{"segment", AP_NATIVE_UINT64},
+};
+
 static const struct ap_native_spec ledger[AP_LEDGER_COLUMNS] = {
 	{"time", AP_NATIVE_DATETIME},	{"until", AP_NATIVE_DATETIME},
 	{"agent", AP_NATIVE_LC_STRING}, {"host", AP_NATIVE_LC_STRING},
@@ -82,6 +113,8 @@ const struct ap_schema_table ap_schema_samples = {"aperture.samples", samples, A
 const struct ap_schema_table ap_schema_stacks = {"aperture.stacks", stacks, AP_STACKS_COLUMNS};
 const struct ap_schema_table ap_schema_frames = {"aperture.frames", frames, AP_FRAMES_COLUMNS};
 const struct ap_schema_table ap_schema_symbols = {"aperture.symbols", symbols, AP_SYMBOLS_COLUMNS};
+const struct ap_schema_table ap_schema_syscalls = {"aperture.syscalls", syscalls,
+						   AP_SYSCALLS_COLUMNS};
 const struct ap_schema_table ap_schema_ledger = {"aperture.ledger", ledger, AP_LEDGER_COLUMNS};
 
 /* What CREATE TABLE needs beside the columns. The engine's replacing merges away dictionary rows
@@ -96,6 +129,7 @@ static const struct table tables[] = {
 	{&ap_schema_stacks, "ReplacingMergeTree", "day", "id"},
 	{&ap_schema_frames, "ReplacingMergeTree", "day", "id"},
 	{&ap_schema_symbols, "ReplacingMergeTree(version)", "tuple()", "build_id, offset"},
+	{&ap_schema_syscalls, "MergeTree", "toDate(time)", "service, syscall, time"},
 	{&ap_schema_ledger, "MergeTree", "toDate(time)", "agent, time"},
 };
 

@@ -6,6 +6,7 @@
  *	stacks   a stack's frame ids, outermost first, and why it ends
  *	frames   what a frame is called, and where it is
  *	symbols  what was learned later of an address: its function and what is inlined there
+ *	syscalls a row per (batch, label set, system call): counts, latencies by bucket, errors by errno
  *	ledger   what each batch reported: losses, stacks by reason; a batch has at least one row
  *	meta     the schema's version
  *
@@ -89,6 +90,26 @@ enum ap_symbols_column {
 	AP_SYMBOLS_LINES,
 	AP_SYMBOLS_COLUMNS,
 };
+enum ap_syscalls_column {
+	AP_SYSCALLS_TIME,
+	AP_SYSCALLS_LABEL, /* the first of AP_LABEL_COLUMNS */
+	AP_SYSCALLS_LABEL_KEYS = AP_SYSCALLS_LABEL + AP_LABEL_COLUMNS,
+	AP_SYSCALLS_LABEL_VALUES,
+	AP_SYSCALLS_SYSCALL,
+	AP_SYSCALLS_ABI,
+	AP_SYSCALLS_COUNT,
+	AP_SYSCALLS_SUM,
+	AP_SYSCALLS_MAX,
+	AP_SYSCALLS_BUCKETS,
+	AP_SYSCALLS_BUCKET_COUNTS,
+	AP_SYSCALLS_ERRORS,
+	AP_SYSCALLS_ERROR_COUNTS,
+	AP_SYSCALLS_IN_FLIGHT,
+	AP_SYSCALLS_OLDEST,
+	AP_SYSCALLS_BATCH, /* ap_store_batch_order(): of two rows the later one */
+	AP_SYSCALLS_SEGMENT,
+	AP_SYSCALLS_COLUMNS,
+};
 enum ap_ledger_column {
 	AP_LEDGER_COL_TIME,  /* the batch's start */
 	AP_LEDGER_COL_UNTIL, /* and end, rounded up; half-open */
@@ -115,7 +136,7 @@ struct ap_schema_table {
 	uint32_t n_columns;
 };
 extern const struct ap_schema_table ap_schema_samples, ap_schema_stacks, ap_schema_frames,
-	ap_schema_symbols, ap_schema_ledger;
+	ap_schema_symbols, ap_schema_syscalls, ap_schema_ledger;
 
 /* Creates what is missing and checks the version; see ap_store_open() for errors. */
 int ap_schema_apply(struct ap_store *s, struct ap_error *err);

@@ -32,15 +32,21 @@ struct ap_writer {
 
 int ap_store_last_segment(struct ap_store *s, uint64_t *ret, struct ap_error *err)
 {
-	uint64_t samples, ledger;
-	int r;
+	static const char *const queries[] = {
+		"SELECT max(segment) FROM aperture.samples",
+		"SELECT max(segment) FROM aperture.syscalls",
+		"SELECT max(segment) FROM aperture.ledger",
+	};
+	uint64_t last = 0, segment;
+	int r = 0;
 
-	r = ap_store_query_uint(s, "SELECT max(segment) FROM aperture.samples", &samples, err);
+	for (size_t i = 0; i < AP_ARRAY_SIZE(queries) && r == 0; i++) {
+		r = ap_store_query_uint(s, queries[i], &segment, err);
+		if (r == 0)
+			last = AP_MAX(last, segment);
+	}
 	if (r == 0)
-		r = ap_store_query_uint(s, "SELECT max(segment) FROM aperture.ledger", &ledger,
-					err);
-	if (r == 0)
-		*ret = AP_MAX(samples, ledger);
+		*ret = last;
 	return r;
 }
 
@@ -50,9 +56,8 @@ static int insert_all(struct ap_writer *w, struct ap_error *err)
 		const struct ap_schema_table *table;
 		const struct ap_native_block *block;
 	} inserts[] = {
-		{&ap_schema_frames, w->rows.frames},
-		{&ap_schema_stacks, w->rows.stacks},
-		{&ap_schema_samples, w->rows.samples},
+		{&ap_schema_frames, w->rows.frames},   {&ap_schema_stacks, w->rows.stacks},
+		{&ap_schema_samples, w->rows.samples}, {&ap_schema_syscalls, w->rows.syscalls},
 		{&ap_schema_ledger, w->rows.ledger},
 	};
 	int r = 0;

@@ -77,7 +77,7 @@ static int add(struct ap_pusher *p, char first, size_t bytes, uint64_t periods)
 
 	for (size_t i = 0; i < bytes; i++)
 		ap_buf_byte(&b, (uint8_t)first);
-	r = ap_pusher_add(p, &b, periods, &deltas);
+	r = ap_pusher_add(p, &b, &(struct ap_push_units){.periods = periods}, &deltas);
 	assert_true((r == 0) == (b.p == NULL));
 	ap_buf_free(&b);
 	return r;

@@ -28,5 +28,7 @@ export type LabelsAnswer = Schemas["Labels"];
 export type LabelValuesAnswer = Schemas["LabelValues"];
 export type ModulesAnswer = Schemas["Modules"];
 export type Module = ModulesAnswer["modules"][number];
+export type SyscallsAnswer = Schemas["Syscalls"];
+export type SyscallRow = Schemas["SyscallRow"];
 export type StoreAnswer = Schemas["Store"];
 export type HealthAnswer = Schemas["Health"];

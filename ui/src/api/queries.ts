@@ -8,7 +8,7 @@ import type { Selection } from "@/state/selection";
 import { isRelative } from "@/state/time";
 import { apiUrl, getFlamegraph, getJson, type Params } from "./client";
 import type {
-  AgentsAnswer, DiffAnswer, FlameMeta, HealthAnswer, LabelsAnswer, LabelValuesAnswer, LedgerAnswer, ModulesAnswer, ProfileTypesAnswer, SeriesAnswer, ServicesAnswer, StoreAnswer, TopAnswer,
+  AgentsAnswer, DiffAnswer, FlameMeta, HealthAnswer, LabelsAnswer, LabelValuesAnswer, LedgerAnswer, ModulesAnswer, ProfileTypesAnswer, SeriesAnswer, ServicesAnswer, StoreAnswer, SyscallsAnswer, TopAnswer,
 } from "./model";
 
 export const LIVE_MS = 3000;
@@ -87,6 +87,19 @@ export function useTops(selections: readonly Selection[], limit: number): (TopAn
     queries: selections.map((s) => answerOptions<TopAnswer>("/api/v1/top", { ...selectionParams(s), sort: "self", limit }, s)),
     combine: (results) => results.map((r) => r.data),
   });
+}
+
+export interface SyscallParams {
+  syscall?: string;
+  abi?: string;
+  by?: string;
+  step?: string;
+  limit?: number;
+}
+
+/** The selection's type does not matter to system calls. */
+export function useSyscalls(s: Selection, params: SyscallParams): UseQueryResult<SyscallsAnswer> {
+  return useAnswer("/api/v1/syscalls", { from: s.from, to: s.to, filter: s.filter, ...params }, s);
 }
 
 export function useModules(s: Selection, limit: number): UseQueryResult<ModulesAnswer> {

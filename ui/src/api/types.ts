@@ -574,6 +574,67 @@ export interface components {
             } | null;
             coverage: components["schemas"]["Coverage"];
         };
+        SyscallRow: {
+            /** @description `read`; `syscall_600` where the agent knows no name. */
+            syscall: string;
+            /** @description Whose numbers they are: x86-64, i386, x32, arm64, arm. */
+            abi: string;
+            /** @description Of the label asked for with `by`. */
+            value?: string;
+            count: number;
+            /** @description Calls a second of the time in which hosts reported; null: none did. */
+            rate: number | null;
+            /** @description The others never return: exit, exit_group, rt_sigreturn. */
+            returned: number;
+            errors: number;
+            errnos: {
+                errno: number;
+                /** @description Empty where it has none. */
+                name: string;
+                count: number;
+            }[];
+            sum_ns: number;
+            max_ns: number;
+            p50_ns: number | null;
+            p90_ns: number | null;
+            p99_ns: number | null;
+            /** @description Threads in the call when their processes were last heard of in the range. */
+            in_flight: number;
+            /** @description For how long the first of them had been in it. */
+            oldest_ns: number;
+            /** @description The buckets that are not empty, ascending; half-open. */
+            histogram: {
+                from_ns: number[];
+                to_ns: number[];
+                count: number[];
+            };
+        };
+        /** @description All rows together, a value a step; null: nothing is known, or no call returned. */
+        SyscallSeries: {
+            step_ms: number;
+            times: number[];
+            count: (number | null)[];
+            errors: (number | null)[];
+            sum_ns: (number | null)[];
+            max_ns: (number | null)[];
+            p50_ns: (number | null)[];
+            p90_ns: (number | null)[];
+            p99_ns: (number | null)[];
+        };
+        Syscalls: {
+            from: number;
+            to: number;
+            /** @description Seconds of the range in which hosts reported. */
+            covered_s: number;
+            by: string;
+            /** @description Of all rows, those cut off too; as the next two. */
+            count: number;
+            errors: number;
+            sum_ns: number;
+            syscalls: components["schemas"]["SyscallRow"][];
+            series: components["schemas"]["SyscallSeries"] | null;
+            coverage: components["schemas"]["Coverage"];
+        };
         DiffSide: {
             /**
              * Format: int64

@@ -14,6 +14,7 @@ const PAGES: readonly { path: string; title: string; short: string; icon: IconNa
   { path: "/", title: "Overview", short: "Overview", icon: "overview" },
   { path: "/flamegraph", title: "Flame graph", short: "Flame", icon: "flame" },
   { path: "/top", title: "Top functions", short: "Top", icon: "top" },
+  { path: "/syscalls", title: "System calls", short: "Syscalls", icon: "calls" },
   { path: "/compare", title: "Compare", short: "Compare", icon: "compare" },
   { path: "/timeline", title: "Timeline", short: "Timeline", icon: "timeline" },
   { path: "/agents", title: "Agents", short: "Agents", icon: "agents" },
@@ -58,9 +59,9 @@ export function Shell({ children }: { children: ReactNode }): ReactNode {
 
 /**
  * A page's bar and body. `stale` is why what is shown could not be refreshed. `bare` leaves out what does
- * not apply (a page about agents has no filter), `allTypes` the choice of one profile type.
+ * not apply (a page about agents has no filter), `untyped` the choice of one profile type.
  */
-export function Page(props: { title: string; fill?: boolean; bare?: boolean; ownSelection?: boolean; allTypes?: boolean; stale?: Error | null; children: ReactNode }): ReactNode {
+export function Page(props: { title: string; fill?: boolean; bare?: boolean; untyped?: boolean; ownSelection?: boolean; stale?: Error | null; children: ReactNode }): ReactNode {
   const [selection, set] = useSelection();
   const loading = useIsFetching({ predicate: (query) => query.state.data === undefined }) > 0;
   useEffect(() => {
@@ -72,7 +73,7 @@ export function Page(props: { title: string; fill?: boolean; bare?: boolean; own
       <header className="topbar">
         <h1>{props.title}</h1>
         <div className="filters">
-          {props.bare || props.allTypes ? null : <TypeSelect selection={selection} onChange={(type) => set({ type })} />}
+          {props.bare || props.untyped ? null : <TypeSelect selection={selection} onChange={(type) => set({ type })} />}
           {props.bare || props.ownSelection ? null : <FilterChips selection={selection} onChange={(filter) => set({ filter })} />}
         </div>
         {props.bare || props.ownSelection ? null : <RangeControls />}

@@ -6,6 +6,7 @@
 #include "../../test.h"
 #include "aggregator/query/internal.h"
 #include "checks.h"
+#include "syscall_checks.h"
 
 static void all_answers(void **state)
 {
@@ -15,6 +16,17 @@ static void all_answers(void **state)
 	for (int k = 0; k < 10; k++)
 		push_second(&f, k);
 	check_all(&f);
+	fixture_close(&f);
+}
+
+static void all_answers_about_system_calls(void **state)
+{
+	struct fixture f = {0};
+
+	fixture_open(&f);
+	for (int k = 0; k < 10; k++)
+		push_calls(&f, k);
+	check_calls(&f);
 	fixture_close(&f);
 }
 
@@ -98,11 +110,9 @@ static void one_too_many_is_told_so(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_answers),
-		cmocka_unit_test(an_empty_buffer),
-		cmocka_unit_test(zero_is_not_a_gap),
-		cmocka_unit_test(bad_questions),
-		cmocka_unit_test(one_too_many_is_told_so),
+		cmocka_unit_test(all_answers),	   cmocka_unit_test(all_answers_about_system_calls),
+		cmocka_unit_test(an_empty_buffer), cmocka_unit_test(zero_is_not_a_gap),
+		cmocka_unit_test(bad_questions),   cmocka_unit_test(one_too_many_is_told_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -149,6 +149,8 @@ static inline void push(struct fixture *f, struct ap_profile *p, const char *hos
 	snprintf(m.host, sizeof(m.host), "%s", host);
 	m.ledger.count[AP_LEDGER_SAMPLE_IDLE] = 1000;
 	m.ledger.count[AP_LEDGER_SAMPLE_RINGBUF_FULL] = 3;
+	m.ledger.count[AP_LEDGER_SYSCALL_TABLE_FULL] = 2;
+	m.ledger.count[AP_LEDGER_SYSCALL_NO_START] = 1000;
 	p->start_ns = m.start_ns;
 	p->end_ns = m.end_ns;
 	assert_int_equal(ap_buffer_add(f->buffer, &p, &m), 0);

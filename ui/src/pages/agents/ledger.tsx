@@ -12,12 +12,17 @@ const STAGES: Record<string, [string, string]> = {
   reader: ["Reading", "from the ring buffer into the agent's table"],
   batch: ["Batching", "from the table into batches"],
   push: ["Sending", "to the aggregator, until it has acknowledged"],
+  syscall: ["System calls", "counted in the kernel, until they are in batches"],
+  syscall_push: ["Sending system calls", "to the aggregator, until it has acknowledged"],
   ingest: ["Receiving", "decoding and checking in the aggregator"],
   store: ["Storing", "from the buffer into the database"],
 };
 
+/** Stages of modes that an agent may not have. */
+const OF_MODES = new Set(["syscall", "syscall_push"]);
+
 /** Not taken on purpose: these are no losses of data. */
-const INTENDED = new Set(["idle", "filtered", "thinned", "duplicate", "backpressure", "failed"]);
+const INTENDED = new Set(["no_start", "idle", "filtered", "thinned", "duplicate", "backpressure", "failed"]);
 
 /** Reasons for which nothing of a stack is missing. */
 const COMPLETE = new Set(["ok", "kernel_only"]);
@@ -105,7 +110,7 @@ export function LedgerPanel({ agent, title, onAll }: { agent: string; title: str
           <span className="spacer" />
           {onAll ? <button type="button" className="button quiet" onClick={onAll}>All agents</button> : null}
         </header>
-        <ol className="stages">{ledger.data.stages.map((stage) => <Stage key={stage.stage} stage={stage} />)}</ol>
+        <ol className="stages">{ledger.data.stages.filter((s) => s.in.count > 0 || !OF_MODES.has(s.stage)).map((stage) => <Stage key={stage.stage} stage={stage} />)}</ol>
       </section>
       <section className="panel" aria-label="Where stacks end">
         <header>

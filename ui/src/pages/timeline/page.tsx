@@ -99,5 +99,5 @@ export function TimelinePage(): ReactNode {
       </>
     );
   }
-  return <Page title="Timeline" allTypes stale={split.data ? split.error : null}>{body}</Page>;
+  return <Page title="Timeline" untyped stale={split.data ? split.error : null}>{body}</Page>;
 }
