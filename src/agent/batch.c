@@ -5,9 +5,9 @@
 
 #include "abi/offcpu.h"
 #include "agent/frames.h"
-#include "agent/lock_kind.h"
 #include "agent/rows.h"
 #include "base/clock.h"
+#include "profile/lock_kind.h"
 
 #define LABELS_MAX 64u /* of one sample: ours and the user's */
 

@@ -41,6 +41,7 @@ ap_http_handler ap_api_diff, ap_api_diff_post;				    /* diff.c */
 ap_http_handler ap_api_top, ap_api_series;				    /* tables.c */
 ap_http_handler ap_api_syscalls;					    /* syscalls.c */
 ap_http_handler ap_api_services;					    /* services.c */
+ap_http_handler ap_api_locks;						    /* locks.c */
 ap_http_handler ap_api_modules, ap_api_symbols_missing, ap_api_symbols_put; /* symbols.c */
 ap_http_handler ap_api_profile_types, ap_api_labels, ap_api_label_values;   /* labels.c */
 ap_http_handler ap_api_agents, ap_api_ledger;				    /* agents.c */

@@ -23,6 +23,7 @@ const struct ap_http_route ap_api_routes[] = {
 	{AP_HTTP_GET, "/api/v1/series", ap_api_series},
 	{AP_HTTP_GET, "/api/v1/syscalls", ap_api_syscalls},
 	{AP_HTTP_GET, "/api/v1/diff", ap_api_diff},
+	{AP_HTTP_GET, "/api/v1/locks", ap_api_locks},
 	{AP_HTTP_GET, "/api/v1/modules", ap_api_modules},
 	{AP_HTTP_GET, "/api/v1/symbols/missing", ap_api_symbols_missing},
 	{AP_HTTP_GET, "/api/v1/store", ap_api_store},

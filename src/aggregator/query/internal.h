@@ -115,7 +115,7 @@ struct ap_sums {
 void ap_sums_free(struct ap_sums *s);
 #define _cleanup_sums_ _cleanup_(ap_sums_free)
 
-/* Sums of a range, by the labels given (at most 3; their values, each with its length before it,
+/* Sums of a range, by the labels given (at most 7; their values, each with its length before it,
  * are a group's key). 0 or an error of the question. */
 int ap_sums_collect(struct ap_question *q, const struct ap_range *r, const char *const *labels,
 		    uint32_t n_labels, struct ap_sums *ret);

@@ -227,6 +227,43 @@ int ap_query_modules(struct ap_query_engine *e, const struct ap_query *q, uint32
 void ap_modules_free(struct ap_modules *m);
 AP_DEFINE_CLEANUP(modules, struct ap_modules, ap_modules_free)
 
+/* Waits for locks: which locks they were for, and who ended whose. */
+struct ap_waits {
+	uint64_t count, ns; /* count: of those that have ended */
+};
+struct ap_lock_row {
+	struct ap_str service, host, pid, lock, kind; /* what tells locks apart */
+	struct ap_waits waits;
+	uint32_t waiters, wakers;	/* different names of threads */
+	struct ap_str function, module; /* which function waited longest */
+};
+struct ap_lock_pair {
+	struct ap_str service, waiter, waker; /* waker "": nobody saw who */
+	struct ap_waits waits;
+};
+struct ap_locks {
+	struct ap_lock_row *rows;   /* by the order asked for, descending */
+	struct ap_lock_pair *pairs; /* the same */
+	uint32_t n, n_locks;	    /* given; of how many */
+	uint32_t n_given_pairs, n_pairs;
+	struct ap_waits total;		    /* of everything selected */
+	struct ap_waits short_waits;	    /* of those, too short to know the lock of */
+	struct ap_waits other, other_pairs; /* of what the limit cut off */
+	struct ap_arena arena;
+};
+enum ap_locks_sort { AP_LOCKS_BY_NS = 0, AP_LOCKS_BY_COUNT = 1 };
+struct ap_locks_options {
+	enum ap_locks_sort sort;
+	uint32_t limit;	     /* of locks, and of pairs; 0 = all */
+	bool contended_only; /* leaves out waits for work, for conditions and for threads to end */
+};
+/* The query's type is ignored. What is cut is told by the coverage as "locks", else "pairs". */
+int ap_query_locks(struct ap_query_engine *e, const struct ap_query *q,
+		   const struct ap_locks_options *o, struct ap_locks **ret,
+		   struct ap_coverage *ret_cov, struct ap_error *err);
+void ap_locks_free(struct ap_locks *l);
+AP_DEFINE_CLEANUP(locks, struct ap_locks, ap_locks_free)
+
 /* The addresses in a module, of all that is kept, that would gain from debug information: those
  * without a symbol, or with a name from a symbol table only. */
 struct ap_missing_symbols {

@@ -4,7 +4,7 @@
 #include "aggregator/query/internal.h"
 #include "base/clock.h"
 
-enum { LABELS_MAX = 3 };
+enum { LABELS_MAX = 7 };
 
 void ap_sums_free(struct ap_sums *s)
 {

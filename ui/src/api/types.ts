@@ -426,6 +426,137 @@ export interface components {
                 bytes: number;
             }[];
         };
+        Locks: {
+            /** @description lock:nanoseconds. */
+            type: string;
+            /**
+             * @description nanoseconds.
+             * @enum {string}
+             */
+            unit: "nanoseconds" | "samples" | "count";
+            /**
+             * Format: int64
+             * @description Unix milliseconds.
+             */
+            from: number;
+            /**
+             * Format: int64
+             * @description Unix milliseconds.
+             */
+            to: number;
+            /** @description In the order asked for. */
+            locks: {
+                service: string;
+                host: string;
+                pid: string;
+                /** @description Its address in the process. */
+                lock: string;
+                /** @description mutex, rwlock, condition, semaphore, barrier, join, once, park (a thread without work) or, where the stack does not say, futex. */
+                kind: string;
+                /** @description Whether waits of that kind are contention. */
+                contended: boolean;
+                /**
+                 * Format: int64
+                 * @description Waits that ended.
+                 */
+                count: number;
+                /**
+                 * Format: int64
+                 * @description How long they took, so far where they have not ended.
+                 */
+                ns: number;
+                /** @description ns of that of everything selected. */
+                share: number | null;
+                /**
+                 * Format: int64
+                 * @description Different names of threads that waited.
+                 */
+                waiters: number;
+                /**
+                 * Format: int64
+                 * @description Different names of threads that ended a wait, where known.
+                 */
+                wakers: number;
+                /** @description Which waited longest: the innermost outside the primitive itself. */
+                function: string;
+                module: string;
+            }[];
+            /** @description Who waited for whom, over all locks selected, in the order asked for. */
+            pairs: {
+                service: string;
+                /** @description The thread that waited. */
+                waiter: string;
+                /** @description The thread that ended the wait; "": a time-out, a signal, or nobody saw who. */
+                waker: string;
+                /**
+                 * Format: int64
+                 * @description Waits that ended.
+                 */
+                count: number;
+                /**
+                 * Format: int64
+                 * @description How long they took, so far where they have not ended.
+                 */
+                ns: number;
+            }[];
+            /** @description All waits selected. */
+            total: {
+                /**
+                 * Format: int64
+                 * @description Waits that ended.
+                 */
+                count: number;
+                /**
+                 * Format: int64
+                 * @description How long they took, so far where they have not ended.
+                 */
+                ns: number;
+            };
+            /** @description Of those, waits under the agent's threshold, of which only the sum is known. */
+            short: {
+                /**
+                 * Format: int64
+                 * @description Waits that ended.
+                 */
+                count: number;
+                /**
+                 * Format: int64
+                 * @description How long they took, so far where they have not ended.
+                 */
+                ns: number;
+            };
+            /** @description What the limit left out of locks. */
+            other_locks: {
+                /** Format: int64 */
+                locks: number;
+                /**
+                 * Format: int64
+                 * @description Waits that ended.
+                 */
+                count: number;
+                /**
+                 * Format: int64
+                 * @description How long they took, so far where they have not ended.
+                 */
+                ns: number;
+            };
+            /** @description What the limit left out of pairs. */
+            other_pairs: {
+                /** Format: int64 */
+                pairs: number;
+                /**
+                 * Format: int64
+                 * @description Waits that ended.
+                 */
+                count: number;
+                /**
+                 * Format: int64
+                 * @description How long they took, so far where they have not ended.
+                 */
+                ns: number;
+            };
+            coverage: components["schemas"]["Coverage"];
+        };
         Modules: {
             type: string;
             /**

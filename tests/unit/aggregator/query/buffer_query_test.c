@@ -6,6 +6,7 @@
 #include "../../test.h"
 #include "aggregator/query/internal.h"
 #include "checks.h"
+#include "locks_checks.h"
 #include "syscall_checks.h"
 
 static void all_answers(void **state)
@@ -27,6 +28,23 @@ static void all_answers_about_system_calls(void **state)
 	for (int k = 0; k < 10; k++)
 		push_calls(&f, k);
 	check_calls(&f);
+	fixture_close(&f);
+}
+
+static void waits_for_locks(void **state)
+{
+	struct ap_locks_options o = {0};
+	struct fixture f = {0};
+	struct ap_coverage c;
+	struct ap_locks *none;
+
+	fixture_open(&f);
+	none = ask_locks(&f, "", o, &c);
+	assert_int_equal(none->n + none->n_pairs + none->total.count, 0);
+	ap_locks_free(none);
+	for (int k = 0; k < 3; k++)
+		push_waits(&f, k);
+	check_locks(&f);
 	fixture_close(&f);
 }
 
@@ -110,9 +128,13 @@ static void one_too_many_is_told_so(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_answers),	   cmocka_unit_test(all_answers_about_system_calls),
-		cmocka_unit_test(an_empty_buffer), cmocka_unit_test(zero_is_not_a_gap),
-		cmocka_unit_test(bad_questions),   cmocka_unit_test(one_too_many_is_told_so),
+		cmocka_unit_test(all_answers),
+		cmocka_unit_test(all_answers_about_system_calls),
+		cmocka_unit_test(waits_for_locks),
+		cmocka_unit_test(an_empty_buffer),
+		cmocka_unit_test(zero_is_not_a_gap),
+		cmocka_unit_test(bad_questions),
+		cmocka_unit_test(one_too_many_is_told_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Locks by how long threads waited for them, and who blocked whom. */
+#include "aggregator/api/answer.h"
+#include "profile/lock_kind.h"
+
+static void answer_waits(struct ap_buf *b, struct ap_waits w)
+{
+	ap_answer_u64(b, "count", w.count);
+	ap_answer_u64(b, "ns", w.ns);
+}
+
+/* "key":{count, ns}; with a number of what they are the sum of, where `what` is given. */
+static void answer_sum(struct ap_buf *b, const char *key, struct ap_waits w, const char *what,
+		       uint32_t n)
+{
+	ap_json_key(b, key);
+	ap_buf_byte(b, '{');
+	if (what)
+		ap_answer_u64(b, what, n);
+	answer_waits(b, w);
+	ap_buf_byte(b, '}');
+}
+
+static void answer_lock(struct ap_buf *b, const struct ap_lock_row *l, struct ap_waits total)
+{
+	ap_buf_byte(b, '{');
+	ap_answer_str(b, "service", l->service);
+	ap_answer_str(b, "host", l->host);
+	ap_answer_str(b, "pid", l->pid);
+	ap_answer_str(b, "lock", l->lock);
+	ap_answer_str(b, "kind", l->kind);
+	ap_answer_bool(b, "contended", ap_lock_is_contention(l->kind));
+	answer_waits(b, l->waits);
+	ap_answer_share(b, "share", total.ns ? (double)l->waits.ns / (double)total.ns : -1);
+	ap_answer_u64(b, "waiters", l->waiters);
+	ap_answer_u64(b, "wakers", l->wakers);
+	ap_answer_str(b, "function", l->function);
+	ap_answer_str(b, "module", l->module);
+	ap_buf_byte(b, '}');
+}
+
+static void answer_pair(struct ap_buf *b, const struct ap_lock_pair *p)
+{
+	ap_buf_byte(b, '{');
+	ap_answer_str(b, "service", p->service);
+	ap_answer_str(b, "waiter", p->waiter);
+	ap_answer_str(b, "waker", p->waker);
+	answer_waits(b, p->waits);
+	ap_buf_byte(b, '}');
+}
+
+static void answer_locks(struct ap_buf *b, const struct ap_locks *l)
+{
+	ap_json_key(b, "locks");
+	ap_buf_byte(b, '[');
+	for (uint32_t i = 0; i < l->n; i++) {
+		if (i)
+			ap_buf_byte(b, ',');
+		answer_lock(b, &l->rows[i], l->total);
+	}
+	ap_buf_byte(b, ']');
+	ap_json_key(b, "pairs");
+	ap_buf_byte(b, '[');
+	for (uint32_t i = 0; i < l->n_given_pairs; i++) {
+		if (i)
+			ap_buf_byte(b, ',');
+		answer_pair(b, &l->pairs[i]);
+	}
+	ap_buf_byte(b, ']');
+	answer_sum(b, "total", l->total, NULL, 0);
+	answer_sum(b, "short", l->short_waits, NULL, 0);
+	answer_sum(b, "other_locks", l->other, "locks", l->n_locks - l->n);
+	answer_sum(b, "other_pairs", l->other_pairs, "pairs", l->n_pairs - l->n_given_pairs);
+}
+
+void ap_api_locks(struct ap_http_request *req, void *ctx)
+{
+	static const char *const names[] = {"from", "to",	 "filter", "limit",
+					    "sort", "contended", NULL};
+	static const char *const sorts[] = {"ns", "count", NULL};
+	static const char *const choices[] = {"false", "true", NULL};
+	_cleanup_selection_ struct ap_selection s = {0};
+	_cleanup_(ap_cleanup_locks) struct ap_locks *locks = NULL;
+	_cleanup_buf_ struct ap_buf b = {0};
+	const struct ap_api *api = ctx;
+	struct ap_locks_options o;
+	struct ap_coverage cov;
+	struct ap_error err = {0};
+	struct ap_params p;
+	unsigned int sort, contended;
+	uint64_t limit;
+	int r;
+
+	if (!ap_params_query(req, names, &p) || !ap_params_selection(&p, "", &s) ||
+	    !ap_params_uint(&p, "limit", 1, 10000, 100, &limit) ||
+	    !ap_params_choice(&p, "sort", sorts, &sort) ||
+	    !ap_params_choice(&p, "contended", choices, &contended))
+		return;
+	s.query.type = ap_profile_type_find(AP_STR("lock:nanoseconds"));
+	o = (struct ap_locks_options){.sort = sort ? AP_LOCKS_BY_COUNT : AP_LOCKS_BY_NS,
+				      .limit = (uint32_t)limit,
+				      .contended_only = contended};
+	r = ap_query_locks(api->query, &s.query, &o, &locks, &cov, &err);
+	if (r < 0) {
+		ap_answer_query_error(req, r, &err);
+		return;
+	}
+	ap_answer_expect_hosts(api, &s.query, &cov);
+	ap_buf_byte(&b, '{');
+	ap_answer_selection(&b, &s.query);
+	answer_locks(&b, locks);
+	ap_answer_coverage(&b, &cov);
+	ap_buf_byte(&b, '}');
+	ap_http_reply_json(req, 200, &b);
+}
