@@ -103,6 +103,19 @@ const PAGES = [
     },
   },
   {
+    name: "locks",
+    path: "/locks",
+    async content(page) {
+      const table = page.getByRole("table", { name: "Locks", exact: true });
+      const none = page.getByText("aperture-agent --mode cpu,lock");
+      await table.or(none).first().waitFor();
+      if (await none.isVisible()) return;
+      assert(/%/.test(await table.getByRole("row").nth(1).innerText()), "no percentage in the first row");
+      for (const side of ["Who waits", "Who lets go"]) await page.getByRole("region", { name: side }).getByTestId("flamegraph").waitFor();
+      await page.getByRole("table", { name: "Who blocks whom" }).getByRole("row").nth(1).waitFor();
+    },
+  },
+  {
     name: "compare",
     path: "/compare",
     async content(page) {
@@ -417,6 +430,30 @@ await check("an agent shows its own ledger", async () => {
   await page.getByText("CPU cost").waitFor();
   await page.waitForLoadState("networkidle");
   await shoot(page, "agent-details");
+});
+
+await check("a lock is chosen by keyboard, and its two flame graphs are told apart", async () => {
+  await page.goto(url("/locks?kind=all"));
+  const rows = page.getByRole("table", { name: "Locks", exact: true }).getByRole("row");
+  const none = page.getByText("aperture-agent --mode cpu,lock");
+  await rows.nth(1).or(none).first().waitFor();
+  if (await none.isVisible()) return;
+  await rows.nth(1).focus();
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/lock=0x/);
+  assert((await rows.nth(2).getAttribute("aria-selected")) === "true", "the row is not marked as chosen");
+  const side = page.getByRole("region", { name: "Who waits" });
+  await side.getByRole("textbox", { name: "Search functions" }).fill("lock");
+  await page.waitForURL(/w\.search=lock/);
+  assert(param("e.search") === null && param("search") === null, "the search is not of one side alone");
+  await page.getByRole("combobox", { name: "Kind" }).selectOption("mutex");
+  await page.waitForURL(/kind=mutex/);
+  await page.waitForLoadState("networkidle");
+  await shoot(page, "locks-mutex");
+  await side.getByRole("link", { name: /^Open/ }).click();
+  await page.waitForURL(/\/flamegraph\?.*type=lock/);
+  assert(/kind="mutex"/.test(param("filter") ?? ""), `filter is ${param("filter")}`);
 });
 
 await check("a module without symbols says how to name it", async () => {

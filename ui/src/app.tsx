@@ -6,6 +6,7 @@ import { Page, Shell } from "./components/shell";
 import { AgentsPage } from "./pages/agents/page";
 import { ComparePage } from "./pages/compare/page";
 import { FlamegraphPage } from "./pages/flamegraph/page";
+import { LocksPage } from "./pages/locks/page";
 import { OverviewPage } from "./pages/overview/page";
 import { SettingsPage } from "./pages/settings/page";
 import { TimelinePage } from "./pages/timeline/page";
@@ -46,6 +47,7 @@ export function App(): ReactNode {
           <Route path="/flamegraph" component={FlamegraphPage} />
           <Route path="/top" component={TopPage} />
           <Route path="/syscalls" component={SyscallsPage} />
+          <Route path="/locks" component={LocksPage} />
           <Route path="/compare" component={ComparePage} />
           <Route path="/timeline" component={TimelinePage} />
           <Route path="/agents" component={AgentsPage} />

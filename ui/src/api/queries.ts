@@ -8,7 +8,7 @@ import type { Selection } from "@/state/selection";
 import { isRelative } from "@/state/time";
 import { apiUrl, getFlamegraph, getJson, type Params } from "./client";
 import type {
-  AgentsAnswer, DiffAnswer, FlameMeta, HealthAnswer, LabelsAnswer, LabelValuesAnswer, LedgerAnswer, ModulesAnswer, ProfileTypesAnswer, SeriesAnswer, ServicesAnswer, StoreAnswer, SyscallsAnswer, TopAnswer,
+  AgentsAnswer, DiffAnswer, FlameMeta, HealthAnswer, LabelsAnswer, LabelValuesAnswer, LedgerAnswer, LocksAnswer, ModulesAnswer, ProfileTypesAnswer, SeriesAnswer, ServicesAnswer, StoreAnswer, SyscallsAnswer, TopAnswer,
 } from "./model";
 
 export const LIVE_MS = 3000;
@@ -104,6 +104,24 @@ export function useSyscalls(s: Selection, params: SyscallParams): UseQueryResult
 
 export function useModules(s: Selection, limit: number): UseQueryResult<ModulesAnswer> {
   return useAnswer("/api/v1/modules", { ...selectionParams(s), limit }, s);
+}
+
+export interface LocksQuery {
+  filter: string;
+  contended: boolean;
+  sort: "ns" | "count";
+  limit: number;
+}
+
+export function useLocks(s: Selection, query: LocksQuery | null): UseQueryResult<LocksAnswer> {
+  const params: Params = { from: s.from, to: s.to, ...query, contended: String(query?.contended ?? false) };
+  return useQuery({
+    queryKey: ["locks", params],
+    queryFn: ({ signal }) => getJson<LocksAnswer>("/api/v1/locks", params, signal),
+    refetchInterval: refetchOf(s),
+    placeholderData: keepPreviousData,
+    enabled: query !== null,
+  });
 }
 
 export interface FlameData {

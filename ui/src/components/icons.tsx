@@ -8,6 +8,7 @@ const PATHS = {
   compare: <path d="M5.5 2.5v11m0-11L3 5m2.5-2.5L8 5m2.5 8.5v-11m0 11L8 11m2.5 2.5L13 11" />,
   timeline: <path d="M2.5 2.5v11h11M5 10.5c1.5 0 1.8-3 3.2-3s1.6 1.5 2.8 1.5 1.2-5 2.5-5" />,
   calls: <path d="M2 8h7m0 0L6 5m3 3-3 3M11.5 2.5h2v11h-2" />,
+  lock: <path d="M3.5 7.5h9v6h-9zM5.5 7.5V5a2.5 2.5 0 0 1 5 0v2.5M8 10v1.2" />,
   agents: <path d="M3 3h10v4H3zM3 9h10v4H3zM5.5 5h.01M5.5 11h.01" />,
   settings: <path d="M2 4.5h6m4 0h2M2 11.5h2m4 0h6M10 6.3a1.8 1.8 0 1 0 0-3.6 1.8 1.8 0 0 0 0 3.6zM6 13.3a1.8 1.8 0 1 0 0-3.6 1.8 1.8 0 0 0 0 3.6z" />,
   clock: <path d="M8 4.5V8l2.3 1.5M8 14A6 6 0 1 0 8 2a6 6 0 0 0 0 12z" />,

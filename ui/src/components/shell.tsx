@@ -17,6 +17,7 @@ const PAGES: readonly { path: string; title: string; short: string; icon: IconNa
   { path: "/syscalls", title: "System calls", short: "Syscalls", icon: "calls" },
   { path: "/compare", title: "Compare", short: "Compare", icon: "compare" },
   { path: "/timeline", title: "Timeline", short: "Timeline", icon: "timeline" },
+  { path: "/locks", title: "Locks", short: "Locks", icon: "lock" },
   { path: "/agents", title: "Agents", short: "Agents", icon: "agents" },
   { path: "/settings", title: "Settings", short: "Settings", icon: "settings" },
 ];
@@ -59,9 +60,10 @@ export function Shell({ children }: { children: ReactNode }): ReactNode {
 
 /**
  * A page's bar and body. `stale` is why what is shown could not be refreshed. `bare` leaves out what does
- * not apply (a page about agents has no filter), `untyped` the choice of one profile type.
+ * not apply (a page about agents has no filter), `untyped` the choice of one profile type; `type` is the
+ * one that the page is about, whatever is selected.
  */
-export function Page(props: { title: string; fill?: boolean; bare?: boolean; untyped?: boolean; ownSelection?: boolean; stale?: Error | null; children: ReactNode }): ReactNode {
+export function Page(props: { title: string; fill?: boolean; bare?: boolean; ownSelection?: boolean; untyped?: boolean; type?: string; stale?: Error | null; children: ReactNode }): ReactNode {
   const [selection, set] = useSelection();
   const loading = useIsFetching({ predicate: (query) => query.state.data === undefined }) > 0;
   useEffect(() => {
@@ -73,8 +75,8 @@ export function Page(props: { title: string; fill?: boolean; bare?: boolean; unt
       <header className="topbar">
         <h1>{props.title}</h1>
         <div className="filters">
-          {props.bare || props.untyped ? null : <TypeSelect selection={selection} onChange={(type) => set({ type })} />}
-          {props.bare || props.ownSelection ? null : <FilterChips selection={selection} onChange={(filter) => set({ filter })} />}
+          {props.bare || props.untyped || props.type ? null : <TypeSelect selection={selection} onChange={(type) => set({ type })} />}
+          {props.bare || props.ownSelection ? null : <FilterChips selection={props.type ? { ...selection, type: props.type } : selection} onChange={(filter) => set({ filter })} />}
         </div>
         {props.bare || props.ownSelection ? null : <RangeControls />}
         <span className="only-narrow"><ThemeToggle /></span>

@@ -41,30 +41,32 @@ function isList(codec: Codec<unknown> | ListCodec): codec is ListCodec {
   return "list" in codec;
 }
 
-export function readState<S extends Schema>(schema: S, search: string): State<S> {
+/** `prefix` tells apart several states of one schema in an address. */
+export function readState<S extends Schema>(schema: S, search: string, prefix = ""): State<S> {
   const params = new URLSearchParams(search);
   const state: Record<string, unknown> = {};
   for (const [key, codec] of Object.entries(schema)) {
     if (isList(codec)) {
-      state[key] = params.getAll(key);
+      state[key] = params.getAll(prefix + key);
       continue;
     }
-    const raw = params.get(key);
+    const raw = params.get(prefix + key);
     state[key] = (raw === null ? null : codec.parse(raw)) ?? codec.fallback;
   }
   return state as State<S>;
 }
 
 /** The search string after a change; parameters of other schemas stay as they are. */
-export function writeState<S extends Schema>(schema: S, search: string, patch: Partial<State<S>>): string {
+export function writeState<S extends Schema>(schema: S, search: string, patch: Partial<State<S>>, prefix = ""): string {
   const params = new URLSearchParams(search);
   for (const [key, value] of Object.entries(patch)) {
     const codec = schema[key]!;
-    params.delete(key);
+    const name = prefix + key;
+    params.delete(name);
     if (isList(codec)) {
-      for (const item of value as readonly string[]) params.append(key, item);
+      for (const item of value as readonly string[]) params.append(name, item);
     } else if (value !== undefined && value !== codec.fallback) {
-      params.set(key, codec.format(value));
+      params.set(name, codec.format(value));
     }
   }
   return params.toString();

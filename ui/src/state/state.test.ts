@@ -24,6 +24,14 @@ describe("URL state", () => {
     expect(writeState(schema, "from=now-6h&view=table", { view: "both", live: false })).toBe("from=now-6h");
   });
 
+  it("keeps states of one schema apart by a prefix", () => {
+    const left = { search: "a", live: true, view: "table" as const, hide: ["x", "y"] };
+    const address = writeState(schema, writeState(schema, "search=mine", left, "l."), { search: "b" }, "r.");
+    expect(readState(schema, address, "l.")).toEqual(left);
+    expect(readState(schema, address, "r.")).toEqual({ search: "b", live: false, view: "both", hide: [] });
+    expect(readState(schema, address).search).toBe("mine");
+  });
+
   it("reads nonsense as the default", () => {
     expect(readState(schema, "view=%00&live=maybe")).toEqual({ search: "", live: false, view: "both", hide: [] });
   });

@@ -6,17 +6,17 @@ import { readState, writeState, type Schema, type State } from "./params";
 export type SetState<S extends Schema> = (patch: Partial<State<S>>, options?: { replace?: boolean }) => void;
 
 /** A page's state in the address. Changes make a history entry, unless `replace` is asked for. */
-export function useUrlState<S extends Schema>(schema: S): [State<S>, SetState<S>] {
+export function useUrlState<S extends Schema>(schema: S, prefix = ""): [State<S>, SetState<S>] {
   const search = useSearch();
   const [, navigate] = useLocation();
-  const state = useMemo(() => readState(schema, search), [schema, search]);
+  const state = useMemo(() => readState(schema, search, prefix), [schema, search, prefix]);
   const set = useCallback<SetState<S>>(
     (patch, options) => {
-      const next = writeState(schema, window.location.search, patch);
+      const next = writeState(schema, window.location.search, patch, prefix);
       if (next === window.location.search.replace(/^\?/, "")) return;
       navigate(window.location.pathname + (next === "" ? "" : `?${next}`), { replace: options?.replace ?? false });
     },
-    [schema, navigate],
+    [schema, prefix, navigate],
   );
   return [state, set];
 }

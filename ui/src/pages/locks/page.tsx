@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+import { useMemo, type ReactNode } from "react";
+import type { LockRow, LocksAnswer } from "@/api/model";
+import { useAgents, useLocks } from "@/api/queries";
+import { Command, Empty, ErrorState, Skeleton } from "@/components/basics";
+import { CoverageLine } from "@/components/coverage";
+import { BarCell, DataTable, maximum, parseOrder, type Column } from "@/components/data-table";
+import { Page } from "@/components/shell";
+import { rangeLabel } from "@/components/time-range";
+import { count, duration, percent } from "@/lib/format";
+import { choice, text } from "@/state/params";
+import { useSelection } from "@/state/selection";
+import { useUrlState } from "@/state/use-url-state";
+import { LockFlames } from "./flames";
+import { CONTENTION, EVERYTHING, KINDS, keyOf, kindQuery, parseKey, shareOf, waitsFilter, type LockId } from "./locks";
+import { PairsPanel } from "./pairs";
+
+const LIMIT = 500;
+const ROW = 42;
+/** The table's heading and its upper line. */
+const HEAD = 38;
+const TYPE = "lock:nanoseconds";
+const SCHEMA = { kind: text(CONTENTION), lock: text(), order: text("ns"), pairs: choice(["lock", "all"], "lock"), by: text("ns") };
+
+function makeColumns(answer: LocksAnswer): Column<LockRow>[] {
+  const largest = maximum(answer.locks, (l) => l.ns);
+  return [
+    {
+      id: "function", header: "Waits in", hint: "The function that waits longest for the lock", track: "minmax(130px, 1.6fr)", sort: (l) => l.function,
+      cell: (l) => (
+        <span className="fn" title={`${l.function || "no function"}\n${l.lock}`}>
+          <span className="truncate name">{l.function || "–"}</span>
+          <span className="truncate module">{l.kind} · {l.lock}</span>
+        </span>
+      ),
+    },
+    {
+      id: "service", header: "Process", track: "minmax(110px, 1fr)", wide: true, sort: (l) => l.service,
+      cell: (l) => (
+        <span className="fn" title={`${l.service}, process ${l.pid} on ${l.host}`}>
+          <span className="truncate name">{l.service}</span>
+          <span className="truncate module">{l.pid} on {l.host}</span>
+        </span>
+      ),
+    },
+    { id: "waiters", header: "Waiters", hint: "Different names of threads that waited", track: "86px", numeric: true, wide: true, sort: (l) => l.waiters, cell: (l) => count(l.waiters) },
+    { id: "wakers", header: "Let go by", hint: "Different names of threads that ended a wait", track: "96px", numeric: true, wide: true, sort: (l) => l.wakers, cell: (l) => (l.wakers > 0 ? count(l.wakers) : <span className="muted" title="Nobody was seen to end a wait">–</span>) },
+    { id: "count", header: "Waits", hint: "Waits that ended", track: "90px", numeric: true, wide: true, sort: (l) => l.count, cell: (l) => count(l.count) },
+    { id: "ns", header: "Waited", hint: "Over all threads; percent of all waits selected", track: "minmax(132px, 200px)", numeric: true, sort: (l) => l.ns, cell: (l) => <BarCell share={l.ns / largest}>{duration(l.ns)} <em>{percent(shareOf(l.ns, answer.total.ns))}</em></BarCell> },
+  ];
+}
+
+function KindSelect({ kind, onChange }: { kind: string; onChange(kind: string): void }): ReactNode {
+  return (
+    <select className="input" aria-label="Kind" value={kind} onChange={(e) => onChange(e.target.value)}>
+      <option value={CONTENTION}>Contention</option>
+      <option value={EVERYTHING}>All waits, also for work</option>
+      {KINDS.map((k) => <option key={k} value={k}>Only {k}</option>)}
+    </select>
+  );
+}
+
+/** Nothing was recorded, or nothing of the kinds asked for. */
+function NoLocks({ kind, onKind }: { kind: string; onKind(kind: string): void }): ReactNode {
+  const agents = useAgents();
+  const [selection, set] = useSelection();
+  const recorded = agents.data?.agents.some((a) => a.modes.includes("lock")) ?? false;
+  return (
+    <Empty icon="lock" title={recorded ? "No thread waited for a lock" : "No agent records waits for locks"}>
+      <p>
+        {recorded ? `Shown: ${rangeLabel(selection)}. ` : ""}
+        Agents record them in mode lock. Start one on each host that you want to see:
+      </p>
+      <Command text="aperture-agent --mode cpu,lock" />
+      <div className="actions">
+        {kind !== EVERYTHING && recorded ? <button type="button" className="button" onClick={() => onKind(EVERYTHING)}>Show all waits, also for work</button> : null}
+        {selection.filter !== "" ? <button type="button" className="button" onClick={() => set({ filter: "" })}>Remove the filter</button> : null}
+      </div>
+    </Empty>
+  );
+}
+
+function Basis({ answer }: { answer: LocksAnswer }): ReactNode {
+  const { other_locks: other, short } = answer;
+  return (
+    <div className="basis">
+      <CoverageLine coverage={answer.coverage} type={answer.type} />
+      {short.count > 0 ? <span className="tag" title="Waits under the agent's threshold are summed up by thread, without their lock">{count(short.count)} short waits, {duration(short.ns)}, of unknown locks</span> : null}
+      {other.locks > 0 ? <span className="tag up">{count(other.locks)} more locks with {duration(other.ns)} not shown</span> : null}
+    </div>
+  );
+}
+
+export function LocksPage(): ReactNode {
+  const [selection] = useSelection();
+  const [state, set] = useUrlState(SCHEMA);
+  const sort = parseOrder(state.order).id === "count" ? "count" : "ns";
+  const locks = useLocks(selection, { ...kindQuery(selection.filter, state.kind), sort, limit: LIMIT });
+  const answer = locks.data;
+  const chosen = useMemo<LockId | null>(() => parseKey(state.lock) ?? answer?.locks[0] ?? null, [state.lock, answer]);
+  const chosenKey = chosen ? keyOf(chosen) : "";
+  const id = useMemo(() => parseKey(chosenKey), [chosenKey]);
+  const own = useLocks(selection, id ? { filter: waitsFilter(selection.filter, id), contended: false, sort: "ns", limit: LIMIT } : null);
+  const columns = useMemo(() => (answer ? makeColumns(answer) : []), [answer]);
+  const onKind = (kind: string): void => set({ kind, lock: "" }, { replace: true });
+  const pairs = state.pairs === "all" ? locks : own;
+
+  let body: ReactNode;
+  if (locks.isError && !answer) body = <section className="panel"><ErrorState error={locks.error} retry={() => void locks.refetch()} /></section>;
+  else if (!answer) body = <section className="panel pad"><Skeleton height={300} /></section>;
+  else {
+    body = (
+      <>
+        <Basis answer={answer} />
+        <section className="panel" aria-label="Locks by wait time">
+          <header>
+            <h2>By time waited</h2>
+            <span className="muted truncate">{count(answer.locks.length)} {answer.locks.length === 1 ? "lock" : "locks"}, {duration(answer.locks.reduce((sum, l) => sum + l.ns, 0))} waited</span>
+            <span className="spacer" />
+            <KindSelect kind={state.kind} onChange={onKind} />
+          </header>
+          {answer.locks.length === 0 ? <NoLocks kind={state.kind} onKind={onKind} /> : (
+            <div className="lock-table" style={{ height: Math.min(answer.locks.length, 7) * ROW + HEAD }}>
+              <DataTable
+                label="Locks" fill rows={answer.locks} columns={columns} order={state.order} rowKey={keyOf} rowHeight={ROW}
+                onOrder={(order) => set({ order }, { replace: true })} onRow={(l) => set({ lock: keyOf(l) })} selected={(l) => keyOf(l) === chosenKey}
+              />
+            </div>
+          )}
+        </section>
+        {id ? <LockFlames selection={selection} id={id} /> : null}
+        {id ? <PairsPanel answer={pairs.data} error={pairs.error} scope={state.pairs} onScope={(scope) => set({ pairs: scope }, { replace: true })} order={state.by} onOrder={(by) => set({ by }, { replace: true })} /> : null}
+      </>
+    );
+  }
+  return <Page title="Locks" type={TYPE} stale={answer ? locks.error : null}>{body}</Page>;
+}
