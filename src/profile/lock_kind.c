@@ -27,6 +27,9 @@ static const struct {
 	{"runtime.semasleep", "park"},
 	{"runtime.notesleep", "park"},
 	{"runtime.notetsleep", "park"},
+	/* Abseil, and gRPC over it */
+	{"gpr_cv_wait", "condition"},
+	{"CondVar::", "condition"},
 	/* Rust's standard library, and parking_lot */
 	{"mutex::futex::", "mutex"},
 	{"futex_mutex::", "mutex"},
@@ -37,13 +40,15 @@ static const struct {
 	{"Condvar", "condition"},
 	{"once::futex", "once"},
 	{"thread::park", "park"},
+	{"Thread>::park", "park"},
 	{"Parker::park", "park"},
 };
 
 /* Beside those, the layers between a primitive and its callers. */
-static const char *const module_starts[] = {"libc.so",	 "libc-",  "libpthread",
-					    "libstdc++", "libc++", "ld-"};
-static const char *const name_starts[] = {"runtime.", "std::", "core::", "parking_lot", "syscall"};
+static const char *const module_starts[] = {"libc.so", "libc-",	   "libpthread", "libstdc++",
+					    "libc++",  "libabsl_", "ld-"};
+static const char *const name_starts[] = {
+	"runtime.", "std::", "<std::", "core::", "parking_lot", "absl::", "Absl", "syscall"};
 
 /* "" where none is known. */
 static struct ap_str kind_of_name(struct ap_str name)
