@@ -117,10 +117,14 @@ export function lockFlamegraph(q: URLSearchParams): FlameAnswer {
     });
   }
   const strings = ["", "libc.so.6", found[0]?.id.module ?? ""];
+  const textId = (name: string): number => {
+    const known = strings.indexOf(name);
+    return known > 0 ? known : strings.push(name) - 1;
+  };
   const nodes: FlameAnswer["nodes"] = { depth: [], name: [], module: [], kind: [], total: [], self: [] };
   const walk = (node: Node, depth: number): void => {
     nodes.depth.push(depth);
-    nodes.name.push(strings.push(node.name) - 1);
+    nodes.name.push(textId(node.name));
     nodes.module.push(depth === 0 ? 0 : /^(pthread_|start_thread)/.test(node.name) ? 1 : 2);
     nodes.kind.push(0);
     nodes.total.push(node.total);
