@@ -62,10 +62,10 @@ uint64_t ap_ledger_lost(const struct ap_ledger *l);
 /* The name and text of an enum ap_reason; "unknown" for a number not in the list. */
 const char *ap_reason_name(uint32_t reason);
 const char *ap_reason_text(uint32_t reason);
-/* Whether a stack with that reason is all there is: OK, and KERNEL_ONLY, where no user stack
- * exists. */
+/* Whether a stack with that reason is all there is: OK; KERNEL_ONLY, where no user stack exists; and SHORT_WAIT,
+ * where none was wanted. */
 bool ap_reason_is_complete(uint32_t reason);
-/* The share of complete ones among stacks by reason, 0..1; -1: there are none. */
+/* The share of complete ones among stacks by reason, 0..1, SHORT_WAIT aside; -1: there are none. */
 double ap_reason_complete_share(const uint64_t counts[AP_REASONS_MAX]);
 
 #endif

@@ -37,7 +37,8 @@ const char *ap_reason_text(uint32_t reason)
 
 bool ap_reason_is_complete(uint32_t reason)
 {
-	return reason == AP_REASON_OK || reason == AP_REASON_KERNEL_ONLY;
+	return reason == AP_REASON_OK || reason == AP_REASON_KERNEL_ONLY ||
+	       reason == AP_REASON_SHORT_WAIT;
 }
 
 double ap_reason_complete_share(const uint64_t counts[AP_REASONS_MAX])
@@ -45,6 +46,8 @@ double ap_reason_complete_share(const uint64_t counts[AP_REASONS_MAX])
 	double all = 0, complete = 0;
 
 	for (uint32_t i = 0; i < AP_REASONS_MAX; i++) {
+		if (i == AP_REASON_SHORT_WAIT)
+			continue;
 		all += (double)counts[i];
 		if (ap_reason_is_complete(i))
 			complete += (double)counts[i];
