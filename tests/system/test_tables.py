@@ -181,3 +181,79 @@ def test_ten_thousand_processes(mapper, tmp_path):
     result = completeness.judge(completeness.settled(stacks, 0.5))
     assert result.user > 30
     assert result.named >= 0.99 * result.user, result.problems()
+
+
+# Runs a copy of its own code: maps its file, computes there for SECONDS of CPU time, moves the mapping by
+# mremap(), computes there as long, then again in a child that it forks, and says where the code was.
+MOVER = r"""
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+extern const char __ehdr_start[];
+__attribute__((noinline, noclone)) long moved_code(long n)
+{
+	volatile long sum = 0;
+	for (long i = 0; i < n; i++)
+		sum += i;
+	return sum;
+}
+__attribute__((noinline, noclone)) static long compute(char *base, double seconds)
+{
+	long (*code)(long) = (long (*)(long))(base + ((uintptr_t)moved_code - (uintptr_t)__ehdr_start));
+	clock_t end = clock() + (clock_t)(seconds * CLOCKS_PER_SEC);
+	long sum = 0;
+	while (clock() < end)
+		sum += code(2000000);
+	return sum;
+}
+int main(int argc, char **argv)
+{
+	int fd = open("/proc/self/exe", O_RDONLY);
+	struct stat st;
+	fstat(fd, &st);
+	size_t n = ((size_t)st.st_size + 4095) & ~4095ul;
+	double seconds = atof(argv[1]);
+	char *a = mmap(0, n, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	char *b = mmap(0, n, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	compute(a, seconds);
+	if (mremap(a, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, b) != b)
+		return 1;
+	compute(b, seconds);
+	if (fork() == 0) {
+		compute(b, seconds);
+		_exit(0);
+	}
+	wait(0);
+	printf("%d\n", getpid());
+	return 0;
+}
+"""
+
+
+@needs_bpf
+@pytest.mark.parametrize("link", [("-no-pie", "-fno-pie"), ("-static", "-fno-pie"), ("-static-pie", "-fpie"),
+                                  ("-pie", "-fpie")], ids=lambda link: link[0])
+def test_code_that_moves(link, tmp_path):
+    """However a program is linked, in a copy of its file, after mremap() and in a child without exec."""
+    (tmp_path / "mover.c").write_text(MOVER)
+    subprocess.run(["gcc", "-O2", "-fomit-frame-pointer", *link, "-o", tmp_path / "mover", tmp_path / "mover.c"],
+                   check=True)
+    r = record("-F", 299, "-o", tmp_path / "p.json", "--", tmp_path / "mover", 0.7)
+    assert r.returncode == 0, r.stderr
+    parent = r.stdout.decode().strip()
+    found = {True: [], False: []}
+    for s in completeness.profile_stacks(tmp_path / "p.json"):
+        if "moved_code" in [f.name for f in s.user]:
+            found[s.labels["pid"] == parent].append(s)
+    for is_parent, least in ((True, 200), (False, 100)):
+        result = completeness.judge(found[is_parent])
+        assert result.user >= least, (is_parent, result)
+        assert result.named >= 0.99 * result.user, result.problems()
+        assert all("compute" in [f.name for f in s.user] for s in found[is_parent])
