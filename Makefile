@@ -1,8 +1,8 @@
 # Thin front over meson; tools/*.sh do the work and say what they do.
 PREFIX  ?= /usr/local
 DESTDIR ?=
-RELEASE := build/release
-DEBUG   := build/debug
+# Ctrl-C is for the script alone: make would not wait for what it ends, and fail.
+FOREGROUND := bash -c '[ -t 0 ] && set -m; setpriv --pdeathsig TERM "$$@"; exit' -
 
 all: setup
 	@tools/build.sh release
@@ -13,19 +13,19 @@ setup:
 run:
 	@tools/setup.sh run
 	@tools/build.sh release
-	@tools/run.sh
+	@$(FOREGROUND) tools/run.sh
 
 demo:
 	@tools/setup.sh run
 	@tools/build.sh release
-	@tools/run.sh --demo
+	@$(FOREGROUND) tools/run.sh --demo
 
 test:
 	@tools/setup.sh test
 	@tools/test.sh
 
 bench: all
-	@tools/bench.sh
+	@tools/bench.sh $(PARTS)
 
 lint:
 	@tools/setup.sh test

@@ -30,6 +30,7 @@ double bench_quantile_ms(uint64_t *ns, size_t n, double q);
 void bench_tree(void);
 void bench_wire(void);
 void bench_store(void);
+void bench_rollup(void);
 void bench_unwind(void);
 void bench_syscall(void);
 

@@ -68,6 +68,7 @@ struct ap_profile *bench_profile(unsigned int service, uint32_t rows, int64_t st
 	struct ap_mapping m;
 	struct ap_label labels[3];
 	struct ap_sample s = {.event = AP_EVENT_CPU, .count = 1, .value = 10101010};
+	uint32_t known[BENCH_STACKS] = {0}; /* stacks by number; 0: not made yet */
 
 	if (!p)
 		bench_fail("data set", "out of memory");
@@ -85,9 +86,11 @@ struct ap_profile *bench_profile(unsigned int service, uint32_t rows, int64_t st
 	for (uint32_t i = 0; i < rows; i++) {
 		/* The square of a uniform number: few stacks are hot, most are rare. */
 		uint64_t u = bench_random(&seed) % 100000;
+		unsigned int number = (unsigned int)(u * u / 10000000000.0 * BENCH_STACKS);
 
-		s.stack = stack(p, mapping, service,
-				(unsigned int)(u * u / 10000000000.0 * BENCH_STACKS));
+		if (!known[number])
+			known[number] = stack(p, mapping, service, number);
+		s.stack = known[number];
 		s.time_ns = start_ns + (int64_t)(i % seconds) * (int64_t)AP_NSEC_PER_SEC;
 		if (ap_profile_add(p, &s) < 0)
 			bench_fail("data set", "out of memory");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The aggregator's path without the network: the bytes of Push requests through validation, buffer
- * and writer into the embedded ClickHouse, until all is stored; then queries over it. The requests
- * are made beforehand, so that only the server's side is timed. */
+ * and writer into ClickHouse, until all is stored; then queries over it: the embedded one, or with
+ * AP_CLICKHOUSE_URL (and _USER, _PASSWORD_FILE, _DATABASE) a server, whose database is to be empty and
+ * is left as it is then. The requests are made beforehand, so that only the server's side is timed. */
 #include <ftw.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -38,7 +39,15 @@ static void must(int r, const char *what, const struct ap_error *err)
 
 static void server_start(struct server *s, const char *folder)
 {
-	struct ap_store_options o = {.path = folder, .library = getenv("AP_CHDB_LIBRARY")};
+	struct ap_store_options o = {
+		.driver = getenv("AP_CLICKHOUSE_URL") ? "server" : "embedded",
+		.path = folder,
+		.library = getenv("AP_CHDB_LIBRARY"),
+		.url = getenv("AP_CLICKHOUSE_URL"),
+		.user = getenv("AP_CLICKHOUSE_USER"),
+		.password_file = getenv("AP_CLICKHOUSE_PASSWORD_FILE"),
+		.database = getenv("AP_CLICKHOUSE_DATABASE"),
+	};
 	struct ap_buffer_config bc = {0};
 	struct ap_ingest_config ic = {0};
 	struct ap_writer_options wo = {0};
@@ -46,6 +55,7 @@ static void server_start(struct server *s, const char *folder)
 	struct ap_error err = {0};
 
 	must(ap_store_open(&o, &s->store, &err), "store", &err);
+	bc.last_segment = s->store->segment_base;
 	must(ap_buffer_new(&bc, &s->buffer), "buffer", NULL);
 	must(ap_agents_new(0, &s->agents), "agents", NULL);
 	ic.buffer = s->buffer;

@@ -1,22 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The first look at an ELF file: within bounds, and never a false promise about its tables. */
-#include <sys/mman.h>
-
-#include "base/io.h"
+#include "scratch.h"
 #include "symbol/elf_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static int fd = -1;
+	int fd = scratch_file(data, size);
 	struct ap_elf e;
 
-	if (fd < 0)
-		fd = memfd_create("elf", MFD_CLOEXEC);
-	if (fd < 0 || ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0 ||
-	    ap_write_all(fd, data, size) < 0)
-		abort();
 	if (ap_elf_read(fd, 1 << 20, AP_ELF_STRANGER, &e) < 0)
 		return 0;
 	if (!ap_range_ok(e.symtab.offset, e.symtab.size, size) ||

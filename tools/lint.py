@@ -12,7 +12,7 @@ MAX_FILE, MAX_FUNCTION = 600, 60
 
 # A folder may include itself and what is named here, transitively nothing else.
 BOTTOM = {"base", "abi"}
-MODEL = BOTTOM | {"unwind", "symbol", "filter", "profile", "wire", "http"}
+MODEL = BOTTOM | {"unwind", "symbol", "filter", "profile", "tls", "wire", "http"}
 LAYERS = {
     "base": {"base"},
     "abi": {"base"},
@@ -21,22 +21,27 @@ LAYERS = {
     "profile": BOTTOM,
     "symbol": BOTTOM | {"profile", "unwind"},
     "filter": BOTTOM | {"profile"},
-    "wire": BOTTOM | {"profile"},
-    "http": BOTTOM,
+    "tls": BOTTOM,
+    "wire": BOTTOM | {"profile", "tls"},
+    "http": BOTTOM | {"tls"},
     "agent": MODEL | {"bpf"},
     "gpu": MODEL,
-    "aggregator/ingest": MODEL,
+    "aggregator/state": BOTTOM,
+    "aggregator/ingest": MODEL | {"aggregator/state"},
+    "aggregator/guard": MODEL | {"aggregator/state"},
     "aggregator/store": MODEL | {"aggregator/ingest"},
     "aggregator/query": MODEL | {"aggregator/ingest", "aggregator/store"},
-    "aggregator/alert": MODEL | {"aggregator/store", "aggregator/query"},
+    "aggregator/annotate": MODEL | {"aggregator/state", "aggregator/query"},
+    "aggregator/alert": MODEL
+    | {f"aggregator/{d}" for d in ("state", "ingest", "store", "query")},
     "aggregator/api": MODEL
-    | {"aggregator/ingest", "aggregator/store", "aggregator/query", "aggregator/alert"},
+    | {f"aggregator/{d}" for d in ("state", "guard", "ingest", "store", "query", "annotate", "alert")},
     "aggregator": MODEL
-    | {f"aggregator/{d}" for d in ("ingest", "store", "query", "alert", "api")},
+    | {f"aggregator/{d}" for d in ("state", "guard", "ingest", "store", "query", "annotate", "alert", "api")},
     "cli": MODEL | {"agent"},
 }
 # Third-party headers that one folder alone may include.
-OWNED = {"grpc/": "wire", "microhttpd.h": "http", "blazesym.h": "symbol"}
+OWNED = {"grpc/": "wire", "microhttpd.h": "http", "blazesym.h": "symbol", "gnutls/": "tls"}
 WORDS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 
 problems = []
@@ -111,7 +116,7 @@ def main():
             check_includes(path, lines)
     for path in c_files + tracked("*.ts", "*.tsx", "*.mjs", "*.css", "*.py", "*.sh", "*.rs"):
         lines = path.read_text().splitlines()
-        if len(lines) > MAX_FILE and "src/api/types.ts" not in str(path):
+        if len(lines) > MAX_FILE:
             report(path, len(lines), f"{len(lines)} lines (at most {MAX_FILE})")
         if path != Path(__file__).resolve():
             for number, line in enumerate(lines, 1):

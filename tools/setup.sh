@@ -38,6 +38,20 @@ equivalents of these packages by hand: $(grep -hv '^#' "${lists[@]}" | tr '\n' '
     names=$(missing_packages "${lists[@]}")
     # shellcheck disable=SC2086
     apt_install_without_services $names
+    [ "$mode" != test ] || install_optional_packages
+}
+
+# What some distributions do not have: tests that need it are skipped there, with the reason.
+install_optional_packages() {
+    local name names=()
+    for name in $(missing_packages deps/apt/test_optional.txt); do
+        if apt-cache show "$name" >/dev/null 2>&1; then
+            names+=("$name")
+        else
+            warn "there is no package $name here: the tests that need it will be skipped"
+        fi
+    done
+    apt_install_without_services "${names[@]}"
 }
 
 # Tests start servers of their own: those that packages bring along are not to run, neither now nor
@@ -45,7 +59,7 @@ equivalents of these packages by hand: $(grep -hv '^#' "${lists[@]}" | tr '\n' '
 apt_install_without_services() (
     local policy=/usr/sbin/policy-rc.d unit new=()
     [ $# -gt 0 ] || return 0
-    for unit in nginx postgresql; do
+    for unit in clickhouse-server nginx postgresql zookeeper; do
         [ -e "/lib/systemd/system/$unit.service" ] || new+=("$unit")
     done
     if [ ! -e $policy ]; then

@@ -32,7 +32,7 @@ _aperture_value() {
 _aperture() {
     local -A takes=() values=()
     local -a names=() program=("${COMP_WORDS[0]}")
-    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} first=1 i word
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} first=1 i word words
     COMPREPLY=()
     if [[ ${COMP_WORDS[0]##*/} == aperture ]]; then
         if ((COMP_CWORD == 1)); then
@@ -59,10 +59,10 @@ _aperture() {
         _aperture_value "$prev" "$cur"
         return
     fi
-    # The command of `record`, and its arguments.
+    # The command of `record` or `stat`, and its arguments.
     for ((i = first; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
-        if [[ $word == -- && ${program[1]-} == record ]]; then
+        if [[ $word == -- && ${program[1]-} == @(record|stat) ]]; then
             ((i + 1 == COMP_CWORD)) && mapfile -t COMPREPLY < <(compgen -c -- "$cur")
             ((i + 1 == COMP_CWORD)) || mapfile -t COMPREPLY < <(compgen -f -- "$cur")
             return
@@ -70,9 +70,21 @@ _aperture() {
     done
     if [[ $cur == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "${names[*]}" -- "$cur")
+    elif [[ ${COMP_WORDS[0]##*/} == aperture-agent ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "join" -- "$cur")
+    elif [[ ${COMP_WORDS[0]##*/} == aperture-aggregator ]]; then
+        [[ $prev == token ]] && words="create list revoke" || words="setup token"
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
     elif [[ ${program[1]-} == symbols && $COMP_CWORD == 2 ]]; then
         mapfile -t COMPREPLY < <(compgen -W "push missing" -- "$cur")
-    elif [[ ${program[1]-} == record ]]; then
+    elif [[ ${program[1]-} == alerts && $COMP_CWORD == 2 ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "list history add rm toggle eval dry-run silence unsilence" -- "$cur")
+    elif [[ ${program[1]-} == annotate && $COMP_CWORD == 2 ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "add list rm" -- "$cur")
+    elif [[ ${program[1]-} == agents ]]; then
+        ((COMP_CWORD == 2)) && mapfile -t COMPREPLY < <(compgen -W "list set reset" -- "$cur")
+        ((COMP_CWORD == 2)) || mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur")
+    elif [[ ${program[1]-} == @(record|stat) ]]; then
         mapfile -t COMPREPLY < <(compgen -c -- "$cur")
     else
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")

@@ -51,7 +51,7 @@ extern const struct ap_ledger_entry ap_ledger_entries[];
 extern const uint32_t ap_ledger_entry_count;
 
 /* Whether an entry is a loss of what the user asked for: not CPU time that was idle, filtered away or
- * is stood for by other samples, nor a batch that is kept and sent again or was here before. */
+ * is stood for by other samples or over a rate that was asked for, nor a batch that is kept and sent again or was here before. */
 bool ap_ledger_is_lost(enum ap_ledger_id id);
 /* The same in system calls; one whose begin was not seen is none, as those that were in a call when the
  * recording began. */

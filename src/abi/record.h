@@ -32,11 +32,12 @@ typedef long long int64_t;
 enum ap_record_type {
 	AP_RECORD_CPU = 1,     /* value: nanoseconds this sample stands for (its period) */
 	AP_RECORD_OFFCPU = 2,  /* value: nanoseconds off the CPU */
-	AP_RECORD_WAKER = 3,   /* who ended a wait for a lock; value: nanoseconds of the wait */
+	AP_RECORD_WAKER = 3,   /* who ended a wait; value: nanoseconds of the wait */
 	AP_RECORD_SYSCALL = 4, /* value: nanoseconds in the call */
 	AP_RECORD_GPU = 5,
 	AP_RECORD_FILE = 6, /* no sample: the process maps a file that the walker does not know */
-	AP_RECORD_WAIT_SUMS = 7, /* waits too short for a record of their own; value: 0 */
+	AP_RECORD_WAIT_SUMS = 7,   /* waits too short for a record of their own; value: 0 */
+	AP_RECORD_KERNEL_LOCK = 8, /* value: nanoseconds of the wait for a lock of the kernel */
 };
 
 enum ap_section_kind {
@@ -47,6 +48,9 @@ enum ap_section_kind {
 	AP_SECTION_FILE = 8,	     /* struct ap_file_notice (abi/unwind.h) */
 	AP_SECTION_WAIT = 9,	     /* struct ap_wait (abi/offcpu.h) */
 	AP_SECTION_WAIT_SUMS = 10,   /* struct ap_wait_sums (abi/offcpu.h) */
+	AP_SECTION_SYSCALL = 11,     /* struct ap_syscall_told (abi/syscall.h) */
+	AP_SECTION_KERNEL_LOCK = 12, /* struct ap_kernel_lock (abi/kernel_lock.h) */
+	AP_SECTION_WAKER = 13,	     /* struct ap_lock (abi/offcpu.h) */
 };
 
 /* Why a user stack ends: values of ap_record.reason. */
@@ -63,6 +67,8 @@ enum {
 	AP_RECORD_F_GOES_ON = 8, /* a wait that has not ended: the part since it was told of last */
 	AP_RECORD_F_OFFCPU = 16, /* waits are told of as time off the CPU */
 	AP_RECORD_F_LOCK = 32,	 /* waits for locks are told of as such, too or only */
+	AP_RECORD_F_TRACED = 64, /* the kernel stack's innermost frames are the tracepoint's own */
+	AP_RECORD_F_WAKERS = 128, /* and who ended waits for other things */
 };
 
 struct ap_record {

@@ -12,14 +12,22 @@ static uint64_t steps(uint64_t *from, uint64_t to, uint64_t step)
 	return n;
 }
 
-void ap_cpu_periods_count(struct ap_cpu_periods *p, uint64_t period_ns, uint64_t wall_ns,
-			  uint64_t idle_ns)
+void ap_cpu_periods_count(struct ap_cpu_periods *p, uint64_t wall_ns, uint64_t idle_ns)
 {
-	uint64_t step = period_ns * p->stride, n = steps(&p->wall_ns, wall_ns, step);
+	uint64_t step = p->period_ns * p->stride, n = steps(&p->wall_ns, wall_ns, step);
 
 	p->due += n;
 	p->thinned += n * (p->stride - 1);
 	p->idle += steps(&p->idle_ns, idle_ns, step);
+}
+
+void ap_cpu_periods_begin(struct ap_cpu_periods *p, uint64_t period_ns, uint32_t stride,
+			  uint64_t wall_ns, uint64_t idle_ns)
+{
+	p->period_ns = period_ns;
+	p->stride = stride;
+	p->wall_ns = wall_ns;
+	p->idle_ns = idle_ns;
 }
 
 uint64_t ap_cpu_account_update(struct ap_cpu_account *a, uint64_t elapsed, uint64_t ran,

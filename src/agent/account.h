@@ -10,6 +10,7 @@
 /* A CPU's time in sampling periods, counted by an event and by the kernel's account of idle time. Of
  * `stride` successive periods one is sampled: the last, which stands for all. */
 struct ap_cpu_periods {
+	uint64_t period_ns; /* of those counted from now on */
 	uint32_t stride;
 	uint64_t due;	  /* to be sampled so far, idle or not */
 	uint64_t thinned; /* left out so far */
@@ -19,8 +20,12 @@ struct ap_cpu_periods {
 
 /* Counts the whole periods up to the clocks' present values; what is left over counts the next time,
  * also when the stride has changed meanwhile. Clocks that went back count nothing. */
-void ap_cpu_periods_count(struct ap_cpu_periods *p, uint64_t period_ns, uint64_t wall_ns,
-			  uint64_t idle_ns);
+void ap_cpu_periods_count(struct ap_cpu_periods *p, uint64_t wall_ns, uint64_t idle_ns);
+
+/* Counts from these values of the clocks on, in periods of that length: what is left over of the one that
+ * was under way is in no count. */
+void ap_cpu_periods_begin(struct ap_cpu_periods *p, uint64_t period_ns, uint32_t stride,
+			  uint64_t wall_ns, uint64_t idle_ns);
 
 /* What was said so far of a CPU's periods without a run. */
 struct ap_cpu_account {

@@ -267,6 +267,26 @@ int ap_bpf_object_share(const struct ap_bpf_object *o, struct bpf_object *with)
 	return 0;
 }
 
+int ap_shared_array_map(const struct bpf_map *map, struct ap_shared_array *ret)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	struct ap_shared_array a = {.n = bpf_map__max_entries(map)};
+
+	a.bytes = ((size_t)a.n * bpf_map__value_size(map) + page - 1) & ~(page - 1);
+	a.p = mmap(NULL, a.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+	if (a.p == MAP_FAILED)
+		return -errno;
+	*ret = a;
+	return 0;
+}
+
+void ap_shared_array_unmap(struct ap_shared_array *a)
+{
+	if (a->p)
+		munmap(a->p, a->bytes);
+	*a = (struct ap_shared_array){0};
+}
+
 void ap_bpf_object_close(struct ap_bpf_object *o)
 {
 	if (o->words)

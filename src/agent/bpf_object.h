@@ -41,6 +41,16 @@ int ap_bpf_object_share(const struct ap_bpf_object *o, struct bpf_object *with);
 		(to)->rodata->use_arena = (o)->bpf->rodata->use_arena;             \
 		(to)->rodata->store_words = (o)->bpf->rodata->store_words;         \
 	} while (0)
+/* An array map as memory that is shared with the programs. */
+struct ap_shared_array {
+	void *p;
+	uint32_t n; /* entries */
+	size_t bytes;
+};
+
+/* 0 or the kernel's error. */
+int ap_shared_array_map(const struct bpf_map *map, struct ap_shared_array *ret);
+void ap_shared_array_unmap(struct ap_shared_array *a); /* leaves an empty one */
 /* Keeps libbpf's warnings for the next function, while it is libbpf_set_print()'s. */
 int ap_bpf_keep_warning(enum libbpf_print_level level, const char *fmt, va_list args)
 	AP_PRINTF(2, 0);

@@ -45,7 +45,7 @@ struct ap_capture {
 	uint32_t n_cpus;    /* possible ones */
 	uint64_t period_ns;
 	uint32_t stride;
-	bool samples;  /* AP_MODE_CPU */
+	bool enabled;  /* AP_MODE_CPU is among the modes */
 	bool pids;     /* AP_TARGET_PIDS */
 	int cgroup_fd; /* AP_TARGET_CGROUP: its folder; else -1 */
 	ap_capture_fn fn;
@@ -122,9 +122,6 @@ static int attach(struct ap_capture *c, struct ap_error *err)
 		r = -errno;
 		return ap_error_set(err, r, "cannot map the ring buffer: %s", ap_strerror(r));
 	}
-	/* Where it cannot be had, the kernel's account of idle time has to do. */
-	if (c->samples)
-		c->object.bpf->links.ap_timer = bpf_program__attach(c->object.bpf->progs.ap_timer);
 	if (!c->pids)
 		return 0;
 	c->object.bpf->links.ap_fork = bpf_program__attach(c->object.bpf->progs.ap_fork);
@@ -174,7 +171,6 @@ int ap_capture_open(const struct ap_profiler_options *o, ap_capture_fn fn, void 
 		return ap_error_set(err, -ENOMEM, "out of memory");
 	c->fn = fn;
 	c->ctx = ctx;
-	c->samples = !o->modes || o->modes & AP_MODE_CPU;
 	c->pids = o->target == AP_TARGET_PIDS;
 	c->cgroup_fd = -1;
 	c->stride = 1;
@@ -182,6 +178,7 @@ int ap_capture_open(const struct ap_profiler_options *o, ap_capture_fn fn, void 
 	r = prepare(c, o, err);
 	if (r < 0)
 		return r;
+	ap_capture_enable(c, !o->modes || o->modes & AP_MODE_CPU);
 	*ret = AP_TAKE_PTR(c);
 	return 0;
 }
@@ -241,6 +238,24 @@ static int open_sampler(const struct ap_capture *c, uint32_t cpu)
 	return AP_TAKE_FD(fd);
 }
 
+/* Nanoseconds that the counting event has counted. */
+static uint64_t read_wall(const struct cpu *u)
+{
+	uint64_t ns;
+
+	return read(u->wall_fd, &ns, sizeof(ns)) == sizeof(ns) ? ns : u->wall_ns;
+}
+
+/* Periods of the rate that is asked for now begin on a CPU whose sampling event has just been enabled. What was
+ * said to be idle stays so: the kernel's account, which is behind, is not held against periods to come. */
+static void begin_periods(struct ap_capture *c, uint32_t cpu)
+{
+	struct cpu *u = &c->cpus[cpu];
+
+	u->periods.idle = AP_MAX(u->periods.idle, u->account.idle);
+	ap_cpu_periods_begin(&u->periods, c->period_ns, c->stride, read_wall(u), c->idle_now[cpu]);
+}
+
 int ap_capture_start_cpu(struct ap_capture *c, uint32_t cpu)
 {
 	_cleanup_fd_ int fd = -1, wall_fd = -1;
@@ -249,7 +264,7 @@ int ap_capture_start_cpu(struct ap_capture *c, uint32_t cpu)
 	if (cpu >= c->n_cpus)
 		return -EINVAL;
 	u = &c->cpus[cpu];
-	if (u->fd >= 0 || !c->samples)
+	if (u->fd >= 0 || !c->enabled)
 		return 0;
 	wall_fd = open_clock(cpu, 0);
 	fd = wall_fd < 0 ? wall_fd : open_sampler(c, cpu);
@@ -262,9 +277,8 @@ int ap_capture_start_cpu(struct ap_capture *c, uint32_t cpu)
 	u->wall_ns = 0;
 	u->wall_at = ap_clock_mono_ns();
 	u->stalled = false;
+	begin_periods(c, cpu);
 	ap_cpu_idle_read(c->idle_now, c->n_cpus);
-	u->periods.stride = c->stride;
-	u->periods.wall_ns = 0;
 	u->periods.idle_ns = c->idle_now[cpu];
 	return 0;
 }
@@ -278,15 +292,14 @@ static void count_periods(struct ap_capture *c, uint32_t cpu)
 
 	if (u->wall_fd < 0)
 		return;
-	if (read(u->wall_fd, &ns, sizeof(ns)) != sizeof(ns))
-		ns = u->wall_ns;
+	ns = read_wall(u);
 	now = ap_clock_mono_ns();
 	if (now - u->wall_at >= STALL_CHECK_NS) {
 		u->stalled = ns - u->wall_ns < (now - u->wall_at) / 10 * 9;
 		u->wall_ns = ns;
 		u->wall_at = now;
 	}
-	ap_cpu_periods_count(&u->periods, c->period_ns, ns, c->idle_now[cpu]);
+	ap_cpu_periods_count(&u->periods, ns, c->idle_now[cpu]);
 }
 
 void ap_capture_stop_cpu(struct ap_capture *c, uint32_t cpu)
@@ -296,8 +309,9 @@ void ap_capture_stop_cpu(struct ap_capture *c, uint32_t cpu)
 	if (cpu >= c->n_cpus || c->cpus[cpu].fd < 0)
 		return;
 	u = &c->cpus[cpu];
-	ioctl(u->fd, PERF_EVENT_IOC_DISABLE, 0);
+	/* In this order: what has elapsed without a run would be a loss. */
 	ioctl(u->wall_fd, PERF_EVENT_IOC_DISABLE, 0);
+	ioctl(u->fd, PERF_EVENT_IOC_DISABLE, 0);
 	ap_cpu_idle_read(c->idle_now, c->n_cpus);
 	count_periods(c, cpu);
 	close(AP_TAKE_FD(u->fd));
@@ -315,8 +329,22 @@ bool ap_capture_cpu_stalled(const struct ap_capture *c, uint32_t cpu)
 	return cpu < c->n_cpus && c->cpus[cpu].fd >= 0 && c->cpus[cpu].stalled;
 }
 
+void ap_capture_enable(struct ap_capture *c, bool enabled)
+{
+	struct ap_cpu_bpf *b = c->object.bpf;
+
+	c->enabled = enabled;
+	if (!enabled) {
+		ap_capture_stop(c);
+		bpf_link__destroy(AP_TAKE_PTR(b->links.ap_timer));
+	} else if (!b->links.ap_timer) {
+		/* Where it cannot be had, the kernel's account of idle time has to do. */
+		b->links.ap_timer = bpf_program__attach(b->progs.ap_timer);
+	}
+}
+
 /* The new event is enabled first, since that may fail; it does not fire before its period is over. */
-static int restride_cpu(struct ap_capture *c, uint32_t cpu)
+static int reopen_cpu(struct ap_capture *c, uint32_t cpu)
 {
 	_cleanup_fd_ int fd = open_sampler(c, cpu);
 	struct cpu *u = &c->cpus[cpu];
@@ -325,26 +353,40 @@ static int restride_cpu(struct ap_capture *c, uint32_t cpu)
 		return fd;
 	if (ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) < 0)
 		return -errno;
-	close(u->fd);
 	count_periods(c, cpu);
+	if (u->periods.period_ns != c->period_ns)
+		begin_periods(c, cpu);
+	close(u->fd);
 	u->fd = AP_TAKE_FD(fd);
 	u->periods.stride = c->stride;
 	return 0;
 }
 
-int ap_capture_set_stride(struct ap_capture *c, uint32_t stride)
+static int reopen(struct ap_capture *c)
 {
 	int r = 0;
 
-	c->stride = stride;
 	ap_cpu_idle_read(c->idle_now, c->n_cpus);
 	for (uint32_t i = 0; i < c->n_cpus; i++) {
-		int e = c->cpus[i].fd >= 0 ? restride_cpu(c, i) : 0;
+		int e = c->cpus[i].fd >= 0 ? reopen_cpu(c, i) : 0;
 
 		if (e < 0 && e != -ENODEV)
 			r = e;
 	}
 	return r;
+}
+
+int ap_capture_set_stride(struct ap_capture *c, uint32_t stride)
+{
+	c->stride = stride;
+	return reopen(c);
+}
+
+int ap_capture_set_frequency(struct ap_capture *c, uint32_t frequency_hz)
+{
+	c->period_ns = AP_NSEC_PER_SEC / frequency_hz;
+	c->stride = 1;
+	return reopen(c);
 }
 
 int ap_capture_add_pid(struct ap_capture *c, int32_t pid)
@@ -419,6 +461,22 @@ int ap_capture_drain(struct ap_capture *c)
 	int r = ring_buffer__consume(c->ring);
 
 	return r < 0 ? r : 0;
+}
+
+int ap_capture_iterate(struct ap_capture *c, const struct bpf_link *iterator)
+{
+	_cleanup_fd_ int fd = bpf_iter_create(bpf_link__fd(iterator));
+	char pace[4096];
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	while ((n = read(fd, pace, sizeof(pace))) != 0) {
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return -errno;
+		ap_capture_drain(c);
+	}
+	return 0;
 }
 
 void ap_capture_ledger(struct ap_capture *c, struct ap_ledger *l)

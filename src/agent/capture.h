@@ -25,7 +25,8 @@ uint64_t ap_capture_period_ns(const struct ap_capture *c);
 /* Readable when the ring buffer is filling up faster than the timer empties it. */
 int ap_capture_fd(const struct ap_capture *c);
 
-/* Samples on a CPU from now on, if the mode is one of those asked for; starting it twice is no error. */
+/* Samples on a CPU from now on, where that is enabled (it is if the options' modes have AP_MODE_CPU); starting
+ * it twice is no error. */
 int ap_capture_start_cpu(struct ap_capture *c, uint32_t cpu);
 /* Ends it; the periods that it has counted remain in the ledger. */
 void ap_capture_stop_cpu(struct ap_capture *c, uint32_t cpu);
@@ -38,6 +39,11 @@ bool ap_capture_cpu_stalled(const struct ap_capture *c, uint32_t cpu);
  * ledger counts the others as thinned. A CPU where that fails goes on as before; the error is the
  * last one. */
 int ap_capture_set_stride(struct ap_capture *c, uint32_t stride);
+/* The same for the periods themselves, with stride 1. The ledger counts in those in force at the time; the one
+ * under way on each CPU is in no count. */
+int ap_capture_set_frequency(struct ap_capture *c, uint32_t frequency_hz);
+/* Whether CPUs are sampled at all: false ends it on those that are; true lets ap_capture_start_cpu() begin. */
+void ap_capture_enable(struct ap_capture *c, bool enabled);
 
 int ap_capture_add_pid(struct ap_capture *c, int32_t pid); /* AP_TARGET_PIDS; -E2BIG: too many */
 /* The folder of the cgroup that is profiled, borrowed; -1: another target. */
@@ -63,6 +69,9 @@ const struct ap_bpf_object *ap_capture_object(const struct ap_capture *c);
 
 /* Calls `fn` for every record that the ring buffer holds. */
 int ap_capture_drain(struct ap_capture *c);
+/* Runs an iterator whose program writes records, and drains the ring buffer in between: 0 or the kernel's error. */
+struct bpf_link;
+int ap_capture_iterate(struct ap_capture *c, const struct bpf_link *iterator);
 /* Brings the stage "sample" up to date. elapsed comes from a counter's own value; where the clocks
  * of counter and timer drift apart and more runs were seen than periods counted, it is the runs.
  * No entry ever falls, and the stage's balance is closed each time.

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <sys/utsname.h>
 
 #include "agent/account.h"
@@ -30,7 +31,7 @@ static uint64_t resident_bytes(void)
 }
 
 /* What every batch of this run says. */
-static void describe(struct ap_daemon *d, uint32_t frequency_hz)
+static void describe(struct ap_daemon *d)
 {
 	struct ap_batch_meta *m = &d->meta;
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -47,16 +48,6 @@ static void describe(struct ap_daemon *d, uint32_t frequency_hz)
 	m->cpus = cpus > 0 ? (uint32_t)cpus : 1;
 	m->end_ns = ap_clock_unix_ns();
 	m->status.start_ns = m->end_ns;
-	m->status.frequency_hz = frequency_hz;
-	m->status.stride = 1;
-}
-
-static void describe_modes(struct ap_agent_status *s, uint32_t modes)
-{
-	for (uint32_t bit = 1; bit && s->n_modes < AP_ARRAY_SIZE(s->modes); bit <<= 1)
-		if (modes & bit && ap_mode_name(bit))
-			snprintf(s->modes[s->n_modes++], sizeof(s->modes[0]), "%s",
-				 ap_mode_name(bit));
 }
 
 /* The list with each "env" replaced by what $DEBUGINFOD_URLS holds: `text` keeps the strings. */
@@ -112,9 +103,11 @@ static int open_parts(struct ap_daemon *d, const struct ap_daemon_config *config
 		      struct ap_error *err)
 {
 	struct ap_profiler_options profiler = {
-		.modes = config->modes,
-		.wait_threshold_ns = config->wait_threshold_ns,
-		.frequency_hz = d->meta.status.frequency_hz,
+		.modes = d->control.own.modes,
+		.wait_threshold_ns = d->control.own.wait_threshold_ns,
+		.wakers = config->wakers,
+		.frequency_hz = d->control.own.frequency_hz,
+		.syscalls = config->syscalls,
 		.target = config->n_pids   ? AP_TARGET_PIDS
 			  : config->cgroup ? AP_TARGET_CGROUP
 					   : AP_TARGET_MACHINE,
@@ -130,8 +123,13 @@ static int open_parts(struct ap_daemon *d, const struct ap_daemon_config *config
 		.n_labels = config->n_labels,
 	};
 	struct ap_pusher_config pusher = {.server = config->server,
-					  .max_queue_bytes = config->queue_bytes};
+					  .security = config->security,
+					  .max_queue_bytes = config->queue_bytes,
+					  .spool_bytes = config->spool_bytes,
+					  .on_settings = ap_daemon_on_settings,
+					  .ctx = d};
 	struct ap_symbolizer_opts symbols = {0};
+	_cleanup_free_ char *spool = NULL;
 	int r = ap_profiler_open(&profiler, err, &d->profiler);
 
 	if (r == 0)
@@ -149,6 +147,11 @@ static int open_parts(struct ap_daemon *d, const struct ap_daemon_config *config
 	if (!d->batcher)
 		return ap_error_set(err, -ENOMEM, "out of memory");
 	ap_symbolizer_kernel_status(d->symbolizer, &d->kernel_symbols);
+	if (asprintf(&spool, "%s/spool", config->state_dir) < 0) {
+		spool = NULL;
+		return ap_error_set(err, -ENOMEM, "out of memory");
+	}
+	pusher.spool_dir = spool;
 	r = ap_pusher_start(&pusher, &d->pusher, err);
 	return r < 0 ? r : ap_profiler_start(d->profiler, err);
 }
@@ -161,15 +164,31 @@ static void release(struct ap_daemon *d)
 	ap_debuginfod_stop(d->debuginfod);
 	ap_profiler_free(d->profiler);
 	ap_identity_close(&d->identity);
+	ap_cleanup_fd(&d->wake_fd);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
+}
+
+static void init_control(struct ap_daemon *d, const struct ap_daemon_config *config)
+{
+	const struct ap_profiler_setting own = {
+		.modes = config->modes ? config->modes : AP_MODE_CPU,
+		.frequency_hz = config->frequency_hz ? config->frequency_hz : AP_FREQUENCY_DEFAULT,
+		.wait_threshold_ns = config->wait_threshold_ns ? config->wait_threshold_ns
+							       : AP_WAIT_THRESHOLD_DEFAULT,
+	};
+
+	ap_control_init(&d->control, &config->limits, &own);
+	/* A flush may be a little early: its window counts all the same. */
+	ap_governor_init(&d->governor, config->cpu_budget,
+			 AP_MAX(d->flush_interval_ns / 10 * 9, GOVERN_NS),
+			 AP_NSEC_PER_SEC / own.frequency_hz);
 }
 
 int ap_daemon_start(const struct ap_daemon_config *config, struct ap_daemon **ret,
 		    struct ap_error *err)
 {
 	struct ap_daemon *d = calloc(1, sizeof(*d));
-	uint32_t modes = config->modes ? config->modes : AP_MODE_CPU;
 	int r;
 
 	if (!d)
@@ -178,17 +197,17 @@ int ap_daemon_start(const struct ap_daemon_config *config, struct ap_daemon **re
 	d->identity.lock_fd = -1;
 	d->flush_interval_ns =
 		config->flush_interval_ns ? config->flush_interval_ns : DEFAULT_FLUSH_NS;
-	r = ap_identity_open(config->state_dir, &d->identity, err);
+	init_control(d, config);
+	d->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r = d->wake_fd < 0
+		    ? ap_error_set(err, -errno, "cannot make an eventfd: %s", ap_strerror(errno))
+		    : ap_identity_open(config->state_dir, &d->identity, err);
 	if (r == 0) {
-		describe(d, config->frequency_hz ? config->frequency_hz : AP_FREQUENCY_DEFAULT);
-		/* A flush may be a little early: its window counts all the same. */
-		ap_governor_init(&d->governor, config->cpu_budget,
-				 AP_MAX(d->flush_interval_ns / 10 * 9, GOVERN_NS),
-				 AP_NSEC_PER_SEC / d->meta.status.frequency_hz);
+		describe(d);
 		r = open_parts(d, config, err);
-		if (r == 0)
-			d->refused = ap_profiler_refused(d->profiler, &modes);
-		describe_modes(&d->meta.status, modes);
+	}
+	if (r == 0) {
+		ap_daemon_describe_settings(d);
 		d->status = d->meta.status;
 	}
 	if (r < 0) {
@@ -205,7 +224,17 @@ int ap_daemon_start(const struct ap_daemon_config *config, struct ap_daemon **re
 
 uint64_t ap_daemon_due(const struct ap_daemon *d)
 {
-	return d->due_ns;
+	uint64_t now = ap_clock_mono_ns(), left;
+
+	if (!d->control.until_ns)
+		return d->due_ns;
+	left = ap_control_remaining(&d->control, ap_clock_boot_ns());
+	return AP_MIN(d->due_ns, now + left);
+}
+
+int ap_daemon_fd(const struct ap_daemon *d)
+{
+	return d->wake_fd;
 }
 
 /* The agent's own figures for the batch. */
@@ -223,6 +252,7 @@ static void measure(struct ap_daemon *d)
 	d->fixed_ns = cost.fixed_ns;
 	s->rss_bytes = resident_bytes();
 	s->queued_batches = push.queued;
+	s->settings.remaining_ns = ap_control_remaining(&d->control, ap_clock_boot_ns());
 	pthread_mutex_lock(&d->lock);
 	d->status = *s;
 	pthread_mutex_unlock(&d->lock);
@@ -313,14 +343,16 @@ static int govern(struct ap_daemon *d, struct ap_error *err)
 		     : 0;
 }
 
-int ap_daemon_flush(struct ap_daemon *d, struct ap_error *err)
+static int flush(struct ap_daemon *d, struct ap_error *err)
 {
 	_cleanup_(ap_cleanup_profile) struct ap_profile *profile = NULL;
 	struct ap_rows *rows = NULL;
+	uint64_t now;
 	int r;
 
-	/* A late flush does not make the next ones follow in a rush. */
-	d->due_ns = AP_MAX(d->due_ns + d->flush_interval_ns, ap_clock_mono_ns());
+	/* A late flush does not make the next ones follow in a rush, an early one does not delay them. */
+	now = ap_clock_mono_ns();
+	d->due_ns = AP_MAX(AP_MIN(d->due_ns, now) + d->flush_interval_ns, now);
 	set_range(d);
 	r = ap_profiler_collect(d->profiler, &rows);
 	if (r < 0)
@@ -337,15 +369,26 @@ int ap_daemon_flush(struct ap_daemon *d, struct ap_error *err)
 	return r < 0 ? r : govern(d, err);
 }
 
+int ap_daemon_work(struct ap_daemon *d, struct ap_error *err)
+{
+	struct ap_error unset = {0};
+	int r = 0;
+
+	/* At once, so that the aggregator hears what has become of them. */
+	if (ap_daemon_apply_settings(d, &unset) || ap_clock_mono_ns() >= d->due_ns)
+		r = flush(d, err);
+	if (r == 0 && unset.code)
+		*err = unset;
+	return r < 0 ? r : unset.code;
+}
+
 void ap_daemon_get_info(const struct ap_daemon *d, struct ap_daemon_info *ret)
 {
 	*ret = (struct ap_daemon_info){
 		.agent_id = d->identity.id,
 		.epoch = d->identity.epoch,
 		.cpus = d->meta.cpus,
-		.frequency_hz = d->meta.status.frequency_hz,
-		.stride = d->meta.status.stride,
-		.refused = d->refused,
+		.status = &d->meta.status,
 		.kernel_symbols = d->kernel_symbols.msg[0] ? d->kernel_symbols.msg : NULL,
 	};
 }
@@ -362,7 +405,7 @@ uint32_t ap_daemon_stop(struct ap_daemon *d, uint64_t timeout_ns)
 
 	ap_profiler_stop(d->profiler);
 	d->meta.status.stopping = true;
-	ap_daemon_flush(d, &err);
+	flush(d, &err);
 	left = ap_pusher_stop(d->pusher, timeout_ns);
 	release(d);
 	return left;

@@ -24,8 +24,8 @@ static void write_ledger(struct ap_prom *p, const struct ap_ledger *ledger)
 {
 	ap_prom_family(
 		p, "aperture_lost_total", AP_PROM_COUNTER,
-		"What did not go on, by stage and reason: sampling periods; in stages syscall "
-		"and syscall_push system calls.");
+		"What did not go on, by stage and reason: sampling periods; in stages syscall, "
+		"syscall_push and syscall_stack system calls.");
 	for (uint32_t i = 0; i < ap_ledger_entry_count; i++) {
 		const struct ap_ledger_entry *e = &ap_ledger_entries[i];
 
@@ -60,6 +60,15 @@ static void write_push(struct ap_prom *p, const struct ap_pusher_stats *s)
 	write_gauge(p, "aperture_queue_batches", "Batches that wait to be acknowledged.",
 		    s->queued);
 	write_gauge(p, "aperture_queue_bytes", "Bytes of those batches.", s->queued_bytes);
+	write_gauge(p, "aperture_queue_memory_bytes", "Of those, bytes in memory.",
+		    s->memory_bytes);
+	write_gauge(p, "aperture_spool_bytes", "Bytes of the spool's files on disk.",
+		    s->spool_bytes);
+	write_gauge(
+		p, "aperture_spool_damaged_batches",
+		"Batches lost because the spool's disk does not give them back; what it gives instead "
+		"is put aside in files *.damaged.",
+		s->spool_damaged);
 	ap_prom_family(p, "aperture_push_total", AP_PROM_COUNTER,
 		       "Batches by how they ended; retry counts tries that have to be repeated.");
 	ap_prom_u64(p, AP_PROM_LABELS({"status", AP_STR("ok")}), s->pushed - s->duplicates);
@@ -84,15 +93,24 @@ static void write_rate(struct ap_prom *p, const struct ap_agent_status *s, uint6
 	ap_prom_family(p, "aperture_cpu_budget_ratio", AP_PROM_GAUGE,
 		       "Share of one CPU that the agent may use; 0 is no limit.");
 	ap_prom_double(p, AP_PROM_NO_LABELS, budget);
+	write_gauge(
+		p, "aperture_remote_settings_active",
+		"Whether settings from the aggregator are in force in place of the agent's own.",
+		s->settings.remaining_ns > 0);
 }
 
-static void write_cost(struct ap_prom *p, const struct ap_agent_status *s, uint64_t batches)
+/* As of now; what goes with the batches is as old as the last one. */
+static void write_cost(struct ap_prom *p, struct ap_profiler *profiler, uint64_t batches)
 {
+	struct ap_profiler_cost cost;
+
+	ap_profiler_cost(profiler, &cost);
 	write_counter(p, "aperture_batches_total", "Batches made.", batches);
 	ap_prom_family(p, "aperture_bpf_seconds_total", AP_PROM_COUNTER,
 		       "Time spent in BPF programs, from timing one run in 64.");
-	ap_prom_double(p, AP_PROM_NO_LABELS, (double)s->cpu_bpf_ns / 1e9);
-	write_gauge(p, "aperture_bpf_map_bytes", "Memory of BPF maps and rings.", s->map_bytes);
+	ap_prom_double(p, AP_PROM_NO_LABELS, (double)cost.bpf_ns / 1e9);
+	write_counter(p, "aperture_bpf_runs_total", "Runs of those programs.", cost.bpf_runs);
+	write_gauge(p, "aperture_bpf_map_bytes", "Memory of BPF maps and rings.", cost.map_bytes);
 }
 
 static void write_debuginfod(struct ap_prom *p, struct ap_debuginfod *debuginfod)
@@ -186,7 +204,7 @@ int ap_daemon_metrics(struct ap_daemon *d, struct ap_buf *out)
 	write_push(&p, &push);
 	write_processes(&p, d->profiler);
 	write_tables(&p, d->profiler);
-	write_cost(&p, &status, batches);
+	write_cost(&p, d->profiler, batches);
 	write_rate(&p, &status, rate_changes, d->governor.budget);
 	if (d->debuginfod)
 		write_debuginfod(&p, d->debuginfod);

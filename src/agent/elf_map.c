@@ -4,6 +4,8 @@
 #include <elf.h>
 #include <string.h>
 
+#include "base/io.h"
+
 #define PHDRS_MAX  128
 #define NOTES_MAX  4096 /* bytes of a note segment that are searched */
 #define PAGE_BYTES 4096
@@ -17,16 +19,9 @@
 /* All of it or -ENOEXEC: a file that ends early is no use. */
 static int read_exact(int fd, void *p, size_t n, uint64_t offset)
 {
-	ssize_t r;
+	int r = ap_read_at(fd, offset, p, n);
 
-	if (offset > INT64_MAX - n)
-		return -ENOEXEC;
-	do
-		r = pread(fd, p, n, (off_t)offset);
-	while (r < 0 && errno == EINTR);
-	if (r < 0)
-		return -errno;
-	return (size_t)r == n ? 0 : -ENOEXEC;
+	return r == -ENODATA ? -ENOEXEC : r;
 }
 
 static size_t align_up(size_t n, size_t to)
@@ -96,10 +91,17 @@ int ap_elf_map_read(int fd, struct ap_elf_map *ret)
 			.vaddr = ph[i].p_vaddr,
 			.filesz = ph[i].p_filesz,
 			.exec = ph[i].p_flags & PF_X,
+			.write = ph[i].p_flags & PF_W,
+			.memsz = ph[i].p_memsz,
 		};
 	}
 	*ret = m;
 	return 0;
+}
+
+static uint64_t first_page(const struct ap_elf_load *l)
+{
+	return l->offset & ~(uint64_t)(PAGE_BYTES - 1);
 }
 
 /* Segments are mapped in whole pages, so that one page of the file may be mapped by two of them:
@@ -108,9 +110,8 @@ static const struct ap_elf_load *find_load(const struct ap_elf_map *m, uint64_t 
 {
 	for (uint32_t i = 0; i < m->n_loads; i++) {
 		const struct ap_elf_load *l = &m->loads[i];
-		uint64_t begin = l->offset & ~(uint64_t)(PAGE_BYTES - 1);
 
-		if (l->exec == exec && offset >= begin &&
+		if (l->exec == exec && offset >= first_page(l) &&
 		    (offset < l->offset || offset - l->offset < l->filesz))
 			return l;
 	}
@@ -124,4 +125,22 @@ uint64_t ap_elf_map_vaddr(const struct ap_elf_map *m, uint64_t offset)
 	if (!l)
 		l = find_load(m, offset, false);
 	return l ? offset - l->offset + l->vaddr : offset;
+}
+
+int ap_elf_map_data(const struct ap_elf_map *m, uint64_t offset, uint64_t *ret)
+{
+	const struct ap_elf_load *best = NULL;
+
+	for (uint32_t i = 0; i < m->n_loads; i++) {
+		const struct ap_elf_load *l = &m->loads[i];
+
+		if (l->write && offset >= first_page(l) &&
+		    (offset < l->offset || offset - l->offset < l->memsz) &&
+		    (!best || l->offset > best->offset))
+			best = l;
+	}
+	if (!best)
+		return -ENOENT;
+	*ret = offset - best->offset + best->vaddr;
+	return 0;
 }

@@ -12,7 +12,8 @@
 
 struct ap_elf_load {
 	uint64_t offset, vaddr, filesz;
-	bool exec;
+	bool exec, write;
+	uint64_t memsz;
 };
 
 struct ap_elf_map {
@@ -28,5 +29,8 @@ int ap_elf_map_read(int fd, struct ap_elf_map *ret);
 
 /* The virtual address of an offset in the file; the offset itself where no segment holds it. */
 uint64_t ap_elf_map_vaddr(const struct ap_elf_map *m, uint64_t offset);
+/* The same of data, also of what lies in memory alone behind a segment's bytes, as .bss does: 0, or -ENOENT
+ * where no writable segment holds it. */
+int ap_elf_map_data(const struct ap_elf_map *m, uint64_t offset, uint64_t *ret);
 
 #endif

@@ -49,8 +49,13 @@ struct ap_file_table *ap_file_table_new(uint32_t max_fds)
 
 void ap_file_table_watch(struct ap_file_table *t, ap_file_fn fn, void *ctx)
 {
+	struct file_key *k, *next;
+
 	t->watch = fn;
 	t->watch_ctx = ctx;
+	HASH_ITER(hh, t->keys, k, next)
+		if (k->file->elf && k->file->fd >= 0 && !k->file->table_id)
+			fn(ctx, k->file);
 }
 
 void ap_file_unref(struct ap_file *f)

@@ -47,7 +47,7 @@ void ap_file_table_free(struct ap_file_table *t);
 AP_DEFINE_CLEANUP(file_table, struct ap_file_table, ap_file_table_free)
 
 /* Calls `fn` for ELF files that are needed, with the descriptor open: when they have no number yet, and
- * each time that they were opened again. */
+ * each time that they were opened again; now for those that are open already. */
 typedef void (*ap_file_fn)(void *ctx, struct ap_file *f);
 void ap_file_table_watch(struct ap_file_table *t, ap_file_fn fn, void *ctx);
 

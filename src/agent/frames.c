@@ -87,11 +87,29 @@ static int ask_jit(struct ap_frames *f, const struct ap_rows_process *process,
 	return ap_symbolizer_jit(f->symbolizer, &p, addrs, n, ret);
 }
 
+void ap_frames_query(const struct ap_rows *rows, uint32_t file, char path[32],
+		     struct ap_symbol_file *ret)
+{
+	const struct ap_rows_file *f = &rows->files.p[file];
+
+	snprintf(path, 32, "/proc/self/fd/%d", f->fd);
+	*ret = (struct ap_symbol_file){
+		.key = ap_rows_str(rows, f->build_id),
+		.open_path = f->fd >= 0 ? path : NULL,
+		.path = ap_rows_str(rows, f->path).p,
+		.pid = f->pid,
+	};
+	/* A container's copy of a file is the same file. */
+	if (!ret->key.n)
+		ret->key = (struct ap_str){(const char *)&f->serial, sizeof(f->serial)};
+	if (ap_str_is(ap_rows_str(rows, f->path), "[vdso]"))
+		ret->open_path = "[vdso]";
+}
+
 static int ask(struct ap_frames *f, uint32_t group, const uint64_t *addrs, size_t n,
 	       struct ap_symbol *ret)
 {
 	uint32_t n_files = (uint32_t)f->rows->files.n;
-	const struct ap_rows_file *file;
 	struct ap_symbol_file query;
 	char path[32];
 
@@ -104,19 +122,7 @@ static int ask(struct ap_frames *f, uint32_t group, const uint64_t *addrs, size_
 		return 0;
 	if (group >= n_files)
 		return ask_jit(f, &f->rows->processes.p[group - n_files], addrs, n, ret);
-	file = &f->rows->files.p[group];
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", file->fd);
-	query = (struct ap_symbol_file){
-		.key = ap_rows_str(f->rows, file->build_id),
-		.open_path = file->fd >= 0 ? path : NULL,
-		.path = ap_rows_str(f->rows, file->path).p,
-		.pid = file->pid,
-	};
-	/* A container's copy of a file is the same file. */
-	if (!query.key.n)
-		query.key = (struct ap_str){(const char *)&file->serial, sizeof(file->serial)};
-	if (ap_str_is(ap_rows_str(f->rows, file->path), "[vdso]"))
-		query.open_path = "[vdso]";
+	ap_frames_query(f->rows, group, path, &query);
 	return ap_symbolizer_file(f->symbolizer, &query, addrs, n, ret);
 }
 
@@ -276,7 +282,7 @@ static int push_place(struct ap_frames *f, uint32_t group, uint64_t addr)
 	return err;
 }
 
-/* Stands for the stacks that were not taken, so that their time is seen. */
+/* Stands for what was not taken of a stack, so that its time is seen. */
 static int push_short_waits(struct ap_frames *f)
 {
 	struct ap_symbol_level level = {.name = AP_STR("[short waits]")};
@@ -287,6 +293,25 @@ static int push_short_waits(struct ap_frames *f)
 	if (err == 0)
 		err = ap_profile_frame(f->profile, &frame, &id);
 	return err < 0 ? err : ap_vec_push(&f->stack, id);
+}
+
+/* Takes off the innermost frames: those of the tracepoint and of the program that took the stack. */
+static void drop_tracing(struct ap_frames *f)
+{
+	static const char *const starts[] = {"bpf_", "__bpf_trace_", "__traceiter_"};
+
+	for (; f->stack.n; f->stack.n--) {
+		const struct ap_frame *frame =
+			ap_profile_get_frame(f->profile, f->stack.p[f->stack.n - 1]);
+		struct ap_str name = ap_profile_str(
+			f->profile, ap_profile_get_function(f->profile, frame->function)->name);
+		bool tracing = false;
+
+		for (size_t i = 0; i < AP_ARRAY_SIZE(starts); i++)
+			tracing |= ap_str_starts(name, ap_str_of(starts[i]));
+		if (!tracing)
+			return;
+	}
 }
 
 int ap_frames_stack(struct ap_frames *f, uint32_t raw_stack, uint32_t *ret)
@@ -304,12 +329,14 @@ int ap_frames_stack(struct ap_frames *f, uint32_t raw_stack, uint32_t *ret)
 	if (reason == AP_REASON_OK && (v.flags & AP_RECORD_F_KSTACK_CUT))
 		reason = AP_REASON_TRUNCATED;
 	f->stack.n = 0;
+	if (reason == AP_REASON_SHORT_WAIT)
+		err = push_short_waits(f);
 	for (uint32_t u = v.n_user; u > 0 && err == 0; u--)
 		err = push_place(f, group_of_user(f, &v, &v.user[u - 1]), v.user[u - 1].address);
 	for (uint32_t k = v.n_kernel; k > 0 && err == 0; k--)
 		err = push_place(f, 0, v.kernel[k - 1]);
-	if (reason == AP_REASON_SHORT_WAIT && err == 0)
-		err = push_short_waits(f);
+	if (v.flags & AP_RECORD_F_TRACED)
+		drop_tracing(f);
 	if (err == 0)
 		err = ap_profile_stack(f->profile, f->stack.p, (uint32_t)f->stack.n, reason,
 				       &f->stacks[raw_stack]);

@@ -11,6 +11,10 @@
 
 struct ap_frames;
 
+/* What to ask the symboliser for a file of `rows` by; `path` is the query's. */
+void ap_frames_query(const struct ap_rows *rows, uint32_t file, char path[32],
+		     struct ap_symbol_file *ret);
+
 /* Names the places of all stacks in `rows` and adds them to `p`; all three must outlive it. `s`
  * NULL: nothing is named. 0 or -ENOMEM. */
 int ap_frames_new(const struct ap_rows *rows, struct ap_symbolizer *s, struct ap_profile *p,

@@ -18,6 +18,14 @@ void ap_governor_init(struct ap_governor *g, double budget, uint64_t window_ns, 
 		g->stride_max *= 2;
 }
 
+void ap_governor_restart(struct ap_governor *g, uint64_t period_ns)
+{
+	uint64_t changes = g->changes;
+
+	ap_governor_init(g, g->budget, g->window_ns, period_ns);
+	g->changes = changes;
+}
+
 /* The stride that one window of this share of a CPU, after those before it, asks for. */
 static uint32_t decide(struct ap_governor *g, double share)
 {

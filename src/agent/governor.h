@@ -30,6 +30,9 @@ struct ap_governor {
  * second, and one in 16 periods of `period_ns`. */
 void ap_governor_init(struct ap_governor *g, double budget, uint64_t window_ns, uint64_t period_ns);
 
+/* The sampling period is another one from now on: the stride is 1 again. */
+void ap_governor_restart(struct ap_governor *g, uint64_t period_ns);
+
 /* Tells what the agent has cost so far (user space and BPF, ns) at a moment (CLOCK_MONOTONIC ns).
  * Windows end at the first call when they are over. Returns whether the stride has changed. */
 bool ap_governor_update(struct ap_governor *g, uint64_t now_ns, uint64_t cost_ns);

@@ -179,6 +179,21 @@ static int name_container(const struct ap_service_facts *f, const struct ap_cgro
 	return 0;
 }
 
+static int find_version(const struct ap_service_facts *f, const struct ap_cgroup *c,
+			struct ap_process_labels *l)
+{
+	const struct ap_package_program program = {f->exe, f->build, f->pid};
+	bool contained = c->kind != AP_CGROUP_NONE || c->kubernetes;
+	struct ap_str version = {0};
+	int err = 0;
+
+	if (contained && f->containers)
+		err = ap_container_names_version(f->containers, c, f->now_ns, &version);
+	else if (!contained && f->packages && !f->kernel)
+		err = ap_packages_find(f->packages, &program, f->now_ns, &version);
+	return err == -ENOMEM ? err : set_str(&l->version, err == 0 ? version : AP_STR(""));
+}
+
 int ap_process_labels_find(const struct ap_service_facts *f, struct ap_process_labels *ret)
 {
 	struct ap_process_labels l = {0};
@@ -188,6 +203,8 @@ int ap_process_labels_find(const struct ap_service_facts *f, struct ap_process_l
 
 	ap_cgroup_parse(f->cgroup, &c);
 	err = name_container(f, &c, &l, &service);
+	if (err == 0)
+		err = find_version(f, &c, &l);
 	if (err == 0)
 		err = set_str(&l.unit, c.unit);
 	if (service.n == 0 && c.kind == AP_CGROUP_NONE && !c.kubernetes)
@@ -215,5 +232,6 @@ void ap_process_labels_free(struct ap_process_labels *l)
 	free(l->ns);
 	free(l->pod);
 	free(l->unit);
+	free(l->version);
 	*l = (struct ap_process_labels){0};
 }

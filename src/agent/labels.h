@@ -5,6 +5,7 @@
 
 #include "agent/container.h"
 #include "agent/kube.h"
+#include "agent/package.h"
 #include "base/error.h"
 
 #define AP_LABEL_LIST(X)          \
@@ -20,9 +21,15 @@
 	X(BUILD, "build")         \
 	X(STATE, "state")         \
 	X(LOCK, "lock")           \
+	X(PLACE, "place")         \
 	X(KIND, "kind")           \
+	X(DOMAIN, "domain")       \
+	X(CALLER, "caller")       \
+	X(ENDED, "ended")         \
 	X(WAKER, "waker")         \
 	X(WAITER, "waiter")       \
+	X(SYSCALL, "syscall")     \
+	X(ERRNO, "errno")         \
 	X(VERSION, "version")
 
 /* The labels that Aperture itself gives; ap_label_names[] holds their keys. */
@@ -55,19 +62,23 @@ struct ap_service_facts {
 	bool kernel;		    /* a kernel thread: service is "kernel" */
 	struct ap_kube_names *kube; /* NULL: none */
 	struct ap_container_names *containers; /* NULL: none */
-	uint64_t now_ns;		       /* CLOCK_MONOTONIC */
+	struct ap_packages *packages;	       /* NULL: none */
+	struct ap_str build; /* the executable's build-id as hex; empty: unknown */
+	int32_t pid;
+	uint64_t now_ns; /* CLOCK_MONOTONIC */
 };
 
 /* The labels that hold for a whole process; each empty where it does not apply. Owned. */
 struct ap_process_labels {
-	char *service, *container, *ns, *pod, *unit;
+	char *service, *container, *ns, *pod, *unit, *version;
 };
 
 /* service is: the override; else NAMESPACE/WORKLOAD/CONTAINER; else the container's name; else the
  * systemd service without ".service", unless that is a login session's or made up for one run;
  * else the base name of the group leader's executable, else of its own, else its name. So it is
  * never empty, nor an id: container is the short id where the container's name is not known, but
- * service is then the executable. 0 or -ENOMEM. */
+ * service is then the executable. version is the tag of the container's image, outside of containers the version
+ * of the executable's package. 0 or -ENOMEM. */
 int ap_process_labels_find(const struct ap_service_facts *facts, struct ap_process_labels *ret);
 void ap_process_labels_free(struct ap_process_labels *l);
 

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* aperture-agent: profiles this machine and pushes to an aggregator until it is told to stop. */
 #include <malloc.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <time.h>
 
 #include "agent/daemon.h"
+#include "agent/join.h"
 #include "agent/profiler.h"
+#include "agent/syscall_options.h"
+#include "agent/watch.h"
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
@@ -20,14 +25,20 @@ enum { STATUS_PERMISSION = 4 };
 
 #define LIVE_FLUSH_NS AP_NSEC_PER_SEC
 #define STOP_WAIT_NS  (5 * AP_NSEC_PER_SEC)
+enum { REMOTE_OFF, REMOTE_ON }; /* of `on_off` */
 enum { METRICS_GRACE_MS = 500, LABELS_MAX = 64, LARGE_BLOCK_BYTES = 256 << 10 };
 
 struct settings {
 	char *server, *state_dir, *service, *metrics_listen, *cgroup;
-	struct ap_strings labels, modes, pids, debuginfod_urls;
-	uint64_t frequency, wait_threshold, cpu_budget, flush_interval_ns, queue_bytes, table_bytes;
-	uint64_t debuginfod_cache;
-	bool live;
+	char *tls_ca, *tls_cert, *tls_key, *token_file, *config_dir;
+	bool tls;
+	struct ap_strings labels, modes, pids, debuginfod_urls, syscalls, syscall_errors;
+	uint64_t syscall_slow, syscall_stack_rate;
+	uint64_t frequency, wait_threshold, cpu_budget, flush_interval_ns, queue_bytes, spool_bytes,
+		table_bytes;
+	uint64_t debuginfod_cache, remote_max_frequency, remote_max_time;
+	uint32_t remote_control;
+	bool live, wakers;
 	uint32_t log_level, log_format;
 };
 
@@ -35,6 +46,7 @@ struct settings {
 
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
+static const char *const on_off[] = {"off", "on", NULL};
 
 static const struct ap_option options[] = {
 	{.name = "server",
@@ -44,6 +56,35 @@ static const struct ap_option options[] = {
 	 .group = "Pushing",
 	 .help = "the aggregator to push to",
 	 .offset = FIELD(server)},
+	{.name = "tls",
+	 .type = AP_OPT_BOOL,
+	 .group = "Pushing",
+	 .help = "over TLS, with the system's certificates; --tls-ca implies it",
+	 .offset = FIELD(tls)},
+	{.name = "tls-ca",
+	 .metavar = "FILE",
+	 .type = AP_OPT_STRING,
+	 .group = "Pushing",
+	 .help = "certificates (PEM) that vouch for the aggregator",
+	 .offset = FIELD(tls_ca)},
+	{.name = "tls-cert",
+	 .metavar = "FILE",
+	 .type = AP_OPT_STRING,
+	 .group = "Pushing",
+	 .help = "this agent's certificate (PEM), where the aggregator asks for one",
+	 .offset = FIELD(tls_cert)},
+	{.name = "tls-key",
+	 .metavar = "FILE",
+	 .type = AP_OPT_STRING,
+	 .group = "Pushing",
+	 .help = "its key (PEM)",
+	 .offset = FIELD(tls_key)},
+	{.name = "token-file",
+	 .metavar = "FILE",
+	 .type = AP_OPT_STRING,
+	 .group = "Pushing",
+	 .help = "file that holds the agent's token in one line; without, $APERTURE_TOKEN",
+	 .offset = FIELD(token_file)},
 	{.name = "flush-interval",
 	 .metavar = "TIME",
 	 .type = AP_OPT_DURATION,
@@ -65,8 +106,17 @@ static const struct ap_option options[] = {
 	 .min = 1 << 20,
 	 .max = 1ull << 40,
 	 .group = "Pushing",
-	 .help = "memory for batches while the aggregator is away; the oldest make way, counted",
+	 .help = "memory for batches while the aggregator is away; what exceeds it is on disk alone",
 	 .offset = FIELD(queue_bytes)},
+	{.name = "spool-bytes",
+	 .type = AP_OPT_BYTES,
+	 .metavar = "SIZE",
+	 .value = "512MiB",
+	 .min = 1 << 20,
+	 .max = 1ull << 44,
+	 .group = "Pushing",
+	 .help = "disk for batches until they are acknowledged; the oldest make way, counted",
+	 .offset = FIELD(spool_bytes)},
 	{.name = "mode",
 	 .metavar = "MODE[,MODE…]",
 	 .type = AP_OPT_LIST,
@@ -81,6 +131,41 @@ static const struct ap_option options[] = {
 	 .group = "Sampling",
 	 .help = "shorter waits are counted without their stacks",
 	 .offset = FIELD(wait_threshold)},
+	{.name = "syscalls",
+	 .metavar = "NAME[,NAME…]",
+	 .type = AP_OPT_LIST,
+	 .group = "Sampling",
+	 .help = "of mode syscall: only these calls, such as openat,read; !NAME: all but that one",
+	 .offset = FIELD(syscalls)},
+	{.name = "syscall-slow",
+	 .metavar = "TIME",
+	 .type = AP_OPT_DURATION,
+	 .min = 1,
+	 .group = "Sampling",
+	 .help = "of mode syscall: also the stacks of calls that take as long",
+	 .offset = FIELD(syscall_slow)},
+	{.name = "syscall-errors",
+	 .metavar = "ERROR[,ERROR…]",
+	 .type = AP_OPT_LIST,
+	 .bare = "any",
+	 .group = "Sampling",
+	 .help = "of mode syscall: also the stacks of calls that fail; with names such as "
+		 "ENOENT,EACCES of those that fail so",
+	 .offset = FIELD(syscall_errors)},
+	{.name = "syscall-stack-rate",
+	 .metavar = "N",
+	 .type = AP_OPT_UINT,
+	 .value = "100",
+	 .min = 1,
+	 .max = 1000000,
+	 .group = "Sampling",
+	 .help = "such stacks per second and CPU, at most",
+	 .offset = FIELD(syscall_stack_rate)},
+	{.name = "wakers",
+	 .type = AP_OPT_BOOL,
+	 .group = "Sampling",
+	 .help = "in mode offcpu also who ended each wait, with the stacks (types waker:*)",
+	 .offset = FIELD(wakers)},
 	{.name = "frequency",
 	 .short_name = 'F',
 	 .metavar = "HZ",
@@ -122,6 +207,32 @@ static const struct ap_option options[] = {
 	 .help = "memory for unwind tables (default: 64MiB, taken as needed; before Linux 6.9 "
 		 "8MiB, taken at once)",
 	 .offset = FIELD(table_bytes)},
+	{.name = "remote-control",
+	 .metavar = "on|off",
+	 .type = AP_OPT_ENUM,
+	 .choices = on_off,
+	 .value = "on",
+	 .group = "Remote control",
+	 .help = "whether the aggregator may change modes, rate and wait threshold for a time",
+	 .offset = FIELD(remote_control)},
+	{.name = "remote-max-frequency",
+	 .metavar = "HZ",
+	 .type = AP_OPT_UINT,
+	 .value = "1000",
+	 .min = 1,
+	 .max = AP_FREQUENCY_MAX,
+	 .group = "Remote control",
+	 .help = "the highest rate that it may ask for",
+	 .offset = FIELD(remote_max_frequency)},
+	{.name = "remote-max-time",
+	 .metavar = "TIME",
+	 .type = AP_OPT_DURATION,
+	 .value = "1h",
+	 .min = AP_NSEC_PER_SEC,
+	 .max = 86400 * AP_NSEC_PER_SEC,
+	 .group = "Remote control",
+	 .help = "the longest time that it may ask for; then the agent's own settings return",
+	 .offset = FIELD(remote_max_time)},
 	{.name = "service",
 	 .metavar = "NAME",
 	 .type = AP_OPT_STRING,
@@ -150,6 +261,14 @@ static const struct ap_option options[] = {
 	 .group = "Symbols",
 	 .help = "disk for what they gave, below --state-dir; the least recently used makes way",
 	 .offset = FIELD(debuginfod_cache)},
+	{.name = "config-dir",
+	 .metavar = "DIR",
+	 .type = AP_OPT_STRING,
+	 .value = "/etc/aperture",
+	 .group = "join",
+	 .help = "folder for aperture.yaml, the CA and the token",
+	 .flags = AP_OPT_F_FLAG_ONLY,
+	 .offset = FIELD(config_dir)},
 	{.name = "state-dir",
 	 .metavar = "DIR",
 	 .type = AP_OPT_STRING,
@@ -186,11 +305,16 @@ static const struct ap_program program = {
 	.name = "aperture-agent",
 	.section = "agent",
 	.summary = "profiles this machine continuously and pushes to an aggregator",
-	.notes = "Needs root, or CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_SYSLOG, "
-		 "CAP_DAC_READ_SEARCH and CAP_CHECKPOINT_RESTORE. SIGTERM and SIGINT push the "
-		 "rest and stop; a second one stops at once.\n\n"
-		 "Exit status: 0 stopped as asked, 1 an error, 2 wrong usage, 4 no permission to "
-		 "profile.",
+	.operands = "[join]",
+	.max_operands = 1,
+	.notes =
+		"join reads a join string from standard input, which `aperture-aggregator setup` and the "
+		"Agents page show, and writes the configuration to push to that aggregator.\n\n"
+		"Needs root, or CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_SYSLOG, "
+		"CAP_DAC_READ_SEARCH and CAP_CHECKPOINT_RESTORE. SIGTERM and SIGINT push the "
+		"rest and stop; a second one stops at once.\n\n"
+		"Exit status: 0 stopped as asked, 1 an error, 2 wrong usage, 4 no permission to "
+		"profile.",
 	.options = options,
 	.n_options = AP_ARRAY_SIZE(options),
 	.file_optional = true,
@@ -230,70 +354,52 @@ static int start_metrics(const struct settings *set, struct ap_daemon *d,
 	return ap_http_server_start(&o, ret, err);
 }
 
-/* Logs when pushing begins to fail and when it works again, and each time that batches were lost.
- * `*seen` is what this looked at last. */
-static void watch_push(struct ap_daemon *d, struct ap_pusher_stats *seen)
+/* Waits until the daemon has something to do: 0, or the signal that asks to stop. */
+static int wait_for_work(const struct ap_daemon *d, int signals)
 {
-	struct ap_pusher_stats s;
-
-	ap_daemon_push_stats(d, &s);
-	if (s.last_error[0] && !seen->last_error[0])
-		ap_warn("cannot push, keeping batches: %s", s.last_error);
-	else if (!s.last_error[0] && seen->last_error[0])
-		ap_info("pushing again, %u batches queued", s.queued);
-	if (s.refused > seen->refused)
-		ap_err("%llu batches were refused for good and are lost, counted as push/refused: "
-		       "%s",
-		       (unsigned long long)(s.refused - seen->refused), s.last_refusal);
-	if (s.dropped > seen->dropped)
-		ap_err("the queue is full: the %llu oldest batches are lost, counted as "
-		       "push/queue_full",
-		       (unsigned long long)(s.dropped - seen->dropped));
-	*seen = s;
-}
-
-/* Logs each change of the sampling rate; `*seen` is the stride that this looked at last. */
-static void watch_rate(const struct settings *set, struct ap_daemon *d, uint32_t *seen)
-{
-	struct ap_daemon_info info;
-	double hz;
-
-	ap_daemon_get_info(d, &info);
-	hz = (double)info.frequency_hz / info.stride;
-	if (info.stride > *seen)
-		ap_warn("the agent uses more than %g %% of a CPU (--cpu-budget): samples at %.4g Hz "
-			"now, each for more time",
-			(double)set->cpu_budget / 1e3, hz);
-	else if (info.stride < *seen)
-		ap_info("the agent's CPU budget has room again: samples at %.4g Hz now", hz);
-	*seen = info.stride;
-}
-
-/* Flushes whenever a batch is due, until a signal asks to stop. */
-static int run_until_signal(const struct settings *set, struct ap_daemon *d,
-			    const sigset_t *signals)
-{
-	struct ap_error err = {0};
-	struct ap_pusher_stats seen = {0};
-	uint32_t stride = 1;
-	int sig;
+	struct pollfd fds[] = {{.fd = signals, .events = POLLIN},
+			       {.fd = ap_daemon_fd(d), .events = POLLIN}};
+	struct signalfd_siginfo info;
 
 	for (;;) {
 		uint64_t now = ap_clock_mono_ns(), due = ap_daemon_due(d);
-		uint64_t wait = due > now ? due - now : 0;
-		struct timespec t = {.tv_sec = (time_t)(wait / AP_NSEC_PER_SEC),
-				     .tv_nsec = (long)(wait % AP_NSEC_PER_SEC)};
+		struct timespec t = ap_clock_timespec(due > now ? due - now : 0);
 
-		sig = sigtimedwait(signals, NULL, &t);
-		if (sig > 0)
-			return sig;
-		if (ap_clock_mono_ns() < due)
+		if (ppoll(fds, AP_ARRAY_SIZE(fds), &t, NULL) < 0)
 			continue;
-		watch_push(d, &seen);
-		if (ap_daemon_flush(d, &err) < 0)
-			ap_err("%s", err.msg);
-		watch_rate(set, d, &stride);
+		if (fds[0].revents && read(signals, &info, sizeof(info)) == sizeof(info))
+			return (int)info.ssi_signo;
+		if (fds[1].revents || ap_clock_mono_ns() >= due)
+			return 0;
 	}
+}
+
+/* Works whenever there is something to do, until a signal asks to stop. */
+static int run_until_signal(const struct settings *set, struct ap_daemon *d, int signals)
+{
+	struct ap_watch watch = {.cpu_budget = (double)set->cpu_budget / 1e3, .stride = 1};
+	struct ap_error err = {0};
+	int sig;
+
+	while ((sig = wait_for_work(d, signals)) == 0) {
+		ap_watch_push(&watch, d);
+		if (ap_daemon_work(d, &err) < 0)
+			ap_err("%s", err.msg);
+		ap_watch_settings(&watch, d);
+	}
+	return sig;
+}
+
+/* Whether a token leaves this machine without TLS. */
+static bool is_in_the_clear(const struct settings *set)
+{
+	struct ap_str server = ap_str_of(set->server);
+	bool local = ap_str_starts(server, AP_STR("127.")) ||
+		     ap_str_starts(server, AP_STR("localhost:")) ||
+		     ap_str_starts(server, AP_STR("[::1]:"));
+
+	return (set->token_file || getenv("APERTURE_TOKEN")) && !set->tls && !set->tls_ca &&
+	       !set->tls_cert && !local;
 }
 
 static void announce(const struct settings *set, struct ap_daemon *d)
@@ -303,12 +409,15 @@ static void announce(const struct settings *set, struct ap_daemon *d)
 	ap_daemon_get_info(d, &info);
 	ap_info("version " APERTURE_VERSION ": profiling %u CPUs at %u Hz, pushing to %s; agent %s "
 		"epoch %llu",
-		info.cpus, info.frequency_hz, set->server, info.agent_id,
+		info.cpus, info.status->frequency_hz, set->server, info.agent_id,
 		(unsigned long long)info.epoch);
-	if (info.refused)
-		ap_warn("%s", info.refused);
+	if (info.status->settings.error[0])
+		ap_warn("%s", info.status->settings.error);
 	if (info.kernel_symbols)
 		ap_warn("%s", info.kernel_symbols);
+	if (is_in_the_clear(set))
+		ap_warn("the agent's token travels to %s in the clear: give --tls-ca, or --tls",
+			set->server);
 }
 
 static int run(const struct settings *set, const struct ap_daemon_config *config)
@@ -316,6 +425,7 @@ static int run(const struct settings *set, const struct ap_daemon_config *config
 	struct ap_http_server *metrics;
 	struct ap_error err = {0};
 	struct ap_daemon *d;
+	_cleanup_fd_ int fd = -1;
 	sigset_t signals;
 	uint32_t left;
 	int r, sig;
@@ -323,9 +433,14 @@ static int run(const struct settings *set, const struct ap_daemon_config *config
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
-	/* Before any thread begins: all inherit it, and the signals wait for sigtimedwait(). */
+	/* Before any thread begins: all inherit it, and the signals come by the descriptor. */
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	fd = signalfd(-1, &signals, SFD_CLOEXEC);
+	if (fd < 0) {
+		fprintf(stderr, "aperture-agent: cannot take signals: %s\n", ap_strerror(errno));
+		return EXIT_FAILURE;
+	}
 	r = ap_daemon_start(config, &d, &err);
 	if (r < 0) {
 		fprintf(stderr, "aperture-agent: %s\n", err.msg);
@@ -337,7 +452,7 @@ static int run(const struct settings *set, const struct ap_daemon_config *config
 		return EXIT_FAILURE;
 	}
 	announce(set, d);
-	sig = run_until_signal(set, d, &signals);
+	sig = run_until_signal(set, d, fd);
 	ap_info("%s: pushing the rest, then stopping", sigabbrev_np(sig));
 	pthread_sigmask(SIG_UNBLOCK, &signals, NULL); /* a second one ends the process */
 	ap_http_server_stop(metrics, METRICS_GRACE_MS);
@@ -349,14 +464,86 @@ static int run(const struct settings *set, const struct ap_daemon_config *config
 	return EXIT_SUCCESS;
 }
 
+/* What the settings come to, once taken apart. */
+struct parsed {
+	struct ap_user_label labels[LABELS_MAX];
+	int32_t *pids;
+	struct ap_syscalls_options syscalls;
+	uint32_t modes;
+};
+
+static int parse_settings(struct settings *set, struct parsed *ret, struct ap_error *err)
+{
+	int r = 0;
+
+	if (set->labels.n > LABELS_MAX)
+		r = ap_error_set(err, -EINVAL, "more than %d labels given", LABELS_MAX);
+	for (size_t i = 0; r == 0 && i < set->labels.n; i++)
+		r = ap_user_label_parse(ap_str_of(set->labels.p[i]), &ret->labels[i], err);
+	if (r == 0 && set->pids.n && set->cgroup)
+		r = ap_error_set(err, -EINVAL, "give only one of --pid and --cgroup");
+	if (r == 0)
+		r = ap_pids_parse(&set->pids, &ret->pids, err);
+	if (r == 0)
+		r = ap_modes_parse(&set->modes, &ret->modes, err);
+	if (r == 0)
+		r = ap_syscall_options_parse(&set->syscalls, &set->syscall_errors,
+					     set->syscall_slow, set->syscall_stack_rate,
+					     &ret->syscalls, err);
+	return r;
+}
+
+static struct ap_push_security security(const struct settings *set)
+{
+	return (struct ap_push_security){
+		.tls = set->tls,
+		.ca_file = set->tls_ca,
+		.cert_file = set->tls_cert,
+		.key_file = set->tls_key,
+		.token_file = set->token_file,
+		.token = getenv("APERTURE_TOKEN"),
+	};
+}
+
+static struct ap_daemon_config configuration(const struct settings *set, const struct parsed *p,
+					     const struct ap_push_security *how)
+{
+	return (struct ap_daemon_config){
+		.server = set->server,
+		.security = how,
+		.state_dir = set->state_dir,
+		.service = set->service,
+		.labels = p->labels,
+		.n_labels = set->labels.n,
+		.pids = p->pids,
+		.n_pids = set->pids.n,
+		.cgroup = set->cgroup,
+		.modes = p->modes,
+		.syscalls = &p->syscalls,
+		.wait_threshold_ns = set->wait_threshold,
+		.wakers = set->wakers,
+		.frequency_hz = (uint32_t)set->frequency,
+		.cpu_budget = (double)set->cpu_budget / 1e5,
+		.flush_interval_ns = set->live ? LIVE_FLUSH_NS : set->flush_interval_ns,
+		.queue_bytes = set->queue_bytes,
+		.spool_bytes = set->spool_bytes,
+		.table_bytes = set->table_bytes,
+		.debuginfod_urls = (const char *const *)set->debuginfod_urls.p,
+		.n_debuginfod_urls = set->debuginfod_urls.n,
+		.debuginfod_cache = set->debuginfod_cache,
+		.limits = {.accepted = set->remote_control == REMOTE_ON,
+			   .max_frequency_hz = (uint32_t)set->remote_max_frequency,
+			   .max_duration_ns = set->remote_max_time},
+	};
+}
+
 int main(int argc, char **argv)
 {
-	struct ap_user_label labels[LABELS_MAX];
-	_cleanup_free_ int32_t *pids = NULL;
-	uint32_t modes = 0;
+	struct parsed parsed = {0};
 	struct settings set = {0};
 	_cleanup_config_ struct ap_config cfg = {0};
 	struct ap_daemon_config config;
+	struct ap_push_security how;
 	struct ap_error err = {0};
 	int r;
 
@@ -365,44 +552,22 @@ int main(int argc, char **argv)
 	mallopt(M_ARENA_MAX, 1);
 	mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);
 	r = ap_config_parse(&cfg, &program, &set, argc, argv, environ, &err);
-
 	if (r == 0 && cfg.action != AP_CONFIG_RUN)
 		return ap_config_show(&cfg, STDOUT_FILENO) < 0;
-	if (r == 0 && set.labels.n > LABELS_MAX)
-		r = ap_error_set(&err, -EINVAL, "more than %d labels given", LABELS_MAX);
-	for (size_t i = 0; r == 0 && i < set.labels.n; i++)
-		r = ap_user_label_parse(ap_str_of(set.labels.p[i]), &labels[i], &err);
-	if (r == 0 && set.pids.n && set.cgroup)
-		r = ap_error_set(&err, -EINVAL, "give only one of --pid and --cgroup");
+	if (r == 0 && cfg.n_operands)
+		return ap_agent_join(cfg.operands[0], set.config_dir);
 	if (r == 0)
-		r = ap_pids_parse(&set.pids, &pids, &err);
-	if (r == 0)
-		r = ap_modes_parse(&set.modes, &modes, &err);
+		r = parse_settings(&set, &parsed, &err);
 	if (r < 0) {
 		fprintf(stderr, "aperture-agent: %s\n", err.msg);
+		free(parsed.pids);
 		return AP_EXIT_USAGE;
 	}
 	ap_log_setup("aperture-agent", (enum ap_log_level)set.log_level,
 		     (enum ap_log_format)set.log_format);
-	config = (struct ap_daemon_config){
-		.server = set.server,
-		.state_dir = set.state_dir,
-		.service = set.service,
-		.labels = labels,
-		.n_labels = set.labels.n,
-		.pids = pids,
-		.n_pids = set.pids.n,
-		.cgroup = set.cgroup,
-		.modes = modes,
-		.wait_threshold_ns = set.wait_threshold,
-		.frequency_hz = (uint32_t)set.frequency,
-		.cpu_budget = (double)set.cpu_budget / 1e5,
-		.flush_interval_ns = set.live ? LIVE_FLUSH_NS : set.flush_interval_ns,
-		.queue_bytes = set.queue_bytes,
-		.table_bytes = set.table_bytes,
-		.debuginfod_urls = (const char *const *)set.debuginfod_urls.p,
-		.n_debuginfod_urls = set.debuginfod_urls.n,
-		.debuginfod_cache = set.debuginfod_cache,
-	};
-	return run(&set, &config);
+	how = security(&set);
+	config = configuration(&set, &parsed, &how);
+	r = run(&set, &config);
+	free(parsed.pids);
+	return r;
 }

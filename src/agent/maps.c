@@ -11,17 +11,7 @@ void ap_maps_clear(struct ap_maps *m)
 /* Index of the first range that ends after `address`. */
 static size_t first_after(const struct ap_maps *m, uint64_t address)
 {
-	size_t low = 0, high = m->ranges.n;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (m->ranges.p[mid].end > address)
-			high = mid;
-		else
-			low = mid + 1;
-	}
-	return low;
+	return ap_first(m->ranges.p, m->ranges.n, r, r->end > address);
 }
 
 const struct ap_map_range *ap_maps_find(const struct ap_maps *m, uint64_t address)

@@ -10,19 +10,15 @@
 #include "abi/cpu.h"
 #include "abi/offcpu.h"
 #include "agent/bpf_object.h"
+#include "agent/direct_map.h"
+#include "agent/percpu.h"
 #include "base/clock.h"
 #include "base/io.h"
 #include "bpf/cpu.skel.h"
 #include "bpf/offcpu.skel.h"
 #include "bpf/offcpu_plain.skel.h"
-#include "symbol/kallsyms.h"
 
-#define THRESHOLD_NS  AP_NSEC_PER_MSEC
-#define KALLSYMS      "/proc/kallsyms"
-#define CPUINFO_BYTES (4u << 20)
-/* Documentation/arch/x86/x86_64/mm.rst */
-#define DIRECT_MAP_4 0xffff888000000000ull
-#define DIRECT_MAP_5 0xff11000000000000ull
+#define CLOCKSOURCE "/sys/devices/system/clocksource/clocksource0/current_clocksource"
 
 struct ap_offcpu {
 	struct ap_capture *capture;
@@ -31,7 +27,7 @@ struct ap_offcpu {
 	struct ap_wait_stats *stats; /* by CPU: shared with the BPF programs */
 	size_t stats_bytes;
 	uint32_t n_cpus;
-	bool locks; /* AP_MODE_LOCK */
+	bool runs;
 };
 
 static struct ap_offcpu_bpf *open_object(bool kfuncs)
@@ -52,38 +48,31 @@ static struct ap_offcpu_bpf *open_object(bool kfuncs)
 	return NULL;
 }
 
-/* Five levels of page tables, where the processor has them and the kernel uses them. */
-static bool has_five_levels(void)
+/* Whether the scheduler's clock is the same on all CPUs: where the kernel trusts the counter that it is made
+ * of with the time of day. */
+static bool has_switch_clock(void)
 {
 	_cleanup_buf_ struct ap_buf b = {0};
+	struct ap_str name;
 
-	if (ap_read_file(AT_FDCWD, "/proc/cpuinfo", CPUINFO_BYTES, &b) < 0)
+	if (ap_read_file(AT_FDCWD, CLOCKSOURCE, 64, &b) < 0)
 		return false;
-	ap_buf_byte(&b, 0);
-	return ap_buf_error(&b) == 0 && strstr((const char *)b.p, " la57") != NULL;
+	name = ap_buf_view(&b);
+	name = ap_str_cut(&name, '\n');
+	return ap_str_is(name, "tsc") || ap_str_is(name, "arch_sys_counter");
 }
 
-static void configure(struct ap_offcpu *o, const struct ap_profiler_options *opts)
+static void configure(struct ap_offcpu *o)
 {
 	struct ap_offcpu_bpf *b = o->bpf;
 	int cgroup = ap_capture_cgroup(o->capture);
-	uint64_t at;
-	bool five = has_five_levels();
+	struct ap_direct_map direct;
 	struct stat st;
-	int r;
 
 	AP_BPF_OBJECT_CONSTANTS(ap_capture_object(o->capture), b);
-	b->rodata->kinds = (uint16_t)((opts->modes & AP_MODE_OFFCPU ? AP_RECORD_F_OFFCPU : 0) |
-				      (opts->modes & AP_MODE_LOCK ? AP_RECORD_F_LOCK : 0));
-	o->locks = opts->modes & AP_MODE_LOCK;
-	bpf_program__set_autoload(b->progs.ap_waking, o->locks);
-	b->rodata->threshold_ns = opts->wait_threshold_ns ? opts->wait_threshold_ns : THRESHOLD_NS;
-	b->rodata->page_levels = five ? 5 : 4;
-	r = ap_kallsyms_address(KALLSYMS, "page_offset_base", &at);
-	if (r == 0)
-		b->rodata->direct_map_at = at;
-	else if (r == -ENOENT) /* a kernel that does not move it about */
-		b->rodata->direct_map = five ? DIRECT_MAP_5 : DIRECT_MAP_4;
+	ap_direct_map_find(&direct);
+	AP_DIRECT_MAP_CONSTANTS(&direct, b);
+	b->rodata->use_switch_clock = has_switch_clock();
 	/* A cgroup's id is its folder's inode. */
 	if (cgroup >= 0 && fstat(cgroup, &st) == 0)
 		b->rodata->target_cgroup_id = st.st_ino;
@@ -107,14 +96,12 @@ static int map_stats(struct ap_offcpu *o)
 /* Whether the programs can read the memory of threads that wait. */
 static int check_foreign(struct ap_offcpu *o)
 {
-	uint64_t word = (uint64_t)&word;
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &word, .ctx_size_in = sizeof(word));
-	int r = bpf_prog_test_run_opts(bpf_program__fd(o->bpf->progs.ap_foreign_check), &opts);
+	int r = ap_direct_map_check(o->bpf->progs.ap_foreign_check);
 
 	return r < 0 ? r : o->bpf->bss->foreign_works ? 0 : -ENOTSUP;
 }
 
-static int load(struct ap_offcpu *o, const struct ap_profiler_options *opts)
+static int load(struct ap_offcpu *o)
 {
 	const struct ap_bpf_object *base = ap_capture_object(o->capture);
 	libbpf_print_fn_t print;
@@ -123,7 +110,7 @@ static int load(struct ap_offcpu *o, const struct ap_profiler_options *opts)
 	o->bpf = open_object(base->kfuncs);
 	if (!o->bpf)
 		return -errno;
-	configure(o, opts);
+	configure(o);
 	r = ap_bpf_object_share(base, o->bpf->obj);
 	if (r < 0)
 		return r;
@@ -133,8 +120,8 @@ static int load(struct ap_offcpu *o, const struct ap_profiler_options *opts)
 	return r < 0 ? r : map_stats(o);
 }
 
-int ap_offcpu_open(struct ap_capture *capture, const struct ap_profiler_options *opts,
-		   struct ap_error *err, struct ap_offcpu **ret)
+int ap_offcpu_open(struct ap_capture *capture, bool wakers, struct ap_error *err,
+		   struct ap_offcpu **ret)
 {
 	_cleanup_(ap_cleanup_offcpu) struct ap_offcpu *o = calloc(1, sizeof(*o));
 	int cpus = libbpf_num_possible_cpus(), r;
@@ -143,9 +130,10 @@ int ap_offcpu_open(struct ap_capture *capture, const struct ap_profiler_options 
 		return ap_error_set(err, -ENOMEM, "out of memory");
 	o->capture = capture;
 	o->n_cpus = (uint32_t)cpus;
-	r = load(o, opts);
+	r = load(o);
 	if (r < 0)
 		return ap_bpf_load_error(err, r);
+	o->bpf->bss->wakers = wakers;
 	r = check_foreign(o);
 	if (r < 0)
 		return ap_error_set(
@@ -167,48 +155,100 @@ void ap_offcpu_free(struct ap_offcpu *o)
 	free(o);
 }
 
+static int attach(struct bpf_program *prog, struct bpf_link **link)
+{
+	if (!*link)
+		*link = bpf_program__attach(prog);
+	return *link ? 0 : -errno;
+}
+
+static void detach(struct bpf_link **link)
+{
+	bpf_link__destroy(AP_TAKE_PTR(*link));
+}
+
+/* Who ends waits is followed where locks are told of, or it is asked for. */
+static int follow_wakers(struct ap_offcpu *o)
+{
+	struct ap_offcpu_bpf *b = o->bpf;
+	int64_t distance;
+
+	if (b->bss->kinds & AP_RECORD_F_LOCK || b->bss->wakers) {
+		if (!b->bss->preempt_count_at && ap_percpu_preempt_count(&distance) == 0)
+			b->bss->preempt_count_at = distance;
+		return attach(b->progs.ap_waking, &b->links.ap_waking);
+	}
+	detach(&b->links.ap_waking);
+	return 0;
+}
+
+static int scheduler_error(struct ap_error *err, int r)
+{
+	return ap_error_set(err, r, "cannot follow the scheduler: %s", ap_strerror(r));
+}
+
+int ap_offcpu_set(struct ap_offcpu *o, uint32_t modes, uint64_t threshold_ns, struct ap_error *err)
+{
+	uint16_t kinds = (uint16_t)((modes & AP_MODE_OFFCPU ? AP_RECORD_F_OFFCPU : 0) |
+				    (modes & AP_MODE_LOCK ? AP_RECORD_F_LOCK : 0));
+	struct ap_offcpu_bpf *b = o->bpf;
+	int r;
+
+	b->bss->threshold_ns = threshold_ns;
+	if (!o->runs || kinds == b->bss->kinds) {
+		b->bss->kinds = kinds;
+		return 0;
+	}
+	r = ap_offcpu_flush(o);
+	if (kinds & ~b->bss->kinds & AP_RECORD_F_OFFCPU)
+		b->bss->widened = ap_clock_mono_ns();
+	b->bss->kinds = kinds;
+	if (r == 0)
+		r = follow_wakers(o);
+	if (r == 0)
+		r = ap_offcpu_flush(o);
+	return r < 0 ? scheduler_error(err, r) : 0;
+}
+
 int ap_offcpu_start(struct ap_offcpu *o, struct ap_error *err)
 {
 	struct ap_offcpu_bpf *b = o->bpf;
 	int r;
 
-	b->bss->started = ap_clock_mono_ns();
-	b->links.ap_wait_exit = bpf_program__attach(b->progs.ap_wait_exit);
-	if (b->links.ap_wait_exit && o->locks)
-		b->links.ap_waking = bpf_program__attach(b->progs.ap_waking);
-	if (b->links.ap_wait_exit && (b->links.ap_waking || !o->locks))
-		b->links.ap_switch = bpf_program__attach(b->progs.ap_switch);
-	if (b->links.ap_switch)
+	/* The two clocks may have drifted apart since, and it may be the first time. */
+	b->bss->switch_clock_behind = 0;
+	b->bss->epoch++;
+	b->bss->widened = ap_clock_mono_ns();
+	r = attach(b->progs.ap_wait_exit, &b->links.ap_wait_exit);
+	if (r == 0)
+		r = follow_wakers(o);
+	if (r == 0)
+		r = attach(b->progs.ap_switch, &b->links.ap_switch);
+	if (r == 0 && !o->iterator) {
 		o->iterator = bpf_program__attach_iter(b->progs.ap_waiting, NULL);
-	r = o->iterator ? ap_offcpu_flush(o) : -errno;
-	if (r < 0)
-		return ap_error_set(err, r, "cannot follow the scheduler: %s", ap_strerror(r));
-	return 0;
+		r = o->iterator ? 0 : -errno;
+	}
+	if (r == 0)
+		r = ap_offcpu_flush(o);
+	o->runs = r == 0;
+	return r < 0 ? scheduler_error(err, r) : 0;
 }
 
 void ap_offcpu_stop(struct ap_offcpu *o)
 {
-	bpf_link__destroy(AP_TAKE_PTR(o->bpf->links.ap_waking));
-	bpf_link__destroy(AP_TAKE_PTR(o->bpf->links.ap_switch));
-	bpf_link__destroy(AP_TAKE_PTR(o->bpf->links.ap_wait_exit));
+	/* Once before, since the end of a wait is not seen between the two, and once after. */
+	ap_offcpu_flush(o);
+	detach(&o->bpf->links.ap_waking);
+	detach(&o->bpf->links.ap_switch);
+	ap_offcpu_flush(o);
+	/* Threads that end still give their places back, and have nothing to tell. */
+	o->bpf->bss->epoch++;
+	o->runs = false;
 }
 
 int ap_offcpu_flush(struct ap_offcpu *o)
 {
-	_cleanup_fd_ int fd = o->iterator ? bpf_iter_create(bpf_link__fd(o->iterator)) : -1;
-	char pace[4096];
-	ssize_t n;
-
-	if (!o->iterator)
-		return 0;
-	if (fd < 0)
-		return -errno;
-	while ((n = read(fd, pace, sizeof(pace))) != 0) {
-		if (n < 0 && errno != EINTR && errno != EAGAIN)
-			return -errno;
-		ap_capture_drain(o->capture);
-	}
-	return 0;
+	return o->iterator ? ap_capture_iterate(o->capture, o->iterator) : 0;
 }
 
 void ap_offcpu_ledger(const struct ap_offcpu *o, struct ap_ledger *l)
@@ -239,7 +279,7 @@ void ap_offcpu_cost(const struct ap_offcpu *o, struct ap_profiler_cost *ret)
 	size_t each = bpf_map__value_size(o->bpf->maps.iterator_scratches) +
 		      bpf_map__value_size(o->bpf->maps.wait_stats);
 
-	ret->map_bytes += o->n_cpus * each;
+	ret->map_bytes += o->n_cpus * each + bpf_map__value_size(o->bpf->maps.bss);
 	ret->map_cpu_bytes += each;
 	for (uint32_t i = 0; i < o->n_cpus; i++) {
 		const struct ap_wait_stats *s = &o->stats[i];

@@ -138,12 +138,13 @@ int ap_proc_map_parse(struct ap_str line, struct ap_proc_map *ret)
 	struct ap_proc_map m = {0};
 	uint64_t dev_major, dev_minor;
 
-	if (!parse_hex(start, &m.start) || !parse_hex(end, &m.end) || mode.n < 4 ||
-	    !parse_hex(pgoff, &m.pgoff) || !parse_hex(major, &dev_major) ||
+	if (!parse_hex(start, &m.start) || !parse_hex(end, &m.end) || m.start >= m.end ||
+	    mode.n < 4 || !parse_hex(pgoff, &m.pgoff) || !parse_hex(major, &dev_major) ||
 	    !parse_hex(minor, &dev_minor) || ap_parse_u64(inode, &m.inode) < 0)
 		return -EINVAL;
 	m.dev = dev_major << 32 | dev_minor;
 	m.exec = mode.p[2] == 'x';
+	m.write = mode.p[1] == 'w';
 	/* A path may end in blanks of its own: only the padding before it goes. */
 	while (line.n && line.p[0] == ' ') {
 		line.p++;
@@ -211,12 +212,17 @@ static int add_line(int32_t pid, const struct ap_proc_map *m, struct ap_file_tab
 	return r;
 }
 
+int ap_proc_maps_text(int32_t pid, struct ap_buf *ret)
+{
+	return read_proc(pid, "maps", MAPS_BYTES_MAX, ret);
+}
+
 int ap_proc_maps(int32_t pid, struct ap_file_table *files, bool needed, struct ap_maps *ret)
 {
 	_cleanup_buf_ struct ap_buf b = {0};
 	struct ap_maps maps = {0};
 	struct ap_str text;
-	int r = read_proc(pid, "maps", MAPS_BYTES_MAX, &b);
+	int r = ap_proc_maps_text(pid, &b);
 
 	if (r < 0)
 		return r;

@@ -5,6 +5,7 @@
 #define AP_AGENT_PROC_H
 
 #include "agent/maps.h"
+#include "base/buf.h"
 
 struct ap_proc_stat {
 	int32_t ppid, group; /* parent, process group */
@@ -29,10 +30,13 @@ int ap_proc_cgroup(int32_t pid, char **ret);
  * struct ap_file_source. */
 int ap_proc_maps(int32_t pid, struct ap_file_table *files, bool needed, struct ap_maps *ret);
 
-/* One line of /proc/PID/maps. */
+/* The text of /proc/PID/maps, up to 16 MiB of it. */
+int ap_proc_maps_text(int32_t pid, struct ap_buf *ret);
+
+/* One line of it. */
 struct ap_proc_map {
 	uint64_t start, end, pgoff, dev, inode;
-	bool exec;
+	bool exec, write;
 	struct ap_str path; /* borrowed from the line */
 };
 int ap_proc_map_parse(struct ap_str line, struct ap_proc_map *ret); /* 0 or -EINVAL */

@@ -46,6 +46,7 @@ void ap_process_table_set_scope(struct ap_process_table *t, enum ap_process_scop
 static void reset_program(struct ap_process *p)
 {
 	ap_maps_clear(&p->maps);
+	ap_data_maps_free(&p->data);
 	p->runtime = AP_RUNTIME_UNKNOWN;
 	ap_file_unref(p->exe_file);
 	p->exe_file = NULL;

@@ -11,6 +11,7 @@
 #include <uthash.h>
 
 #include "abi/unwind.h"
+#include "agent/data_maps.h"
 #include "agent/maps.h"
 #include "agent/sideband.h"
 #include "symbol/runtime.h"
@@ -31,7 +32,8 @@ struct ap_process {
 	uint64_t cgroup_id;  /* with which `cgroup` was read */
 	struct ap_file *exe_file;
 	struct ap_maps maps;
-	enum ap_runtime runtime; /* what its executable or a library that it maps is */
+	struct ap_data_maps data; /* empty until a lock was asked for */
+	enum ap_runtime runtime;  /* what its executable or a library that it maps is */
 	bool kernel;
 	bool mapped;	   /* `maps` is what the kernel told, or was read */
 	bool described;	   /* exe, cgroup and group_exe were looked for */

@@ -5,7 +5,6 @@
  * often than every QUIET_NS; and when the ring buffer fills up. */
 #include "agent/profiler.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -14,14 +13,13 @@
 
 #include "agent/capture.h"
 #include "agent/cgroup_procs.h"
-#include "agent/cpus.h"
-#include "agent/offcpu.h"
+#include "agent/cpu_watch.h"
+#include "agent/probes.h"
 #include "agent/reader.h"
-#include "agent/syscalls.h"
+#include "agent/syscall_options.h"
 #include "base/clock.h"
 #include "base/io.h"
 
-#define WAIT_MODES     ((uint32_t)AP_MODE_OFFCPU | AP_MODE_LOCK)
 #define PASS_MS	       200		       /* between two passes when nothing happens */
 #define QUIET_NS       (10 * AP_NSEC_PER_MSEC) /* at least, after one that side-band events caused */
 #define NEW_FILES_NS   AP_NSEC_PER_MSEC	       /* the same where a program is being loaded */
@@ -31,7 +29,6 @@
 #define PROCESSES_MAX  65536
 #define FDS_MAX	       512
 #define ROWS_MAX       1000000
-#define ONLINE_CPUS    "/sys/devices/system/cpu/online"
 #define EVENTS_REMEDY \
 	"run as root, or grant CAP_PERFMON and set kernel.perf_event_paranoid to 2 or less"
 
@@ -39,10 +36,7 @@ enum { WAKE_STOP, WAKE_SIDEBAND, WAKE_RINGBUF };
 
 struct ap_profiler {
 	struct ap_capture *capture;
-	struct ap_offcpu *offcpu;     /* NULL: not in that mode */
-	struct ap_syscalls *syscalls; /* the same */
-	struct ap_error refused;      /* why the first mode is not there of those: */
-	uint32_t refused_modes;
+	struct ap_probes *probes;
 	struct ap_sideband *sideband;
 	struct ap_process_table *processes;
 	struct ap_tables *tables;
@@ -51,20 +45,33 @@ struct ap_profiler {
 	struct ap_sideband_batch events;
 	struct ap_ledger ledger;
 	int epoll_fd, stop_fd;
-	char online[512]; /* the CPUs that are being watched, as the kernel lists them */
+	struct ap_cpu_watch cpus;
 	uint64_t checked;
+	struct ap_profiler_setting setting;
 	bool started, stopped, thread_runs;
-	bool new_files; /* since the pass began */
-	bool restrided; /* since the last collection */
+	bool stacks_of_calls; /* mode syscall takes some */
+	bool new_files;	      /* since the pass began */
+	bool new_rate;	      /* since the last collection */
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards all of the above but epoll_fd and stop_fd */
 };
 
-static int check_options(const struct ap_profiler_options *o, struct ap_error *err)
+/* With the defaults filled in. */
+static int check_setting(const struct ap_profiler_setting *s, struct ap_profiler_setting *ret,
+			 struct ap_error *err)
 {
-	if (o->frequency_hz > AP_FREQUENCY_MAX)
+	if (s->frequency_hz > AP_FREQUENCY_MAX)
 		return ap_error_set(err, -EINVAL, "the frequency must be 1 to %d Hz",
 				    AP_FREQUENCY_MAX);
+	ret->modes = s->modes ? s->modes : AP_MODE_CPU;
+	ret->frequency_hz = s->frequency_hz ? s->frequency_hz : AP_FREQUENCY_DEFAULT;
+	ret->wait_threshold_ns =
+		s->wait_threshold_ns ? s->wait_threshold_ns : AP_WAIT_THRESHOLD_DEFAULT;
+	return 0;
+}
+
+static int check_options(const struct ap_profiler_options *o, struct ap_error *err)
+{
 	if (o->max_user_frames &&
 	    (o->max_user_frames < 16 || o->max_user_frames > AP_USER_FRAMES_MAX))
 		return ap_error_set(err, -EINVAL, "the number of frames must be 16 to %d",
@@ -88,96 +95,6 @@ static int watch(struct ap_profiler *p, int fd, uint32_t tag)
 	return epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
-static int start_sideband_cpu(void *ctx, uint32_t cpu)
-{
-	struct ap_profiler *p = ctx;
-	int r = ap_sideband_add_cpu(p->sideband, cpu);
-
-	return r == -ENODEV ? 0 : r;
-}
-
-/* A CPU may go between reading the list and opening the event: the next check sees to it. */
-static int start_cpu(void *ctx, uint32_t cpu)
-{
-	struct ap_profiler *p = ctx;
-	int r = start_sideband_cpu(p, cpu);
-
-	if (r == 0 && p->started)
-		r = ap_capture_start_cpu(p->capture, cpu);
-	return r == -ENODEV ? 0 : r;
-}
-
-static void stop_cpu(struct ap_profiler *p, uint32_t cpu)
-{
-	ap_capture_stop_cpu(p->capture, cpu);
-	ap_sideband_remove_cpu(p->sideband, cpu);
-}
-
-struct cpu_set {
-	bool on[AP_CPUS_MAX];
-};
-
-static int mark_cpu(void *ctx, uint32_t cpu)
-{
-	((struct cpu_set *)ctx)->on[cpu] = true;
-	return 0;
-}
-
-static void stop_missing_cpus(struct ap_profiler *p, struct ap_str old, struct ap_str now)
-{
-	struct cpu_set *before = calloc(2, sizeof(*before)), *after = before + 1;
-
-	if (!before)
-		return;
-	ap_cpu_list_parse(old, mark_cpu, before);
-	ap_cpu_list_parse(now, mark_cpu, after);
-	for (uint32_t i = 0; i < AP_ARRAY_SIZE(before->on); i++) {
-		if (before->on[i] && !after->on[i])
-			stop_cpu(p, i);
-	}
-	free(before);
-}
-
-/* What processes did on a CPU that nobody watched is not known: they are read again. */
-static void unwatched(struct ap_profiler *p)
-{
-	const struct ap_sideband_event e = {.kind = AP_SIDEBAND_LOST};
-
-	ap_process_table_apply(p->processes, &e);
-}
-
-/* A CPU that went and came back between two looks is in the list as before, but its events are over. */
-static int revive_cpu(void *ctx, uint32_t cpu)
-{
-	struct ap_profiler *p = ctx;
-
-	if (!ap_capture_cpu_stalled(p->capture, cpu))
-		return 0;
-	stop_cpu(p, cpu);
-	unwatched(p);
-	return start_cpu(p, cpu);
-}
-
-/* Follows CPUs that come and go. `force`: look at each of them, although the list is the same. */
-static int update_cpus(struct ap_profiler *p, bool force)
-{
-	_cleanup_buf_ struct ap_buf b = {0};
-	struct ap_str list;
-	int r = ap_read_file(AT_FDCWD, ONLINE_CPUS, sizeof(p->online) - 1, &b);
-
-	if (r < 0)
-		return r;
-	list = ap_buf_view(&b);
-	if (!force && ap_str_is(list, p->online))
-		return ap_cpu_list_parse(list, revive_cpu, p);
-	if (!force)
-		unwatched(p);
-	stop_missing_cpus(p, ap_str_of(p->online), list);
-	memcpy(p->online, list.p, list.n);
-	p->online[list.n] = '\0';
-	return ap_cpu_list_parse(list, start_cpu, p);
-}
-
 /* One pass. Called with the lock held. */
 static void pass(struct ap_profiler *p)
 {
@@ -190,10 +107,9 @@ static void pass(struct ap_profiler *p)
 		return;
 	p->checked = now;
 	ap_capture_ledger(p->capture, &p->ledger);
-	if (p->offcpu)
-		ap_offcpu_ledger(p->offcpu, &p->ledger);
+	ap_probes_ledger(p->probes, &p->ledger);
 	if (!p->stopped)
-		update_cpus(p, false);
+		ap_cpu_watch_update(&p->cpus);
 }
 
 static void *thread_main(void *arg)
@@ -244,7 +160,13 @@ static void on_file(void *ctx, struct ap_file *f)
 }
 
 /* Without modes that take stacks no file needs a table. */
-static int open_tables(struct ap_profiler *p, bool stacks)
+static void watch_files(struct ap_profiler *p)
+{
+	if (p->setting.modes & ~(uint32_t)AP_MODE_SYSCALL || p->stacks_of_calls)
+		ap_file_table_watch(ap_process_table_files(p->processes), on_file, p);
+}
+
+static int open_tables(struct ap_profiler *p)
 {
 	struct ap_tables_target target = {
 		.set = set_file, .forget = forget_file, .ctx = p->capture};
@@ -253,8 +175,8 @@ static int open_tables(struct ap_profiler *p, bool stacks)
 
 	target.words = ap_capture_words(p->capture, &target.n_words);
 	r = ap_tables_new(files, &target, &p->tables);
-	if (r == 0 && stacks)
-		ap_file_table_watch(files, on_file, p);
+	if (r == 0)
+		watch_files(p);
 	return r;
 }
 
@@ -263,19 +185,6 @@ static const enum ap_process_scope scopes[] = {
 	[AP_TARGET_PIDS] = AP_SCOPE_LEARNED,
 	[AP_TARGET_CGROUP] = AP_SCOPE_SAMPLED,
 };
-
-/* `r` is how `modes` were opened: where this kernel does not have what they need, others go on. */
-static int opened(struct ap_profiler *p, uint32_t asked, uint32_t modes, int r,
-		  struct ap_error *err)
-{
-	if (r == 0 || r == -ENOMEM || !(asked & ~(modes | p->refused_modes)))
-		return r;
-	if (!p->refused_modes)
-		p->refused = *err;
-	p->refused_modes |= modes;
-	*err = (struct ap_error){0};
-	return 0;
-}
 
 static int open_parts(struct ap_profiler *p, const struct ap_profiler_options *o,
 		      struct ap_error *err)
@@ -294,16 +203,14 @@ static int open_parts(struct ap_profiler *p, const struct ap_profiler_options *o
 	r = ap_capture_open(o, on_record, p, err, &p->capture);
 	if (r < 0)
 		return r;
-	if (o->modes & WAIT_MODES)
-		r = opened(p, o->modes, WAIT_MODES, ap_offcpu_open(p->capture, o, err, &p->offcpu),
-			   err);
-	if (r == 0 && o->modes & AP_MODE_SYSCALL)
-		r = opened(p, o->modes, AP_MODE_SYSCALL,
-			   ap_syscalls_open(ap_capture_object(p->capture), NULL, err, &p->syscalls),
-			   err);
+	p->probes = ap_probes_new(p->capture, o);
+	if (!p->probes)
+		return ap_error_set(err, -ENOMEM, "out of memory");
+	r = ap_probes_load(p->probes, &p->setting, err);
 	if (r < 0)
 		return r;
-	r = open_tables(p, o->modes != AP_MODE_SYSCALL);
+	p->stacks_of_calls = ap_syscall_stacks_asked(o->syscalls);
+	r = open_tables(p);
 	if (r < 0)
 		return ap_error_set(err, r, "cannot keep unwind tables: %s", ap_strerror(r));
 	p->rows =
@@ -318,7 +225,9 @@ static int open_parts(struct ap_profiler *p, const struct ap_profiler_options *o
 	if (r < 0)
 		return ap_error_set(err, r, "cannot watch descriptors: %s", ap_strerror(r));
 	/* Before the first sample: what starts from now on is known from its first instruction. */
-	r = update_cpus(p, true);
+	p->cpus = (struct ap_cpu_watch){
+		.capture = p->capture, .sideband = p->sideband, .processes = p->processes};
+	r = ap_cpu_watch_all(&p->cpus);
 	if (r < 0)
 		return ap_error_set(err, r,
 				    "the kernel refuses to tell of processes (perf_event_open: "
@@ -331,6 +240,8 @@ int ap_profiler_open(const struct ap_profiler_options *opts, struct ap_error *er
 		     struct ap_profiler **ret)
 {
 	_cleanup_(ap_cleanup_profiler) struct ap_profiler *p = NULL;
+	const struct ap_profiler_setting s = {opts->modes, opts->frequency_hz,
+					      opts->wait_threshold_ns};
 	int r = check_options(opts, err);
 
 	if (r < 0)
@@ -340,7 +251,9 @@ int ap_profiler_open(const struct ap_profiler_options *opts, struct ap_error *er
 		return ap_error_set(err, -ENOMEM, "out of memory");
 	p->epoll_fd = p->stop_fd = -1;
 	pthread_mutex_init(&p->lock, NULL);
-	r = open_parts(p, opts, err);
+	r = check_setting(&s, &p->setting, err);
+	if (r == 0)
+		r = open_parts(p, opts, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < opts->n_pids; i++) {
@@ -358,8 +271,7 @@ void ap_profiler_free(struct ap_profiler *p)
 		return;
 	ap_profiler_stop(p);
 	ap_tables_free(p->tables);
-	ap_offcpu_free(p->offcpu);
-	ap_syscalls_free(p->syscalls);
+	ap_probes_free(p->probes);
 	ap_capture_free(p->capture);
 	ap_sideband_free(p->sideband);
 	ap_sideband_batch_free(&p->events);
@@ -393,24 +305,18 @@ int ap_profiler_start(struct ap_profiler *p, struct ap_error *err)
 	/* Those of what was learned so far: the first samples are to be complete. */
 	ap_tables_wait(p->tables, ap_clock_mono_ns() + TABLES_WAIT_NS);
 	pthread_mutex_lock(&p->lock);
-	p->started = true;
+	p->started = p->cpus.sampling = true;
 	p->checked = ap_clock_mono_ns();
-	r = p->offcpu ? ap_offcpu_start(p->offcpu, err) : 0;
-	if (r < 0) {
-		pthread_mutex_unlock(&p->lock);
-		return r;
-	}
-	r = update_cpus(p, true);
+	r = ap_cpu_watch_all(&p->cpus);
+	if (r < 0)
+		ap_error_set(err, r, "cannot sample the CPUs (perf_event_open: %s): " EVENTS_REMEDY,
+			     ap_strerror(r));
+	else
+		r = ap_probes_set(p->probes, &p->setting, err);
 	pthread_mutex_unlock(&p->lock);
-	if (r == 0 && p->syscalls && ap_syscalls_start(p->syscalls, err) < 0) {
-		ap_capture_stop(p->capture);
-		return err->code;
-	}
 	if (r < 0) {
 		ap_capture_stop(p->capture);
-		return ap_error_set(err, r,
-				    "cannot sample the CPUs (perf_event_open: %s): " EVENTS_REMEDY,
-				    ap_strerror(r));
+		return r;
 	}
 	r = -pthread_create(&p->thread, NULL, thread_main, p);
 	if (r < 0)
@@ -443,8 +349,54 @@ int ap_profiler_set_stride(struct ap_profiler *p, uint32_t stride)
 	int r;
 
 	pthread_mutex_lock(&p->lock);
-	p->restrided = true;
+	p->new_rate = true;
 	r = ap_capture_set_stride(p->capture, stride);
+	pthread_mutex_unlock(&p->lock);
+	return r;
+}
+
+/* Has the capture do what the setting says. With the lock held. */
+static int set_capture(struct ap_profiler *p, struct ap_error *err)
+{
+	int r;
+
+	/* What has been sampled so far is accounted for by the measure of its own rate. */
+	if (p->started)
+		ap_capture_ledger(p->capture, &p->ledger);
+	p->new_rate = true;
+	r = ap_capture_set_frequency(p->capture, p->setting.frequency_hz);
+	if (r == 0) {
+		ap_capture_enable(p->capture, p->setting.modes & AP_MODE_CPU);
+		r = p->started ? ap_cpu_watch_all(&p->cpus) : 0;
+	}
+	if (r < 0)
+		ap_error_set(err, r, "cannot sample all CPUs (perf_event_open: %s): " EVENTS_REMEDY,
+			     ap_strerror(r));
+	return r;
+}
+
+int ap_profiler_set(struct ap_profiler *p, const struct ap_profiler_setting *setting,
+		    struct ap_error *err)
+{
+	struct ap_profiler_setting s;
+	int r = check_setting(setting, &s, err);
+
+	/* Without the lock: it takes its time, and the kernel's rings are to be emptied meanwhile. */
+	if (r == 0)
+		r = ap_probes_load(p->probes, &s, err);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&p->lock);
+	p->setting = s;
+	watch_files(p);
+	pthread_mutex_unlock(&p->lock);
+	ap_tables_wait(p->tables, ap_clock_mono_ns() + TABLES_WAIT_NS);
+	pthread_mutex_lock(&p->lock);
+	if (!p->stopped) {
+		r = set_capture(p, err);
+		if (r == 0 && p->started)
+			r = ap_probes_set(p->probes, &p->setting, err);
+	}
 	pthread_mutex_unlock(&p->lock);
 	return r;
 }
@@ -470,38 +422,11 @@ int ap_profiler_stop(struct ap_profiler *p)
 	}
 	pthread_mutex_lock(&p->lock);
 	ap_capture_stop(p->capture);
-	if (p->offcpu) {
-		ap_offcpu_stop(p->offcpu);
-		ap_offcpu_flush(p->offcpu);
-	}
-	if (p->syscalls)
-		ap_syscalls_stop(p->syscalls);
+	ap_probes_stop(p->probes);
 	p->stopped = true;
 	pass(p);
 	pthread_mutex_unlock(&p->lock);
 	return r;
-}
-
-static int add_syscall(void *ctx, const struct ap_syscall_report *r)
-{
-	struct ap_profiler *p = ctx;
-	const struct ap_process_sample who = {
-		.pid = r->pid,
-		.tid = r->pid,
-		.start_time = r->start_time,
-		.time = ap_clock_mono_ns(),
-		.comm = "",
-	};
-	const struct ap_rows_syscall row = {
-		.stat = r->stat,
-		.oldest_ns = r->oldest_ns,
-		.in_flight = r->in_flight,
-		.number = r->number,
-		.abi = (uint16_t)r->abi,
-	};
-	struct ap_process *process = ap_process_table_sampled(p->processes, &who);
-
-	return process ? ap_rows_builder_add_syscall(p->rows, process, &row) : -ENOMEM;
 }
 
 int ap_profiler_collect(struct ap_profiler *p, struct ap_rows **ret)
@@ -509,16 +434,14 @@ int ap_profiler_collect(struct ap_profiler *p, struct ap_rows **ret)
 	struct ap_rows *rows;
 
 	pthread_mutex_lock(&p->lock);
-	if (p->offcpu && p->started && !p->stopped)
-		ap_offcpu_flush(p->offcpu);
+	if (p->started && !p->stopped)
+		ap_probes_flush(p->probes);
 	pass(p);
-	/* What cannot be read now stays in the kernel's tables, and is in the next collection. */
-	if (p->syscalls)
-		ap_syscalls_drain(p->syscalls, add_syscall, p, &p->ledger);
+	ap_probes_collect(p->probes, p->processes, p->rows, &p->ledger);
 	rows = ap_rows_builder_take(p->rows, p->processes);
 	if (rows)
-		rows->period_ns = p->restrided ? 0 : ap_capture_period_ns(p->capture);
-	p->restrided = false;
+		rows->period_ns = p->new_rate ? 0 : ap_capture_period_ns(p->capture);
+	p->new_rate = false;
 	pthread_mutex_unlock(&p->lock);
 	if (!rows)
 		return -ENOMEM;
@@ -542,8 +465,7 @@ void ap_profiler_ledger_copy(struct ap_profiler *p, struct ap_ledger *ret)
 
 const char *ap_profiler_refused(const struct ap_profiler *p, uint32_t *modes)
 {
-	*modes &= ~p->refused_modes;
-	return p->refused_modes ? p->refused.msg : NULL;
+	return ap_probes_refused(p->probes, modes);
 }
 
 const char *ap_profiler_variant(const struct ap_profiler *p)
@@ -561,10 +483,7 @@ void ap_profiler_cost(struct ap_profiler *p, struct ap_profiler_cost *ret)
 		cost.peak_rss_bytes = (uint64_t)usage.ru_maxrss * 1024;
 	pthread_mutex_lock(&p->lock);
 	ap_capture_cost(p->capture, &cost);
-	if (p->offcpu)
-		ap_offcpu_cost(p->offcpu, &cost);
-	if (p->syscalls)
-		ap_syscalls_cost(p->syscalls, &cost);
+	ap_probes_cost(p->probes, &cost);
 	cost.map_bytes += ap_sideband_bytes(p->sideband);
 	cost.map_cpu_bytes += ap_sideband_cpu_bytes(p->sideband);
 	ap_tables_get_stats(p->tables, &tables);

@@ -6,6 +6,7 @@
  *	ap_profiler_start(p, &err);
  *	for (;;)
  *		ap_profiler_collect(p, &rows);	… ap_rows_free(rows);
+ *		ap_profiler_set(p, &setting, &err);	where other modes or another rate are wanted
  *	ap_profiler_stop(p);
  *	ap_profiler_collect(p, &rows);		the rest
  *	ap_profiler_free(p);
@@ -42,14 +43,26 @@ int ap_modes_parse(const struct ap_strings *list, uint32_t *ret, struct ap_error
 /* The name of one bit; NULL: there is no such mode. */
 const char *ap_mode_name(uint32_t mode);
 
-#define AP_FREQUENCY_DEFAULT 99
-#define AP_FREQUENCY_MAX     10000
+struct ap_syscalls_options;
 
-/* A zeroed struct profiles the whole machine with the defaults. */
-struct ap_profiler_options {
+#define AP_FREQUENCY_DEFAULT	  99
+#define AP_FREQUENCY_MAX	  10000
+#define AP_WAIT_THRESHOLD_DEFAULT 1000000
+
+/* What may change while a profiler runs. */
+struct ap_profiler_setting {
 	uint32_t modes;		    /* enum ap_mode; 0 = AP_MODE_CPU */
 	uint32_t frequency_hz;	    /* 1 … 10000; 0 = 99 */
 	uint64_t wait_threshold_ns; /* shorter waits have no stacks; 0 = 1 ms */
+};
+
+/* A zeroed struct profiles the whole machine with the defaults. */
+struct ap_profiler_options {
+	/* To begin with: struct ap_profiler_setting. */
+	uint32_t modes, frequency_hz;
+	uint64_t wait_threshold_ns;
+	const struct ap_syscalls_options *syscalls; /* syscall_options.h; NULL: all, no stacks */
+	bool wakers; /* AP_MODE_OFFCPU: also who ended waits for no lock */
 	enum ap_target target;
 	const int32_t *pids; /* AP_TARGET_PIDS; may be empty: see ap_profiler_add_target() */
 	size_t n_pids;
@@ -95,6 +108,14 @@ AP_DEFINE_CLEANUP(profiler, struct ap_profiler, ap_profiler_free)
 
 /* Begins sampling. */
 int ap_profiler_start(struct ap_profiler *p, struct ap_error *err);
+/* Has the profiler do that from now on, before the start or after it, from the thread that collects. What was
+ * taken before keeps its value, and the ledger stays closed: it counts each period in the rate of its time. A
+ * period or a short wait that is under way at that moment is in no count. The stride is 1 again. Programs that
+ * were not needed so far are loaded first, which may take a second, and sampling goes on meanwhile. -EINVAL: bad
+ * values; else the kernel's error where nothing that was asked for can be had: then `p` goes on as it can, and is
+ * to be set again. See ap_profiler_refused(). */
+int ap_profiler_set(struct ap_profiler *p, const struct ap_profiler_setting *setting,
+		    struct ap_error *err);
 /* AP_TARGET_PIDS: also profile `pid` (in this process's pid namespace) and the children it will
  * start; before or after the start. For a child of one's own: call it before it execs. */
 int ap_profiler_add_target(struct ap_profiler *p, int32_t pid, struct ap_error *err);

@@ -8,7 +8,7 @@
 struct pending {
 	uint64_t time;
 	size_t at, n;	/* in `bytes` */
-	uint64_t count; /* of periods or waits */
+	uint64_t count; /* of periods, waits or calls */
 	bool sample;	/* else a notice */
 };
 
@@ -48,7 +48,8 @@ void ap_reader_free(struct ap_reader *r)
 static bool is_sample(uint16_t type)
 {
 	return type == AP_RECORD_CPU || type == AP_RECORD_OFFCPU || type == AP_RECORD_WAKER ||
-	       type == AP_RECORD_WAIT_SUMS;
+	       type == AP_RECORD_WAIT_SUMS || type == AP_RECORD_SYSCALL ||
+	       type == AP_RECORD_KERNEL_LOCK;
 }
 
 void ap_reader_add(struct ap_reader *r, const void *record, size_t n)
@@ -87,9 +88,32 @@ static void add_notice(struct ap_reader *r, const struct ap_record_view *v)
 	ap_file_unref(f);
 }
 
+void ap_reader_take(struct ap_process_table *processes, struct ap_rows_builder *rows,
+		    struct ap_ledger *ledger, const struct ap_process_sample *who,
+		    const struct ap_record_view *v, int64_t mono_to_unix)
+{
+	struct ap_process *process = ap_process_table_sampled(processes, who);
+	enum ap_ledger_id outcome = AP_LEDGER_READER_NO_MEMORY;
+	uint16_t reason;
+	int e;
+
+	if (process) {
+		e = ap_rows_builder_add(rows, process, (int64_t)v->head.time + mono_to_unix, v,
+					&reason);
+		if (e == 0) {
+			outcome = AP_LEDGER_READER_OUT;
+			if (reason != AP_REASON_SHORT_WAIT)
+				__atomic_fetch_add(&ledger->stacks[reason], 1, __ATOMIC_RELAXED);
+		} else if (e == -ENOSPC) {
+			outcome = AP_LEDGER_READER_TABLE_FULL;
+		}
+	}
+	ap_ledger_add(ledger, outcome, ap_record_count(v));
+}
+
 static void add_sample(struct ap_reader *r, const struct ap_record_view *v, int64_t mono_to_unix)
 {
-	const struct ap_process_sample sample = {
+	const struct ap_process_sample who = {
 		.pid = (int32_t)v->head.tgid,
 		.tid = (int32_t)v->head.tid,
 		.start_time = v->head.start_time,
@@ -98,23 +122,8 @@ static void add_sample(struct ap_reader *r, const struct ap_record_view *v, int6
 		.comm = v->comm,
 		.kernel = v->head.flags & AP_RECORD_F_KTHREAD,
 	};
-	struct ap_process *process = ap_process_table_sampled(r->processes, &sample);
-	enum ap_ledger_id outcome = AP_LEDGER_READER_NO_MEMORY;
-	uint16_t reason;
-	int e;
 
-	if (process) {
-		e = ap_rows_builder_add(r->rows, process, (int64_t)v->head.time + mono_to_unix, v,
-					&reason);
-		if (e == 0) {
-			outcome = AP_LEDGER_READER_OUT;
-			if (reason != AP_REASON_SHORT_WAIT)
-				__atomic_fetch_add(&r->ledger->stacks[reason], 1, __ATOMIC_RELAXED);
-		} else if (e == -ENOSPC) {
-			outcome = AP_LEDGER_READER_TABLE_FULL;
-		}
-	}
-	ap_ledger_add(r->ledger, outcome, ap_record_count(v));
+	ap_reader_take(r->processes, r->rows, r->ledger, &who, v, mono_to_unix);
 }
 
 static void process_record(struct ap_reader *r, const struct pending *p, int64_t mono_to_unix)

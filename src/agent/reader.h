@@ -27,4 +27,10 @@ void ap_reader_add(struct ap_reader *r, const void *record, size_t n);
 void ap_reader_process(struct ap_reader *r, struct ap_sideband_batch *events, uint64_t until,
 		       int64_t mono_to_unix);
 
+/* Adds what `v` tells of `who` to `rows`, and counts what becomes of it in the stage "reader"; what came in is the
+ * caller's to count. */
+void ap_reader_take(struct ap_process_table *processes, struct ap_rows_builder *rows,
+		    struct ap_ledger *ledger, const struct ap_process_sample *who,
+		    const struct ap_record_view *v, int64_t mono_to_unix);
+
 #endif

@@ -38,8 +38,14 @@ static int take_section(struct ap_record_view *v, const struct ap_section *s, co
 	case AP_SECTION_LOCK:
 		v->has_lock = true;
 		return take(&v->lock, sizeof(v->lock), s, p);
+	case AP_SECTION_WAKER:
+		return take(&v->lock, sizeof(v->lock), s, p);
 	case AP_SECTION_WAIT_SUMS:
 		return take(&v->sums, sizeof(v->sums), s, p);
+	case AP_SECTION_SYSCALL:
+		return take(&v->syscall, sizeof(v->syscall), s, p);
+	case AP_SECTION_KERNEL_LOCK:
+		return take(&v->kernel_lock, sizeof(v->kernel_lock), s, p);
 	default:
 		return 0;
 	}
@@ -72,8 +78,12 @@ int ap_record_parse(const void *record, size_t n, struct ap_record_view *ret)
 	}
 	if (v.head.type == AP_RECORD_FILE && v.notice.start >= v.notice.end)
 		return -EINVAL;
-	if (v.wait.state >= AP_WAIT_STATES)
+	if (v.wait.state >= AP_WAIT_STATES || v.wait.end >= AP_WAIT_ENDS ||
+	    v.syscall.abi >= AP_SYSCALL_ABI_MAX || v.syscall.error > AP_SYSCALL_ERRNO_MAX ||
+	    v.kernel_lock.kind >= AP_KERNEL_LOCK_KINDS ||
+	    v.kernel_lock.object >= AP_KERNEL_LOCK_OBJECTS)
 		return -EINVAL;
+	v.waits = !(v.head.flags & AP_RECORD_F_GOES_ON);
 	*ret = v;
 	return 0;
 }
@@ -91,6 +101,8 @@ uint64_t ap_record_count(const struct ap_record_view *v)
 {
 	if (v->head.type == AP_RECORD_WAIT_SUMS)
 		return count_sums(v);
+	if (v->head.type == AP_RECORD_KERNEL_LOCK)
+		return v->waits;
 	if (v->head.type != AP_RECORD_OFFCPU)
 		return 1;
 	if (v->head.flags & AP_RECORD_F_GOES_ON)

@@ -14,7 +14,8 @@ struct ap_rows *ap_rows_new(void)
 		return NULL;
 	r->strings = ap_intern_new();
 	r->stacks = ap_intern_new();
-	if (!r->strings || !r->stacks || ap_vec_push(&r->files, (struct ap_rows_file){.fd = -1})) {
+	if (!r->strings || !r->stacks || ap_vec_push(&r->files, (struct ap_rows_file){.fd = -1}) ||
+	    ap_vec_push(&r->places, (struct ap_rows_place){0})) {
 		ap_rows_free(r);
 		return NULL;
 	}
@@ -33,6 +34,7 @@ void ap_rows_free(struct ap_rows *r)
 	ap_vec_free(&r->files);
 	ap_vec_free(&r->processes);
 	ap_vec_free(&r->rows);
+	ap_vec_free(&r->places);
 	AP_VEC_FOREACH(&r->syscalls, s)
 		ap_syscall_stat_free(&s->stat);
 	ap_vec_free(&r->syscalls);
@@ -54,7 +56,7 @@ size_t ap_rows_bytes(const struct ap_rows *r)
 	return sizeof(*r) + syscall_bytes(r) + ap_intern_bytes(r->strings) +
 	       ap_intern_bytes(r->stacks) + r->files.cap * sizeof(*r->files.p) +
 	       r->processes.cap * sizeof(*r->processes.p) + r->rows.cap * sizeof(*r->rows.p) +
-	       r->held.cap * sizeof(struct ap_file *);
+	       r->places.cap * sizeof(*r->places.p) + r->held.cap * sizeof(struct ap_file *);
 }
 
 struct ap_stack_view ap_rows_stack(const struct ap_rows *r, uint32_t id)

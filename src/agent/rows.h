@@ -61,7 +61,7 @@ struct ap_raw_frame {
  * rule as user frames: the sampled instruction, then return addresses minus 1. */
 struct ap_raw_stack {
 	uint16_t reason; /* enum ap_reason */
-	uint16_t flags;	 /* AP_RECORD_F_KSTACK_CUT or 0 */
+	uint16_t flags;	 /* AP_RECORD_F_KSTACK_CUT, AP_RECORD_F_TRACED */
 	uint32_t n_kernel, n_user;
 	uint32_t process; /* process that frames without a file belong to, AP_ROWS_NONE where every
 			     frame has a file: such a stack is the same in all processes */
@@ -70,18 +70,34 @@ struct ap_raw_stack {
 /* Samples of one event, process, thread name and stack. */
 struct ap_row {
 	int64_t time_ns; /* Unix; floored to the second unless exact times were asked for */
-	uint64_t count;	 /* sampling periods, or waits that ended */
+	uint64_t count;	 /* sampling periods, waits that ended, or system calls */
 	uint64_t value;	 /* nanoseconds */
 	uint32_t process;
 	uint32_t comm;	/* string: the thread's name */
 	uint32_t tid;	/* 0 unless exact times were asked for */
 	uint32_t stack; /* in ap_rows.stacks; 0 = the empty stack */
 	uint32_t event; /* enum ap_event */
-	uint32_t state; /* AP_EVENT_OFFCPU: enum ap_wait_state; else 0 */
+	uint32_t state; /* AP_EVENT_OFFCPU, _WAKER: enum ap_wait_state; _LOCK: enum ap_wait_end;
+			   _SYSCALL: errno; else 0 */
 	uint64_t lock;	/* AP_EVENT_LOCK, _WAKER: its address in the process; 0 = not known */
-	uint32_t other; /* string: the thread that ended the wait, of AP_EVENT_WAKER: that waited */
-	uint32_t pad;	/* 0 */
+	uint32_t
+		other; /* string: the thread that ended the wait, of AP_EVENT_WAKER: that waited; of
+			   AP_EVENT_SYSCALL: the call's name */
+	uint32_t kernel_lock; /* AP_EVENT_LOCK: of a lock of the kernel AP_ROWS_KERNEL_LOCK(), and
+				 `lock` is its address there, or 0; else 0 */
+	uint32_t place;	      /* place of `lock`, 0 = not known */
 };
+
+/* Where a lock lies. Place 0 is none. */
+struct ap_rows_place {
+	uint64_t offset; /* in the file: ELF virtual address; without: from the name's beginning */
+	uint32_t file;	 /* the program or library, 0 = it lies elsewhere: */
+	uint32_t name;	 /* string: a file's path, "[heap]", "[stack]", "[anon]" */
+	bool whole;	 /* the name alone says it: `offset` means nothing */
+};
+#define AP_ROWS_KERNEL_LOCK(kind, object) (1u << 16 | (uint32_t)(object) << 8 | (uint32_t)(kind))
+#define AP_ROWS_KERNEL_LOCK_KIND(k)	  ((k) & 0xff)
+#define AP_ROWS_KERNEL_LOCK_OBJECT(k)	  ((k) >> 8 & 0xff)
 
 /* What a process did of one system call in the time that the collection covers. */
 struct ap_rows_syscall {
@@ -100,6 +116,7 @@ struct ap_rows {
 	AP_VEC(struct ap_rows_file) files;
 	AP_VEC(struct ap_rows_process) processes;
 	AP_VEC(struct ap_row) rows;
+	AP_VEC(struct ap_rows_place) places;
 	AP_VEC(struct ap_rows_syscall) syscalls;
 	int64_t start_ns, end_ns;      /* Unix; half-open; what it covers */
 	uint64_t period_ns;	       /* nanoseconds one sample stands for; 0 = that changed */

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "agent/lock_place.h"
 #include "base/clock.h"
 #include "profile/profile.h"
 
@@ -17,34 +18,44 @@ struct row_key {
 	int64_t time_ns;
 	uint32_t process, comm, tid, stack, event, state;
 	uint64_t lock;
-	uint32_t other, pad;
+	uint32_t other, kernel_lock;
 };
 
 struct ap_rows_builder {
 	struct ap_tables *tables;
 	struct ap_rows *rows;
 	struct ap_intern *keys;
+	struct ap_intern *locks; /* struct lock_key; the ids are those of the rows' places */
 	bool exact_time;
 	uint32_t max_rows;
 	uint64_t serial; /* of this collection: marks processes and files that it has already */
 	uint8_t stack[STACK_BYTES_MAX] __attribute__((aligned(8)));
 };
 
+struct lock_key {
+	uint64_t address;
+	uint32_t process, pad;
+};
+
 _Static_assert(sizeof(struct row_key) == 48, "no padding: interned as bytes");
+_Static_assert(sizeof(struct lock_key) == 16, "no padding: interned as bytes");
 
 static int begin(struct ap_rows_builder *b)
 {
 	struct ap_rows *rows = ap_rows_new();
-	struct ap_intern *keys = ap_intern_new();
+	struct ap_intern *keys = ap_intern_new(), *locks = ap_intern_new();
 
-	if (!rows || !keys) {
+	if (!rows || !keys || !locks) {
 		ap_rows_free(rows);
 		ap_intern_free(keys);
+		ap_intern_free(locks);
 		return -ENOMEM;
 	}
 	rows->start_ns = b->rows ? b->rows->end_ns : ap_clock_unix_ns();
 	ap_intern_free(b->keys);
+	ap_intern_free(b->locks);
 	b->keys = keys;
+	b->locks = locks;
 	b->rows = rows;
 	b->serial++;
 	return 0;
@@ -73,6 +84,7 @@ void ap_rows_builder_free(struct ap_rows_builder *b)
 		return;
 	ap_rows_free(b->rows);
 	ap_intern_free(b->keys);
+	ap_intern_free(b->locks);
 	free(b);
 }
 
@@ -194,12 +206,12 @@ static int add_stack(struct ap_rows_builder *b, struct ap_process *p,
 	size_t bytes;
 	int n;
 
-	*raw = (struct ap_raw_stack){.reason = v->head.type == AP_RECORD_WAIT_SUMS
-						       ? AP_REASON_SHORT_WAIT
-						       : v->head.reason,
-				     .flags = v->head.flags & AP_RECORD_F_KSTACK_CUT,
-				     .n_kernel = v->n_kernel,
-				     .process = AP_ROWS_NONE};
+	*raw = (struct ap_raw_stack){
+		.reason =
+			v->head.type == AP_RECORD_WAIT_SUMS ? AP_REASON_SHORT_WAIT : v->head.reason,
+		.flags = v->head.flags & (AP_RECORD_F_KSTACK_CUT | AP_RECORD_F_TRACED),
+		.n_kernel = v->n_kernel,
+		.process = AP_ROWS_NONE};
 	for (uint32_t i = 0; i < v->n_kernel; i++)
 		kernel[i] = ap_record_address(v->kernel, i) - (i > 0);
 	n = resolve(b, p, v, raw, user);
@@ -210,6 +222,44 @@ static int add_stack(struct ap_rows_builder *b, struct ap_process *p,
 	*ret_reason = raw->reason;
 	return ap_intern_add(b->rows->stacks, (struct ap_str){(const char *)b->stack, bytes}, ret,
 			     NULL);
+}
+
+/* Where a lock lies; looked for once in a collection. */
+static int add_place(struct ap_rows_builder *b, struct ap_process *p, uint64_t address,
+		     uint64_t now)
+{
+	struct lock_key key = {.address = address, .process = p->rows_id};
+	struct ap_rows_place place = {0};
+	struct ap_lock_place found;
+	uint32_t id;
+	bool is_new;
+
+	if (ap_vec_reserve(&b->rows->places, (size_t)1) < 0 ||
+	    ap_intern_add(b->locks, (struct ap_str){(const char *)&key, sizeof(key)}, &id,
+			  &is_new) < 0)
+		return -ENOMEM;
+	if (!is_new)
+		return 0;
+	if (ap_lock_place_find(p, address, now, b->serial, &found) == 0) {
+		place.offset = found.offset;
+		place.whole = found.whole;
+		if ((found.file && add_file(b, p, found.file, &place.file) < 0) ||
+		    add_text(b, found.name, &place.name) < 0)
+			place = (struct ap_rows_place){0};
+	}
+	ap_vec_push(&b->rows->places, place);
+	return 0;
+}
+
+static uint32_t place_of(const struct ap_rows_builder *b, const struct row_key *key)
+{
+	struct lock_key lock = {.address = key->lock, .process = key->process};
+	uint32_t id;
+
+	if (!key->lock ||
+	    ap_intern_find(b->locks, (struct ap_str){(const char *)&lock, sizeof(lock)}, &id) < 0)
+		return 0;
+	return id;
 }
 
 /* Adds to the row of that key, which is a new one perhaps. */
@@ -225,7 +275,9 @@ static int add_row(struct ap_rows_builder *b, const struct row_key *key, uint64_
 			     .event = key->event,
 			     .state = key->state,
 			     .lock = key->lock,
-			     .other = key->other};
+			     .other = key->other,
+			     .kernel_lock = key->kernel_lock,
+			     .place = place_of(b, key)};
 	uint32_t id;
 	bool is_new = false;
 
@@ -243,7 +295,7 @@ static int add_row(struct ap_rows_builder *b, const struct row_key *key, uint64_
 	return 0;
 }
 
-/* A wait is spread over the seconds in which it took place, and counts in the last. */
+/* A wait or a call is spread over the seconds in which it took place, and counts in the last. */
 static int add_wait(struct ap_rows_builder *b, struct row_key *key, int64_t end, uint64_t value,
 		    uint64_t count)
 {
@@ -262,6 +314,21 @@ static int add_wait(struct ap_rows_builder *b, struct row_key *key, int64_t end,
 		end = from;
 	}
 	return r;
+}
+
+/* One with a stack of its own. */
+static int add_call(struct ap_rows_builder *b, struct row_key *key, const struct ap_record_view *v,
+		    int64_t unix_ns)
+{
+	char name[AP_SYSCALL_NAME_BYTES];
+
+	ap_syscall_text(v->syscall.abi, v->syscall.number, name);
+	key->event = AP_EVENT_SYSCALL;
+	key->state = v->syscall.error;
+	if (add_text(b, name, &key->other) < 0)
+		return -ENOMEM;
+	return b->exact_time ? add_row(b, key, 1, v->head.value)
+			     : add_wait(b, key, unix_ns, v->head.value, 1);
 }
 
 /* The waits under the threshold have neither stacks nor times of their own. */
@@ -295,15 +362,29 @@ static int add_waits(struct ap_rows_builder *b, struct row_key *key, const struc
 	key->event = AP_EVENT_OFFCPU;
 	key->state = v->wait.state;
 	key->lock = 0;
-	key->other = 0;
+	if (!(v->head.flags & AP_RECORD_F_WAKERS))
+		key->other = 0;
 	if (v->head.flags & AP_RECORD_F_OFFCPU)
 		r = b->exact_time ? add_row(b, key, count, v->head.value)
 				  : add_wait(b, key, unix_ns, v->head.value, count);
 	lock.event = AP_EVENT_LOCK;
+	lock.state = v->wait.end;
 	if (r < 0 || !v->has_lock)
 		return r;
 	return b->exact_time ? add_row(b, &lock, count, v->head.value)
 			     : add_wait(b, &lock, unix_ns, v->head.value, count);
+}
+
+static int add_kernel_lock(struct ap_rows_builder *b, struct row_key *key,
+			   const struct ap_record_view *v, int64_t unix_ns)
+{
+	key->event = AP_EVENT_LOCK;
+	key->lock = v->kernel_lock.address;
+	key->kernel_lock = AP_ROWS_KERNEL_LOCK(v->kernel_lock.kind, v->kernel_lock.object);
+	/* Short ones have no times of their own. */
+	if (b->exact_time || v->head.reason == AP_REASON_SHORT_WAIT)
+		return add_row(b, key, v->waits, v->head.value);
+	return add_wait(b, key, unix_ns, v->head.value, v->waits);
 }
 
 int ap_rows_builder_add(struct ap_rows_builder *b, struct ap_process *process, int64_t unix_ns,
@@ -320,16 +401,22 @@ int ap_rows_builder_add(struct ap_rows_builder *b, struct ap_process *process, i
 	key.process = process->rows_id;
 	if (v->head.type == AP_RECORD_WAIT_SUMS)
 		return add_sums(b, &key, v);
-	if (v->has_lock) {
+	if (add_string(b, v->lock.comm, strnlen(v->lock.comm, AP_COMM_BYTES), &key.other) < 0)
+		return -ENOMEM;
+	if (v->has_lock)
 		key.lock = v->lock.address;
-		if (add_string(b, v->lock.comm, strnlen(v->lock.comm, AP_COMM_BYTES), &key.other) <
-		    0)
-			return -ENOMEM;
-	}
+	if (key.lock && add_place(b, process, key.lock, v->head.time) < 0)
+		return -ENOMEM;
+	if (v->head.type == AP_RECORD_SYSCALL)
+		return add_call(b, &key, v, unix_ns);
 	if (v->head.type == AP_RECORD_OFFCPU)
 		return add_waits(b, &key, v, unix_ns);
-	if (v->head.type == AP_RECORD_WAKER)
+	if (v->head.type == AP_RECORD_KERNEL_LOCK)
+		return add_kernel_lock(b, &key, v, unix_ns);
+	if (v->head.type == AP_RECORD_WAKER) {
 		key.event = AP_EVENT_WAKER;
+		key.state = v->wait.state;
+	}
 	return add_row(b, &key, 1, v->head.value);
 }
 
@@ -364,5 +451,6 @@ struct ap_rows *ap_rows_builder_take(struct ap_rows_builder *b, struct ap_proces
 		rows->processes.p[i].alive = !p->exited;
 	}
 	rows->end_ns = ap_clock_unix_ns();
+	rows->start_ns = AP_MIN(rows->start_ns, rows->end_ns); /* the wall clock was set back */
 	return begin(b) < 0 ? NULL : rows;
 }

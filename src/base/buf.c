@@ -55,15 +55,15 @@ void ap_buf_append(struct ap_buf *b, const void *p, size_t n)
 	b->n += n;
 }
 
-void ap_buf_printf(struct ap_buf *b, const char *fmt, ...)
+void ap_buf_vprintf(struct ap_buf *b, const char *fmt, va_list ap)
 {
-	va_list ap;
+	va_list again;
 	char *d;
 	int n;
 
-	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
-	va_end(ap);
+	va_copy(again, ap);
+	n = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
 	if (n < 0) {
 		b->err = -ENOMEM;
 		return;
@@ -71,10 +71,17 @@ void ap_buf_printf(struct ap_buf *b, const char *fmt, ...)
 	d = (char *)ap_buf_reserve(b, (size_t)n + 1);
 	if (!d)
 		return;
-	va_start(ap, fmt);
 	vsnprintf(d, (size_t)n + 1, fmt, ap);
-	va_end(ap);
 	b->n += (size_t)n;
+}
+
+void ap_buf_printf(struct ap_buf *b, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	ap_buf_vprintf(b, fmt, ap);
+	va_end(ap);
 }
 
 void ap_buf_utf8(struct ap_buf *b, struct ap_str s)

@@ -4,6 +4,8 @@
 #ifndef AP_BASE_BUF_H
 #define AP_BASE_BUF_H
 
+#include <stdarg.h>
+
 #include "base/str.h"
 
 struct ap_buf {
@@ -19,6 +21,7 @@ void ap_buf_clear(struct ap_buf *b); /* n = 0, err = 0; keeps the allocation */
 uint8_t *ap_buf_reserve(struct ap_buf *b, size_t n);
 void ap_buf_append(struct ap_buf *b, const void *p, size_t n);
 void ap_buf_printf(struct ap_buf *b, const char *fmt, ...) AP_PRINTF(2, 3);
+void ap_buf_vprintf(struct ap_buf *b, const char *fmt, va_list ap) AP_PRINTF(2, 0);
 
 static inline int ap_buf_error(const struct ap_buf *b)
 {

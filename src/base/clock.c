@@ -16,6 +16,11 @@ uint64_t ap_clock_mono_ns(void)
 	return read_clock(CLOCK_MONOTONIC);
 }
 
+uint64_t ap_clock_boot_ns(void)
+{
+	return read_clock(CLOCK_BOOTTIME);
+}
+
 int64_t ap_clock_unix_ns(void)
 {
 	return (int64_t)read_clock(CLOCK_REALTIME);

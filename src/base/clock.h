@@ -11,6 +11,7 @@
 #define AP_NSEC_PER_MSEC 1000000ull
 
 uint64_t ap_clock_mono_ns(void);
+uint64_t ap_clock_boot_ns(void); /* CLOCK_BOOTTIME: goes on while the machine is suspended */
 int64_t ap_clock_unix_ns(void);
 static inline struct timespec ap_clock_timespec(uint64_t ns)
 {

@@ -147,6 +147,8 @@ static int long_flag(struct command_line *c, struct ap_str text)
 	if (prog->options[i].type == AP_OPT_BOOL) {
 		if (!has_value)
 			value = negated ? AP_STR("false") : AP_STR("true");
+	} else if (!has_value && prog->options[i].bare) {
+		value = ap_str_of(prog->options[i].bare);
 	} else if (!has_value) {
 		r = next_value(c, place, prog->options[i].metavar, &value);
 	}

@@ -74,10 +74,13 @@ struct ap_option {
 	const char *metavar;
 	const char *value; /* default as the user would write it; NULL: false, 0, NULL, empty */
 	const char *const *choices; /* AP_OPT_ENUM: NULL-terminated */
-	const char *group;	    /* heading in --help, the same for neighbours */
-	const char *help;	    /* a sentence without full stop; wrapped when shown */
-	uint64_t min, max;	    /* UINT, BYTES, DURATION (ns): inclusive; max 0 = no limit */
-	size_t offset;		    /* of the field in the program's own struct of values */
+	const char
+		*bare; /* what the flag means without a value, which then only follows a '='; NULL:
+			     a value must follow */
+	const char *group; /* heading in --help, the same for neighbours */
+	const char *help;  /* a sentence without full stop; wrapped when shown */
+	uint64_t min, max; /* UINT, BYTES, DURATION (ns): inclusive; max 0 = no limit */
+	size_t offset;	   /* of the field in the program's own struct of values */
 	enum ap_option_type type;
 	unsigned int flags; /* AP_OPT_F_* */
 	char short_name;    /* 0: none */

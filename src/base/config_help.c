@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 
 #include "base/io.h"
+#include "base/text.h"
 
 #define LEFT_MAX 30 /* columns of the flags before their help starts on a line of its own */
 
@@ -20,53 +21,6 @@ static const struct ap_option builtins[] = {
 	{.name = "version", .short_name = 'V', .help = "show the version and exit"},
 };
 
-/* Columns of UTF-8 text: its code points. */
-static size_t columns(struct ap_str s)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < s.n; i++)
-		n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
-	return n;
-}
-
-static void spaces(struct ap_buf *out, size_t n)
-{
-	while (n--)
-		ap_buf_byte(out, ' ');
-}
-
-/* Appends words from column `col` on, broken at `width` and indented by `indent`. A newline in
- * the text starts a new line. */
-static void wrap(struct ap_buf *out, struct ap_str text, size_t col, size_t indent, size_t width)
-{
-	while (text.p) {
-		struct ap_str line = ap_str_cut(&text, '\n');
-		bool first = true;
-
-		while (line.p) {
-			struct ap_str word = ap_str_cut(&line, ' ');
-			size_t n = columns(word);
-
-			if (!first && col + 1 + n > width) {
-				ap_buf_byte(out, '\n');
-				spaces(out, indent);
-				col = indent;
-			} else if (!first) {
-				ap_buf_byte(out, ' ');
-				col++;
-			}
-			ap_buf_str(out, word);
-			col += n;
-			first = false;
-		}
-		ap_buf_byte(out, '\n');
-		if (text.p && text.n && text.p[0] != '\n')
-			spaces(out, indent);
-		col = indent;
-	}
-}
-
 static const char *metavar(const struct ap_option *o)
 {
 	return o->metavar ? o->metavar : o->type == AP_OPT_BOOL ? "" : "VALUE";
@@ -78,7 +32,9 @@ static void option_flags(const struct ap_option *o, struct ap_buf *out)
 		ap_buf_printf(out, "  -%c, --%s", o->short_name, o->name);
 	else
 		ap_buf_printf(out, "      --%s", o->name);
-	if (o->type != AP_OPT_BOOL)
+	if (o->bare)
+		ap_buf_printf(out, "[=%s]", metavar(o));
+	else if (o->type != AP_OPT_BOOL)
 		ap_buf_printf(out, " %s", metavar(o));
 }
 
@@ -102,14 +58,14 @@ static void option_help(const struct ap_option *o, size_t left, size_t width, st
 
 	option_flags(o, &flags);
 	option_text(o, &text);
-	n = columns(ap_buf_view(&flags));
+	n = ap_text_columns(ap_buf_view(&flags));
 	ap_buf_str(out, ap_buf_view(&flags));
 	if (n + 2 > left) {
 		ap_buf_byte(out, '\n');
 		n = 0;
 	}
-	spaces(out, left - n);
-	wrap(out, ap_buf_view(&text), left, left, width);
+	ap_text_spaces(out, left - n);
+	ap_text_wrap(out, ap_buf_view(&text), left, left, width);
 }
 
 static size_t left_columns(const struct ap_program *prog)
@@ -120,8 +76,8 @@ static size_t left_columns(const struct ap_program *prog)
 	for (size_t i = 0; i < prog->n_options; i++) {
 		ap_buf_clear(&b);
 		option_flags(&prog->options[i], &b);
-		if (columns(ap_buf_view(&b)) + 2 <= LEFT_MAX)
-			left = AP_MAX(left, columns(ap_buf_view(&b)) + 2);
+		if (ap_text_columns(ap_buf_view(&b)) + 2 <= LEFT_MAX)
+			left = AP_MAX(left, ap_text_columns(ap_buf_view(&b)) + 2);
 	}
 	return left;
 }
@@ -133,7 +89,7 @@ static void help(const struct ap_program *prog, size_t width, struct ap_buf *out
 
 	ap_buf_printf(out, "Usage: %s [OPTION…]%s%s\n\n", prog->name, prog->operands ? " " : "",
 		      prog->operands ? prog->operands : "");
-	wrap(out, ap_str_of(prog->summary), 0, 0, width);
+	ap_text_wrap(out, ap_str_of(prog->summary), 0, 0, width);
 	for (size_t i = 0; i < prog->n_options; i++) {
 		const struct ap_option *o = &prog->options[i];
 
@@ -147,7 +103,7 @@ static void help(const struct ap_program *prog, size_t width, struct ap_buf *out
 		option_help(&builtins[i], left, width, out);
 	if (prog->notes) {
 		ap_buf_byte(out, '\n');
-		wrap(out, ap_str_of(prog->notes), 0, 0, width);
+		ap_text_wrap(out, ap_str_of(prog->notes), 0, 0, width);
 	}
 }
 
@@ -162,7 +118,7 @@ static void print_config(const struct ap_config *cfg, struct ap_buf *out)
 	for (; section.p; indent += 2) {
 		struct ap_str part = ap_str_cut(&section, '.');
 
-		spaces(out, indent);
+		ap_text_spaces(out, indent);
 		ap_buf_printf(out, "%.*s:\n", AP_STR_ARG(part));
 	}
 	for (size_t i = 0; i < cfg->program->n_options; i++) {
@@ -171,7 +127,7 @@ static void print_config(const struct ap_config *cfg, struct ap_buf *out)
 		_cleanup_buf_ struct ap_buf value = {0}, name = {0};
 		bool set = ap_config_value_text(cfg, i, &value);
 
-		spaces(out, indent);
+		ap_text_spaces(out, indent);
 		ap_buf_printf(out, "%s%s: ", set && !(o->flags & AP_OPT_F_FLAG_ONLY) ? "" : "# ",
 			      o->name);
 		if (set)
@@ -190,8 +146,12 @@ static void print_config(const struct ap_config *cfg, struct ap_buf *out)
 
 static void print_options(const struct ap_option *o, size_t n, struct ap_buf *out)
 {
-	static const char *const types[] = {"bool",   "uint", "bytes", "duration",
-					    "string", "list", "enum"};
+	static const char *const types[] = {
+		[AP_OPT_BOOL] = "bool",	      [AP_OPT_UINT] = "uint",
+		[AP_OPT_BYTES] = "bytes",     [AP_OPT_DURATION] = "duration",
+		[AP_OPT_PERCENT] = "percent", [AP_OPT_STRING] = "string",
+		[AP_OPT_LIST] = "list",	      [AP_OPT_ENUM] = "enum",
+	};
 
 	for (; n--; o++) {
 		ap_buf_printf(out, "%s\t%.1s\t%s\t%s\t", o->name,

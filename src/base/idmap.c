@@ -19,7 +19,7 @@ static struct ap_idmap_slot *slot_of(const struct ap_idmap *m, uint64_t id)
 
 static int grow(struct ap_idmap *m)
 {
-	struct ap_idmap bigger = {.n_slots = m->n_slots ? m->n_slots * 2 : 64, .n = m->n};
+	struct ap_idmap bigger = {.n_slots = m->n_slots ? m->n_slots * 2 : 16, .n = m->n};
 
 	bigger.slots = calloc(bigger.n_slots, sizeof(*bigger.slots));
 	if (!bigger.slots)

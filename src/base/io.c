@@ -41,6 +41,24 @@ int ap_read_file(int dirfd, const char *path, size_t max, struct ap_buf *ret)
 	return ap_read_fd(fd, max, ret);
 }
 
+int ap_read_at(int fd, uint64_t offset, void *p, size_t n)
+{
+	size_t done = 0;
+
+	if (!ap_range_ok(offset, n, INT64_MAX))
+		return -ENODATA;
+	while (done < n) {
+		ssize_t k = pread(fd, (char *)p + done, n - done, (off_t)(offset + done));
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k <= 0)
+			return k < 0 ? -errno : -ENODATA;
+		done += (size_t)k;
+	}
+	return 0;
+}
+
 int ap_write_all(int fd, const void *p, size_t n)
 {
 	const uint8_t *q = p;

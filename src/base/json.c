@@ -67,16 +67,23 @@ void ap_json_string(struct ap_buf *b, struct ap_str s)
 	ap_buf_byte(b, '"');
 }
 
+uint8_t *ap_json_digits(uint8_t *at, uint64_t v)
+{
+	uint8_t *end = at + 1;
+
+	for (uint64_t rest = v; rest >= 10; rest /= 10)
+		end++;
+	for (uint8_t *p = end; p > at; v /= 10)
+		*--p = (uint8_t)('0' + v % 10);
+	return end;
+}
+
 void ap_json_u64(struct ap_buf *b, uint64_t v)
 {
-	char tmp[20];
-	size_t i = sizeof(tmp);
+	uint8_t *at = ap_buf_reserve(b, AP_JSON_DIGITS_MAX);
 
-	do {
-		tmp[--i] = (char)('0' + v % 10);
-		v /= 10;
-	} while (v);
-	ap_buf_append(b, tmp + i, sizeof(tmp) - i);
+	if (at)
+		b->n += (size_t)(ap_json_digits(at, v) - at);
 }
 
 void ap_json_i64(struct ap_buf *b, int64_t v)
@@ -102,12 +109,17 @@ void ap_json_double(struct ap_buf *b, double v)
 	ap_buf_puts(b, tmp);
 }
 
-void ap_json_key(struct ap_buf *b, const char *key)
+void ap_json_next(struct ap_buf *b)
 {
 	uint8_t last = b->n ? b->p[b->n - 1] : '{';
 
 	if (last != '{' && last != '[')
 		ap_buf_byte(b, ',');
+}
+
+void ap_json_key(struct ap_buf *b, const char *key)
+{
+	ap_json_next(b);
 	ap_json_string(b, ap_str_of(key));
 	ap_buf_byte(b, ':');
 }

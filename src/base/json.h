@@ -10,10 +10,16 @@
  * backslashes are escaped, and each byte that is no part of a valid sequence becomes U+FFFD. */
 void ap_json_string(struct ap_buf *b, struct ap_str s);
 void ap_json_u64(struct ap_buf *b, uint64_t v);
+/* A number's digits, at most AP_JSON_DIGITS_MAX, for those who write many: where they end. */
+enum { AP_JSON_DIGITS_MAX = 20 };
+uint8_t *ap_json_digits(uint8_t *at, uint64_t v);
 void ap_json_i64(struct ap_buf *b, int64_t v);
 /* The shortest decimal that reads back as the same double; null where it is not finite. */
 void ap_json_double(struct ap_buf *b, double v);
-/* `"key":`, with a comma before it unless the last byte in the buffer opens an object or array. */
+/* Begins the next element or member: a comma, unless the last byte in the buffer opens an object or
+ * array. */
+void ap_json_next(struct ap_buf *b);
+/* `"key":`, begun so. */
 void ap_json_key(struct ap_buf *b, const char *key);
 
 #endif

@@ -92,8 +92,13 @@ size_t ap_str_utf8_len(struct ap_str s)
 bool ap_str_utf8_ok(struct ap_str s)
 {
 	while (s.n) {
-		size_t len = ap_str_utf8_len(s);
+		uint64_t eight = UINT64_MAX;
+		size_t len;
 
+		/* Nearly all text is ASCII. */
+		if (s.n >= sizeof(eight))
+			memcpy(&eight, s.p, sizeof(eight));
+		len = eight & 0x8080808080808080ull ? ap_str_utf8_len(s) : sizeof(eight);
 		if (!len)
 			return false;
 		s.p += len;

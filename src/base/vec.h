@@ -40,6 +40,22 @@ int ap_vec_grow_raw(void **p, size_t *cap, size_t need, size_t elem);
 		(v)->n = (v)->cap = 0; \
 	} while (0)
 
+/* The index of the first of `count` elements for which `condition` of the pointer `it` holds, found by halves: it must
+ * hold for all that follow one for which it does. `count` where it holds for none. */
+#define ap_first(array, count, it, condition)                           \
+	({                                                              \
+		size_t _low = 0, _high = (count);                       \
+		while (_low < _high) {                                  \
+			size_t _middle = _low + (_high - _low) / 2;     \
+			__typeof__(&(array)[0]) it = &(array)[_middle]; \
+			if (condition)                                  \
+				_high = _middle;                        \
+			else                                            \
+				_low = _middle + 1;                     \
+		}                                                       \
+		_low;                                                   \
+	})
+
 #define AP_VEC_FOREACH(v, it) \
 	for (__typeof__(*(v)->p) *it = (v)->p; it && it < (v)->p + (v)->n; it++)
 

@@ -88,10 +88,12 @@ ap_arch_kernel_registers(struct pt_regs___kernel *from, uint64_t *regs)
 #define AP_PAGE_FRAME  0
 
 /* System calls. */
-#define AP_TIF_32BIT 22
-#define AP_SYSCALL_ABI(task, id) \
-	((task)->thread_info.flags & 1ul << AP_TIF_32BIT ? AP_SYSCALL_COMPAT : AP_SYSCALL_NATIVE)
-#define AP_SYSCALL_NUMBER(id) (id)
+#define AP_TIF_32BIT	     22
+#define AP_SYSCALL_ABI_FIELD thread_info.flags
+#define AP_SYSCALL_ABI(word, id) \
+	((word) & 1u << AP_TIF_32BIT ? AP_SYSCALL_COMPAT : AP_SYSCALL_NATIVE)
+#define AP_SYSCALL_IS_NATIVE(word) (!((word) & 1u << AP_TIF_32BIT))
+#define AP_SYSCALL_NUMBER(id)	   (id)
 /* exit, exit_group, rt_sigreturn, sigreturn (asm-generic/unistd.h; arm's own) */
 #define AP_SYSCALL_NEVER_RETURNS(abi, number)                                             \
 	((abi) == AP_SYSCALL_COMPAT                                                       \

@@ -139,13 +139,15 @@ ap_arch_kernel_registers(struct pt_regs___kernel *from, uint64_t *regs)
 #define AP_KERNEL_IS_COMPAT(from) ((from)->cs == AP_CODE_SEGMENT_32)
 
 /* System calls. A 64-bit program may make 32-bit calls too (int $0x80): the kernel notes which it is. */
-#define AP_TS_COMPAT	   0x2
-#define AP_X32_SYSCALL_BIT 0x40000000
-#define AP_SYSCALL_ABI(task, id)                                       \
-	((task)->thread_info.status & AP_TS_COMPAT ? AP_SYSCALL_COMPAT \
+#define AP_TS_COMPAT	     0x2
+#define AP_X32_SYSCALL_BIT   0x40000000
+#define AP_SYSCALL_ABI_FIELD thread_info.status
+#define AP_SYSCALL_ABI(word, id)                                       \
+	((word) & AP_TS_COMPAT			   ? AP_SYSCALL_COMPAT \
 	 : (id) > 0 && ((id) & AP_X32_SYSCALL_BIT) ? AP_SYSCALL_X32    \
 						   : AP_SYSCALL_NATIVE)
-#define AP_SYSCALL_NUMBER(id) ((id) < 0 ? (id) : (id) & ~AP_X32_SYSCALL_BIT)
+#define AP_SYSCALL_IS_NATIVE(word) (!((word) & AP_TS_COMPAT)) /* or x32 */
+#define AP_SYSCALL_NUMBER(id)	   ((id) < 0 ? (id) : (id) & ~AP_X32_SYSCALL_BIT)
 /* exit, exit_group, rt_sigreturn, sigreturn (asm/unistd_64.h, unistd_x32.h, unistd_32.h) */
 #define AP_SYSCALL_NEVER_RETURNS(abi, number)                                             \
 	((abi) == AP_SYSCALL_COMPAT                                                       \

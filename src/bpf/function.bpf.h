@@ -4,6 +4,8 @@
 #define AP_BPF_FUNCTION_BPF_H
 
 #define AP_INLINE static inline __attribute__((always_inline))
+/* Out of the way of what is often, and of its stack; the verifier follows each call. */
+#define AP_RARE static __attribute__((noinline, unused))
 #ifdef __bpf__
 /* Global: the verifier checks it once and not at each call. */
 #define AP_WALK_FUNCTION __attribute__((noinline))

@@ -61,8 +61,17 @@ typedef struct seqcount {
 	unsigned int sequence;
 } AP_CO_RE seqcount_t;
 
+typedef struct {
+	long counter;
+} AP_CO_RE atomic_long_t;
+
+struct rw_semaphore {
+	atomic_long_t count;
+} AP_CO_RE;
+
 struct mm_struct {
 	struct maple_tree mm_mt;
+	struct rw_semaphore mmap_lock;
 	seqcount_t mm_lock_seq;
 	void *pgd;
 	unsigned long start_stack;
@@ -119,14 +128,47 @@ struct thread_struct {
 struct thread_info {
 	unsigned long flags;
 	unsigned int status;
+	uint64_t preempt_count; /* arm64 */
+} AP_CO_RE;
+
+typedef struct {
+	unsigned long sig[1];
+} AP_CO_RE sigset_t;
+
+struct sigpending {
+	sigset_t signal;
 } AP_CO_RE;
 
 struct signal_struct {
 	atomic_t live;
+	struct sigpending shared_pending;
+} AP_CO_RE;
+
+struct rq {
+	uint64_t clock;
+	int cpu;
+} AP_CO_RE;
+
+/* With CONFIG_FAIR_GROUP_SCHED. */
+struct cfs_rq {
+	struct rq *rq;
+} AP_CO_RE;
+
+struct raw_spinlock {
+	int raw_lock;
+} AP_CO_RE;
+
+typedef struct spinlock {
+	struct raw_spinlock rlock;
+} AP_CO_RE spinlock_t;
+
+struct sighand_struct {
+	spinlock_t siglock;
 } AP_CO_RE;
 
 struct sched_entity {
 	uint64_t sum_exec_runtime;
+	struct cfs_rq *cfs_rq;
 } AP_CO_RE;
 
 struct kernfs_node {
@@ -148,7 +190,12 @@ struct css_set {
 
 struct task_struct {
 	unsigned int __state;
+	void *stack;
 	int on_cpu;
+	unsigned long jobctl;
+	sigset_t blocked;
+	struct sigpending pending;
+	struct bpf_local_storage *bpf_storage;
 	struct css_set *cgroups;
 	struct sched_entity se;
 	struct thread_info thread_info;
@@ -159,9 +206,18 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
 	struct signal_struct *signal;
+	struct sighand_struct *sighand;
 	uint64_t start_boottime;
 	char comm[16];
 	struct thread_struct thread;
+} AP_CO_RE;
+
+struct bpf_ringbuf {
+	uint64_t mask;
+} AP_CO_RE;
+
+struct bpf_ringbuf_map {
+	struct bpf_ringbuf *rb;
 } AP_CO_RE;
 
 struct bpf_iter_meta {

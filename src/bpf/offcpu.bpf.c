@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Time off the CPU. When the scheduler takes a thread from a CPU, the time is noted in the thread's own
- * storage; when it puts it back, the wait is over. One shorter than the threshold is added to the
+/* Time off the CPU. When the scheduler takes a thread from a CPU, the time is noted in the thread's place
+ * (bpf/wait.bpf.h); when it puts it back, the wait is over. One shorter than the threshold is added to the
  * thread's sums, a longer one becomes a record with the kernel's and the user stack, which are those
  * that the thread left the CPU with: it has not run since. It is not the current one yet either, so its
  * memory is read by way of its page tables (bpf/foreign.bpf.h).
@@ -15,7 +15,15 @@
  * tells how long it waited; with which stack is not known any more, so that goes into the sums.
  *
  * Waits for locks of programs are those in the system call futex(), whose registers are at hand. When one is
- * about to end, whoever ends it is the current task: its stack tells where the lock was given back.
+ * about to end, whoever ends it is the current task: its stack tells where the lock was given back. Unless
+ * that is an interrupt, which is a time-out, or a signal is pending. Of other waits who ends them is told if it
+ * is asked for: it costs each waking of a thread, and each long wait a second record.
+ *
+ * Times of waits are the scheduler's (bpf/scheduler.bpf.h), those of records CLOCK_MONOTONIC.
+ *
+ * What is told may change while the programs run, and they may be detached for a while and attached again; the
+ * threads' places outlive both. A wait of an earlier epoch counts for nothing. Waits
+ * that were not told of and go on when they come to be told of are found by the iterator, and begin at `widened`.
  *
  * Kernel threads are left out: they wait for work. */
 #include "bpf/kernel.bpf.h"
@@ -29,38 +37,23 @@
 #include "bpf/store.bpf.h"
 
 #include "bpf/record.bpf.h"
+#include "bpf/scheduler.bpf.h"
+#include "bpf/wait.bpf.h"
 
 #define TASK_UNINTERRUPTIBLE 2
 #define TASK_STOPPED	     (4 | 8) /* by a signal, by a debugger */
 #define CGROUP_LEVELS	     32
-#define FUTEX_WAITV	     449 /* asm-generic/unistd.h; on x86-64 too */
-#define FUTEX_WAKE	     454
-#define FUTEX_WAIT	     455
 #define TIMED_EVERY	     64
 #define PACE_BYTES	     64
 
-const volatile uint64_t threshold_ns = 1000000;
 const volatile uint64_t target_cgroup_id = 0;
-const volatile uint16_t kinds = AP_RECORD_F_OFFCPU; /* what is told of: that and AP_RECORD_F_LOCK */
 
-uint64_t started = 0; /* CLOCK_MONOTONIC: nothing is told of what was before */
-
-struct wait {
-	uint64_t since; /* when the thread left the CPU */
-	uint64_t from;	/* up to when that was told of; 0: it is on a CPU */
-	uint64_t ran;	/* the thread's CPU time when it left */
-	uint32_t state;
-	uint32_t pad;
-	struct ap_lock waker; /* of a wait for a lock: who has ended it */
-	struct ap_wait_sums sums, told;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct wait);
-} waits SEC(".maps");
+/* Set by user space, at any time. */
+uint64_t threshold_ns = 0;
+uint16_t kinds = 0;   /* what is told of: AP_RECORD_F_OFFCPU, AP_RECORD_F_LOCK */
+bool wakers = false;  /* who ended waits for other things than locks, too */
+uint32_t epoch = 0;   /* raised each time that the programs are attached */
+uint64_t widened = 0; /* CLOCK_MONOTONIC: when waits of a kind came to be told of last */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -85,11 +78,6 @@ AP_INLINE struct ap_wait_stats *stats_here(void)
 	return bpf_map_lookup_elem(&wait_stats, &cpu);
 }
 
-AP_INLINE uint64_t cgroup_id(struct task_struct *task)
-{
-	return task->cgroups->dfl_cgrp->kn->id;
-}
-
 AP_INLINE bool is_in_target_cgroup(struct task_struct *task)
 {
 	struct cgroup *c = task->cgroups->dfl_cgrp;
@@ -109,25 +97,20 @@ AP_INLINE bool is_followed(struct task_struct *task)
 	return is_target(task, pid_level ? task_tgid(task) : (uint32_t)task->tgid);
 }
 
-AP_INLINE long system_call(struct task_struct *task)
-{
-	struct pt_regs___kernel *regs = (void *)bpf_task_pt_regs(task);
-
-	return AP_KERNEL_IS_COMPAT(regs) ? -1 : AP_SYSCALL(regs);
-}
-
-AP_INLINE bool is_in_futex(struct task_struct *task)
-{
-	long call = system_call(task);
-
-	return call == AP_SYSCALL_FUTEX || call == FUTEX_WAIT || call == FUTEX_WAITV;
-}
-
+/* Of those that futex_waitv() waits for the first: linux/futex.h, struct futex_waitv.uaddr. */
 AP_INLINE uint64_t futex_address(struct task_struct *task)
 {
-	struct pt_regs___kernel *regs = (void *)bpf_task_pt_regs(task);
+	struct pt_regs___kernel *regs = user_registers(task);
+	uint64_t address = 0;
 
-	return AP_SYSCALL(regs) == FUTEX_WAITV ? 0 : AP_SYSCALL_ARGUMENT(regs);
+	if (AP_KERNEL_IS_COMPAT(regs))
+		return 0;
+	if (AP_SYSCALL(regs) != FUTEX_WAITV)
+		return AP_SYSCALL_ARGUMENT(regs);
+	if (foreign_read(KERNEL_FIELD(struct task_struct, mm, (uint64_t)task), &address,
+			 sizeof(address), AP_SYSCALL_ARGUMENT(regs) + 8))
+		return 0;
+	return address;
 }
 
 AP_INLINE uint32_t state_of(struct task_struct *task, bool preempted)
@@ -146,8 +129,10 @@ AP_INLINE uint32_t state_of(struct task_struct *task, bool preempted)
 AP_INLINE void begin_wait(struct wait *w, struct task_struct *task, uint32_t state, uint64_t now)
 {
 	w->ran = task->se.sum_exec_runtime;
-	w->waker.tid = 0;
+	w->end = AP_WAIT_END_UNKNOWN;
+	w->named = 0;
 	w->state = state;
+	w->epoch = epoch;
 	w->since = now;
 	w->from = now;
 }
@@ -158,50 +143,52 @@ AP_INLINE void add_to_sums(struct wait *w, uint64_t ns)
 
 	if (state >= AP_WAIT_STATES)
 		return;
-	w->sums.count[state]++;
-	w->sums.ns[state] += ns;
+	w->sums.of[state].count++;
+	w->sums.of[state].ns += ns;
 }
 
-/* Appends a section at the record's end, of a multiple of 8 bytes. */
-AP_INLINE int record_section(struct scratch *s, uint16_t kind, const void *payload, uint32_t bytes)
+/* The sections of the wait itself: how it was, for which lock, and who ended it. */
+AP_INLINE int record_wait(struct scratch *s, struct task_struct *task, const struct wait *w,
+			  uint64_t since)
 {
-	struct ap_record *r = (void *)s->record;
-	uint32_t at = r->size;
+	struct ap_wait wait = {.since = since, .state = w->state};
+	struct ap_lock lock = {};
+	bool is_lock = kinds & AP_RECORD_F_LOCK && w->state == AP_WAIT_LOCK;
 
-	if (at > sizeof(s->record) - MORE_BYTES)
+	if (w->state == AP_WAIT_LOCK)
+		wait.end = w->end;
+	if (record_section(s, AP_SECTION_WAIT, &wait, sizeof(wait)))
 		return -1;
-	put_section(s->record + at, kind, bytes);
-	__builtin_memcpy(s->record + at + 4, payload, bytes);
-	*(uint32_t *)(s->record + at + 4 + bytes) = 0;
-	r->size = at + 8 + bytes;
-	r->n_sections++;
-	return 0;
+	if (w->named)
+		lock = w->waker;
+	else if (!is_lock)
+		return 0;
+	if (is_lock && !(lock.address && system_call(task) == FUTEX_WAITV))
+		lock.address = futex_address(task);
+	return record_section(s, is_lock ? AP_SECTION_LOCK : AP_SECTION_WAKER, &lock, sizeof(lock));
 }
 
-AP_INLINE int record_lock(struct scratch *s, struct task_struct *task, const struct wait *w)
+/* Writes the record of a wait's part, from `from` until now. 0, or negative: there was no room. */
+AP_RARE long tell(struct task_struct *task, const struct wait *w, uint64_t from, uint64_t now,
+		  uint16_t flags)
 {
-	struct ap_lock lock = w->waker;
-
-	if (!lock.tid)
-		__builtin_memset(&lock, 0, sizeof(lock));
-	lock.address = futex_address(task);
-	return record_section(s, AP_SECTION_LOCK, &lock, sizeof(lock));
-}
-
-/* Writes the record of a wait's part that ends now. 0, or negative: there was no room. */
-AP_INLINE long tell(struct scratch *s, struct task_struct *task, const struct wait *w, uint64_t ns,
-		    uint16_t flags)
-{
-	struct ap_record *r = (void *)s->record;
-	struct pt_regs___kernel *regs = (void *)bpf_task_pt_regs(task);
-	struct ap_wait wait = {.since = w->since, .state = w->state};
+	struct pt_regs___kernel *regs;
+	uint32_t zero = 0;
+	struct ap_record *r;
+	struct scratch *s;
 	long sent;
 
+	s = flags & AP_RECORD_F_GOES_ON ? bpf_map_lookup_elem(&iterator_scratches, &zero)
+					: bpf_map_lookup_elem(&scratches, &zero);
+	if (!s || !task || !w)
+		return -1;
+	r = (void *)s->record;
+	regs = (void *)bpf_task_pt_regs(task);
 	s->walk.noticed = 0;
 	record_begin(s, AP_RECORD_OFFCPU, task, pid_level ? task_tgid(task) : (uint32_t)task->tgid,
 		     cgroup_id(task));
-	r->value = ns;
-	r->flags = flags | kinds;
+	r->value = now > from ? now - from : 0;
+	r->flags = flags | kinds | (wakers ? AP_RECORD_F_WAKERS : 0);
 	record_kernel(s, bpf_get_task_stack(task, s->record + KERNEL_AT + 4, KERNEL_BYTES, 0));
 	if (AP_KERNEL_IS_COMPAT(regs)) {
 		r->reason = AP_REASON_COMPAT;
@@ -211,9 +198,7 @@ AP_INLINE long tell(struct scratch *s, struct task_struct *task, const struct wa
 			   r->start_time);
 		record_user(s, false);
 	}
-	if (record_section(s, AP_SECTION_WAIT, &wait, sizeof(wait)))
-		return -1;
-	if (kinds & AP_RECORD_F_LOCK && w->state == AP_WAIT_LOCK && record_lock(s, task, w))
+	if (record_wait(s, task, w, r->time - (now - w->since)))
 		return -1;
 	sent = record_send(s);
 	if (s->walk.noticed)
@@ -227,132 +212,241 @@ AP_INLINE bool is_told(uint32_t state)
 	return kinds & AP_RECORD_F_OFFCPU || state == AP_WAIT_LOCK;
 }
 
+/* Of locks alone few switches are of interest. Which ones the system call tells, which the kernel has at hand
+ * there; what is remembered of the thread it has not. */
+AP_INLINE bool is_passed_over(struct task_struct *task)
+{
+	return kinds == AP_RECORD_F_LOCK && !is_in_futex(task);
+}
+
+/* The end of a wait that nobody saw: the thread was put on a CPU since, or has been all along. */
+AP_RARE int end_unseen(struct task_struct *task, struct wait *w, uint64_t now,
+		       struct ap_wait_stats *stats)
+{
+	uint64_t from, ran;
+
+	if (!task || !w || !stats)
+		return 0;
+	from = __sync_lock_test_and_set(&w->from, 0);
+	ran = task->se.sum_exec_runtime - w->ran;
+	if (w->epoch != epoch)
+		return 0;
+	add_to_sums(w, now > from + ran ? now - from - ran : 0);
+	stats->summed++;
+	return 0;
+}
+
 AP_INLINE void leave(struct task_struct *task, bool preempted, uint64_t now,
 		     struct ap_wait_stats *stats)
 {
 	struct wait *w;
 	uint32_t state;
-	uint64_t from;
 
-	if (is_kernel_thread(task) || task->flags & PF_EXITING)
+	if (task->flags & PF_EXITING)
 		return;
-	w = bpf_task_storage_get(&waits, task, 0, 0);
-	if (!w) {
-		if (!is_followed(task))
-			return;
-		w = bpf_task_storage_get(&waits, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-		if (!w) {
-			stats->no_storage++;
-			stats->ended++;
-			return;
-		}
-	}
-	from = __sync_lock_test_and_set(&w->from, 0);
-	if (from) {
-		uint64_t ran = task->se.sum_exec_runtime - w->ran;
-
-		add_to_sums(w, now - from > ran ? now - from - ran : 0);
-		stats->ended++;
-		stats->summed++;
-	}
+	w = wait_of(task);
+	if (!w && (is_kernel_thread(task) || !is_followed(task)))
+		return;
 	state = state_of(task, preempted);
-	if (is_told(state))
+	if (w && w->from)
+		end_unseen(task, w, now, stats);
+	if (!is_told(state)) {
+		if (w)
+			w->since = now;
+		return;
+	}
+	if (!w)
+		w = take_place(task);
+	if (w)
 		begin_wait(w, task, state, now);
+	else
+		stats->no_storage++;
 }
 
 AP_INLINE void enter(struct task_struct *task, uint64_t now, struct ap_wait_stats *stats)
 {
+	struct wait *w = is_passed_over(task) ? 0 : wait_of(task);
 	uint64_t from, ns;
-	uint32_t zero = 0;
-	struct scratch *s;
-	struct wait *w;
 
-	if (is_kernel_thread(task))
-		return;
-	w = bpf_task_storage_get(&waits, task, 0, 0);
 	if (!w || !w->from)
 		return;
 	from = __sync_lock_test_and_set(&w->from, 0);
-	stats->ended++;
-	ns = now - w->since;
+	if (w->epoch != epoch)
+		return;
+	ns = now > w->since ? now - w->since : 0; /* CPUs read their clocks one after the other */
 	if (ns < threshold_ns) {
-		add_to_sums(w, ns);
+		/* Part of it may have been told of: the threshold was another one then. */
+		add_to_sums(w, now > from ? now - from : 0);
 		stats->summed++;
 		return;
 	}
-	s = bpf_map_lookup_elem(&scratches, &zero);
-	if (s && tell(s, task, w, now > from ? now - from : 0, 0) == 0)
+	if (tell(task, w, from, now, 0) == 0)
 		stats->delivered++;
 	else
 		stats->ringbuf_full++;
+}
+
+/* Asked anew wherever it matters, and what such a run knows is kept in `stats`: before Linux 6.4 the stacks of the
+ * programs below ap_switch() leave no room for a variable more. */
+AP_INLINE bool is_timed(const struct ap_wait_stats *stats)
+{
+	return stats->runs % TIMED_EVERY == 1 || !switch_clock_is_known();
+}
+
+/* What the run took, without the two readings of the clock that tell. */
+AP_INLINE void note_cost(struct ap_wait_stats *stats)
+{
+	uint64_t ended = bpf_ktime_get_ns(), reading = bpf_ktime_get_ns() - ended;
+
+	stats->timed_ns += ended > stats->began + reading ? ended - stats->began - reading : 0;
+	stats->timed_runs++;
+}
+
+/* A switch without interest. The switches' clock is compared all the same: wakings reckon with it. */
+AP_INLINE void pass_over(struct task_struct *prev, struct ap_wait_stats *stats)
+{
+	uint64_t now;
+
+	if (!is_timed(stats))
+		return;
+	note_cost(stats);
+	now = bpf_ktime_get_ns();
+	switch_clock_compare(stats, (int64_t)(now - switch_clock(stats, prev)));
 }
 
 SEC("tp_btf/sched_switch")
 int ap_switch(uint64_t *ctx)
 {
 	struct task_struct *prev = (void *)ctx[1], *next = (void *)ctx[2];
-	uint64_t now = bpf_ktime_get_ns();
 	struct ap_wait_stats *stats = stats_here();
+	uint64_t now;
+	bool leaves;
 
 	if (!stats)
 		return 0;
 	use_store();
-	leave(prev, ctx[0], now, stats);
+	stats->runs++;
+	if (is_timed(stats))
+		stats->began = bpf_ktime_get_ns();
+	leaves = !is_passed_over(prev);
+	if (!leaves && is_passed_over(next)) {
+		pass_over(prev, stats);
+		return 0;
+	}
+	now = switch_clock(stats, prev);
+	if (is_timed(stats))
+		stats->clock_behind = (int64_t)(stats->began - now);
+	if (leaves)
+		leave(prev, ctx[0], now, stats);
 	enter(next, now, stats);
-	if (stats->runs++ % TIMED_EVERY == 0) {
-		stats->timed_ns += bpf_ktime_get_ns() - now;
-		stats->timed_runs++;
+	if (is_timed(stats)) {
+		note_cost(stats);
+		switch_clock_compare(stats, stats->clock_behind);
 	}
 	return 0;
 }
 
 /* Writes the record of who ended a wait, with the stack in which it did. */
 AP_INLINE long tell_waker(void *ctx, struct scratch *s, struct task_struct *waker,
-			  struct task_struct *waited, uint64_t ns)
+			  struct task_struct *waited, const struct wait *w, uint64_t ns)
 {
 	struct ap_record *r = (void *)s->record;
 	struct pt_regs___kernel *regs = (void *)bpf_task_pt_regs(waker);
-	struct ap_lock lock = {.address = futex_address(waited)};
+	bool is_lock = kinds & AP_RECORD_F_LOCK && w->state == AP_WAIT_LOCK;
+	struct ap_wait wait = {.state = w->state};
+	struct ap_lock lock = {};
 
 	s->walk.noticed = 0;
 	record_begin(s, AP_RECORD_WAKER, waker,
 		     pid_level ? task_tgid(waker) : (uint32_t)waker->tgid, cgroup_id(waker));
+	wait.since = r->time - ns;
 	r->value = ns;
-	r->flags = AP_RECORD_F_LOCK;
 	record_kernel(s, bpf_get_stack(ctx, s->record + KERNEL_AT + 4, KERNEL_BYTES, 0));
-	s->walk.pc = ap_arch_kernel_registers(regs, s->walk.regs);
-	walk_begin(&s->walk, waker, current_mm(), r->start_time);
-	record_user(s, false);
+	if (is_kernel_thread(waker)) {
+		r->flags |= AP_RECORD_F_KTHREAD;
+	} else {
+		s->walk.pc = ap_arch_kernel_registers(regs, s->walk.regs);
+		walk_begin(&s->walk, waker, current_mm(), r->start_time);
+		record_user(s, false);
+	}
+	if (is_lock)
+		lock.address = w->waker.address ?: futex_address(waited);
 	lock.tgid = pid_level ? task_tgid(waited) : (uint32_t)waited->tgid;
 	lock.tid = pid_level ? task_number(waited) : (uint32_t)waited->pid;
 	__builtin_memcpy(lock.comm, waited->comm, AP_COMM_BYTES);
-	return record_section(s, AP_SECTION_LOCK, &lock, sizeof(lock)) ? -1 : record_send(s);
+	if (record_section(s, AP_SECTION_WAIT, &wait, sizeof(wait)) ||
+	    record_section(s, is_lock ? AP_SECTION_LOCK : AP_SECTION_WAKER, &lock, sizeof(lock)))
+		return -1;
+	return record_send(s);
 }
 
-/* Fires for a task that is about to be woken, in whoever wakes it: a thread in futex(), where it gave a
- * lock back; another, when a time-out or a signal did. */
-SEC("tp_btf/sched_waking")
-int ap_waking(uint64_t *ctx)
+/* A thread in futex() wakes who waits there; others may have sent it a signal. */
+AP_INLINE uint16_t end_of(struct task_struct *task, struct task_struct *waker, bool interrupt)
 {
-	struct task_struct *task = (void *)ctx[0], *waker = bpf_get_current_task_btf();
-	struct wait *w = bpf_task_storage_get(&waits, task, 0, 0);
-	struct ap_wait_stats *stats = stats_here();
-	uint64_t now = bpf_ktime_get_ns(), from;
-	uint32_t zero = 0;
-	struct scratch *s;
+	if (!interrupt && is_waking_futex(waker))
+		return AP_WAIT_END_WOKEN;
+	if (has_signal(task))
+		return AP_WAIT_END_SIGNAL;
+	return interrupt || is_kernel_thread(waker) ? AP_WAIT_END_TIMEOUT : AP_WAIT_END_WOKEN;
+}
 
-	if (!w || !stats || w->state != AP_WAIT_LOCK)
-		return 0;
-	from = w->from;
-	if (!from || now < w->since + threshold_ns || is_kernel_thread(waker) ||
-	    !(system_call(waker) == AP_SYSCALL_FUTEX || system_call(waker) == FUTEX_WAKE))
-		return 0;
-	use_store();
+AP_INLINE void name_waker(struct wait *w, struct task_struct *task, struct task_struct *waker)
+{
 	w->waker.tgid = pid_level ? task_tgid(waker) : (uint32_t)waker->tgid;
 	w->waker.tid = pid_level ? task_number(waker) : (uint32_t)waker->pid;
 	__builtin_memcpy(w->waker.comm, waker->comm, AP_COMM_BYTES);
+	/* In other address spaces the same futex lies elsewhere. */
+	w->waker.address =
+		w->state == AP_WAIT_LOCK && waker->mm == task->mm && is_waking_futex(waker)
+			? futex_address(waker)
+			: 0;
+	w->named = 1;
+}
+
+AP_INLINE void name_interrupt(struct wait *w)
+{
+	static const char name[AP_COMM_BYTES] = AP_WAKER_INTERRUPT;
+
+	__builtin_memset(&w->waker, 0, sizeof(w->waker));
+	__builtin_memcpy(w->waker.comm, name, sizeof(name));
+	w->named = 1;
+}
+
+/* Fires for a thread that is about to be woken, in whoever wakes it. */
+SEC("tp_btf/sched_waking")
+int ap_waking(uint64_t *ctx)
+{
+	struct task_struct *task = (void *)ctx[0], *waker;
+	struct ap_wait_stats *stats;
+	uint32_t zero = 0;
+	struct scratch *s;
+	struct wait *w;
+	bool is_lock;
+	uint64_t now;
+
+	if (!wakers && !is_in_futex(task))
+		return 0;
+	w = wait_of(task);
+	if (!w || !w->from || w->epoch != epoch)
+		return 0;
+	is_lock = w->state == AP_WAIT_LOCK;
+	stats = stats_here();
+	if (!stats || !(wakers || is_lock))
+		return 0;
+	use_store();
+	waker = bpf_get_current_task_btf();
+	if (is_lock)
+		w->end = end_of(task, waker, is_in_interrupt(stats, waker));
+	now = switch_clock_from(bpf_ktime_get_ns());
+	if (now < w->since + threshold_ns || (is_lock && w->end != AP_WAIT_END_WOKEN))
+		return 0;
+	if (is_in_interrupt(stats, waker)) {
+		name_interrupt(w);
+		return 0;
+	}
+	name_waker(w, task, waker);
 	s = bpf_map_lookup_elem(&scratches, &zero);
-	if (s && tell_waker(ctx, s, waker, task, now - w->since) == 0)
+	if (s && tell_waker(ctx, s, waker, task, w, now - w->since) == 0)
 		stats->wakers++;
 	else
 		stats->wakers_lost++;
@@ -370,14 +464,15 @@ struct sums_record {
 } __attribute__((packed));
 
 /* Tells of what the sums have grown by. Not inlined: the stack of the caller has no room for the record. */
-static __attribute__((noinline)) void tell_sums(struct task_struct *task, struct wait *w)
+AP_RARE void tell_sums(struct task_struct *task, struct wait *w)
 {
+	struct wait_sums now = w->sums;
 	struct sums_record r = {};
 	uint64_t any = 0;
 
 	for (int i = 0; i < AP_WAIT_STATES; i++) {
-		r.sums.count[i] = w->sums.count[i] - w->told.count[i];
-		r.sums.ns[i] = w->sums.ns[i] - w->told.ns[i];
+		r.sums.count[i] = now.of[i].count - w->told.of[i].count;
+		r.sums.ns[i] = now.of[i].ns - w->told.of[i].ns;
 		any |= r.sums.count[i];
 	}
 	if (!any)
@@ -398,10 +493,7 @@ static __attribute__((noinline)) void tell_sums(struct task_struct *task, struct
 	r.section.bytes = sizeof(r.sums);
 	if (bpf_ringbuf_output(&records, &r, sizeof(r), BPF_RB_NO_WAKEUP))
 		return; /* they are told of the next time */
-	for (int i = 0; i < AP_WAIT_STATES; i++) {
-		w->told.count[i] += r.sums.count[i];
-		w->told.ns[i] += r.sums.ns[i];
-	}
+	w->told = now;
 }
 
 /* What a thread has left to tell when it ends. */
@@ -409,29 +501,40 @@ SEC("tp_btf/sched_process_exit")
 int ap_wait_exit(uint64_t *ctx)
 {
 	struct task_struct *task = (void *)ctx[0];
-	struct wait *w = bpf_task_storage_get(&waits, task, 0, 0);
+	struct ap_wait_stats *stats = stats_here();
+	struct wait *w = wait_of(task);
 
 	if (!w)
 		return 0;
+	if (w->from && stats)
+		end_unseen(task, w, switch_clock_from(bpf_ktime_get_ns()), stats);
 	tell_sums(task, w);
-	bpf_task_storage_delete(&waits, task);
+	give_back(task, w);
 	return 0;
 }
 
-/* The part so far of a wait that goes on. */
+/* The part so far of a wait that goes on; the last of one that is not told of any more. */
 AP_INLINE void tell_waiting(struct task_struct *task, struct wait *w)
 {
-	uint64_t now = bpf_ktime_get_ns(), from = w->from;
-	uint32_t zero = 0;
-	struct scratch *s;
+	uint64_t now = switch_clock_from(bpf_ktime_get_ns()), from = w->from;
 
-	if (!from || task->on_cpu || now < w->since + threshold_ns || now <= from)
+	if (from && w->epoch == epoch && !is_told(w->state)) {
+		__sync_val_compare_and_swap(&w->from, from, 0);
 		return;
-	s = bpf_map_lookup_elem(&iterator_scratches, &zero);
-	if (!s || __sync_val_compare_and_swap(&w->from, from, now) != from)
+	}
+	if (!from || w->epoch != epoch || task->on_cpu || now < w->since + threshold_ns ||
+	    now <= from)
 		return;
-	if (tell(s, task, w, now - from, AP_RECORD_F_GOES_ON))
+	if (__sync_val_compare_and_swap(&w->from, from, now) != from)
+		return;
+	if (tell(task, w, from, now, AP_RECORD_F_GOES_ON))
 		__sync_val_compare_and_swap(&w->from, now, from); /* the next time */
+}
+
+/* Whether the thread, which is off the CPU, left it before its wait would have been told of. */
+AP_INLINE bool is_unseen(const struct wait *w)
+{
+	return w->since < switch_clock_from(widened) && !(w->from && w->epoch == epoch);
 }
 
 /* What is written to the reader has no meaning but to end its read() now and then, so that it empties the
@@ -445,14 +548,16 @@ int ap_waiting(struct bpf_iter__task *ctx)
 	struct wait *w;
 
 	use_store();
-	if (!task || is_kernel_thread(task) || task->flags & PF_EXITING)
+	if (!task || is_kernel_thread(task) || task->flags & PF_EXITING || !switch_clock_is_known())
 		return 0;
-	w = bpf_task_storage_get(&waits, task, 0, 0);
-	if (!w && !task->on_cpu && is_told(state_of(task, false)) && is_followed(task)) {
+	w = wait_of(task);
+	if (!task->on_cpu && (w ? is_unseen(w) : is_followed(task)) &&
+	    is_told(state_of(task, false))) {
 		/* It has waited for longer than anybody has looked. */
-		w = bpf_task_storage_get(&waits, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-		if (w && !w->since)
-			begin_wait(w, task, state_of(task, false), started);
+		if (!w)
+			w = take_place(task);
+		if (w && is_unseen(w))
+			begin_wait(w, task, state_of(task, false), switch_clock_from(widened));
 	}
 	if (!w)
 		return 0;

@@ -125,6 +125,23 @@ AP_INLINE void record_user(struct scratch *s, bool user_mode)
 	r->n_sections++;
 }
 
+/* Appends a section at the record's end, of a multiple of 8 bytes. */
+AP_INLINE int record_section(struct scratch *s, uint16_t kind, const void *payload, uint32_t bytes)
+{
+	struct ap_record *r = (void *)s->record;
+	uint32_t at = r->size;
+
+	barrier_var(at); /* the bound is to be learned of what is used, on Linux 6.1 */
+	if (at > sizeof(s->record) - 8 - bytes)
+		return -1;
+	put_section(s->record + at, kind, bytes);
+	__builtin_memcpy(s->record + at + 4, payload, bytes);
+	*(uint32_t *)(s->record + at + 4 + bytes) = 0;
+	r->size = at + 8 + bytes;
+	r->n_sections++;
+	return 0;
+}
+
 /* 0, or negative: the ring buffer had no room. */
 AP_INLINE long record_send(struct scratch *s)
 {

@@ -76,6 +76,11 @@ AP_INLINE int is_target(struct task_struct *task, uint32_t tgid)
 	return 1;
 }
 
+AP_INLINE uint64_t cgroup_id(struct task_struct *task)
+{
+	return task->cgroups->dfl_cgrp->kn->id;
+}
+
 /* A task without user code. */
 AP_INLINE bool is_kernel_thread(struct task_struct *task)
 {

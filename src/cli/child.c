@@ -11,14 +11,14 @@
 #include "base/clock.h"
 #include "base/io.h"
 
-/* In the child: waits at the barrier, then becomes the command. */
+/* In the child: says that it is there, waits at the barrier, then becomes the command. */
 static void __attribute__((noreturn)) run(char *const *argv, int barrier, int failure,
 					  const sigset_t *mask)
 {
 	char go;
-	int e;
+	int e = 0;
 
-	if (read(barrier, &go, 1) != 1)
+	if (write(failure, &e, sizeof(e)) != sizeof(e) || read(barrier, &go, 1) != 1)
 		_exit(127);
 	signal(SIGPIPE, SIG_DFL);
 	sigprocmask(SIG_SETMASK, mask, NULL);
@@ -27,6 +27,17 @@ static void __attribute__((noreturn)) run(char *const *argv, int barrier, int fa
 	if (write(failure, &e, sizeof(e)) < 0)
 		_exit(126);
 	_exit(127);
+}
+
+static int wait_ready(int fd)
+{
+	int ready;
+	ssize_t n;
+
+	do {
+		n = read(fd, &ready, sizeof(ready));
+	} while (n < 0 && errno == EINTR);
+	return n == sizeof(ready) ? 0 : -ECHILD;
 }
 
 int ap_child_spawn(struct ap_child *c, char *const *argv, const sigset_t *mask,
@@ -55,6 +66,9 @@ int ap_child_spawn(struct ap_child *c, char *const *argv, const sigset_t *mask,
 	if (pid < 0)
 		return ap_error_set(err, -errno, "cannot fork: %s", ap_strerror(errno));
 	c->pid = pid;
+	/* What it does up to the barrier is its own affair, and over before anybody counts. */
+	if (wait_ready(c->failure) < 0)
+		return ap_error_set(err, -ECHILD, "the process for the command ended at once");
 	return 0;
 }
 
@@ -76,6 +90,29 @@ char *ap_child_find(const char *name)
 	return NULL;
 }
 
+/* The loop that reaps the child has more to do than to wait for it. */
+static void *watch(void *arg)
+{
+	struct ap_child *c = arg;
+	siginfo_t info;
+
+	while (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+		;
+	c->ended_ns = ap_clock_mono_ns();
+	return NULL;
+}
+
+/* It has been waited for. */
+static void reaped(struct ap_child *c)
+{
+	if (c->watched)
+		pthread_join(c->watcher, NULL);
+	else
+		c->ended_ns = ap_clock_mono_ns();
+	c->watched = false;
+	c->pid = 0;
+}
+
 int ap_child_release(struct ap_child *c, const char *name, struct ap_error *err)
 {
 	int e = 0;
@@ -91,6 +128,7 @@ int ap_child_release(struct ap_child *c, const char *name, struct ap_error *err)
 	if (n == sizeof(e))
 		return ap_error_set(err, -e, "cannot run '%s': %s", name, ap_strerror(e));
 	c->ran = true;
+	c->watched = pthread_create(&c->watcher, NULL, watch, c) == 0;
 	return 0;
 }
 
@@ -98,7 +136,7 @@ bool ap_child_reap(struct ap_child *c)
 {
 	if (c->pid <= 0 || waitpid(c->pid, &c->status, WNOHANG) != c->pid)
 		return false;
-	c->pid = 0;
+	reaped(c);
 	return true;
 }
 
@@ -126,7 +164,7 @@ void ap_child_end(struct ap_child *c, uint64_t grace_ns)
 	if (!ap_child_reap(c)) {
 		kill(c->pid, SIGKILL);
 		waitpid(c->pid, &c->status, 0);
-		c->pid = 0;
+		reaped(c);
 	}
 	if (p.fd >= 0)
 		close(p.fd);

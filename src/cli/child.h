@@ -4,6 +4,7 @@
 #ifndef AP_CLI_CHILD_H
 #define AP_CLI_CHILD_H
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/types.h>
 
@@ -15,6 +16,10 @@ struct ap_child {
 	int failure; /* it writes its errno here if the exec fails; closed by the exec */
 	int status;  /* as of waitpid(), once reaped */
 	bool ran;    /* its exec succeeded */
+	uint64_t
+		ended_ns; /* CLOCK_MONOTONIC, once reaped: when it ended, whenever that was noticed */
+	pthread_t watcher; /* waits for that; while `watched` */
+	bool watched;
 };
 
 #define AP_CHILD_INIT {.barrier = -1, .failure = -1}

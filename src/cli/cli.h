@@ -8,8 +8,8 @@
 
 #include "base/config.h"
 
-/* Exit statuses, the same for all subcommands; documented in aperture(1). `record` with a command
- * that ran ends with the command's own status. */
+/* Exit statuses, the same for all subcommands; documented in aperture(1). `record` and `stat`
+ * with a command that ran end with the command's own status. */
 enum ap_exit {
 	AP_EXIT_OK = 0,
 	AP_EXIT_ERROR = 1,
@@ -25,8 +25,16 @@ struct ap_command {
 };
 
 int ap_cmd_record(int argc, char **argv);
+int ap_cmd_stat(int argc, char **argv);
+int ap_cmd_top(int argc, char **argv);
 int ap_cmd_report(int argc, char **argv);
+int ap_cmd_agents(int argc, char **argv);
 int ap_cmd_symbols(int argc, char **argv);
+int ap_cmd_alerts(int argc, char **argv);
+int ap_cmd_annotate(int argc, char **argv);
+int ap_cmd_callers(int argc, char **argv);
+int ap_cmd_callees(int argc, char **argv);
+int ap_cmd_heatmap(int argc, char **argv);
 int ap_cmd_doctor(int argc, char **argv);
 
 /* Names of all subcommands, NULL-terminated: the sections within `cli:` in the file. */

@@ -245,6 +245,10 @@ void ap_doctor_check_kernel(struct ap_doctor *d)
 		      has_type(btf, "btf_trace_sched_switch", BTF_KIND_TYPEDEF)
 			      ? "yes"
 			      : "no: raw tracepoints are used");
+	ap_doctor_add(d, "tracepoints of locks", AP_FINDING_OK, NULL,
+		      has_type(btf, "btf_trace_contention_begin", BTF_KIND_TYPEDEF)
+			      ? "yes"
+			      : "no (since Linux 5.19): mode lock tells of programs' locks alone");
 	btf__free(btf);
 	libbpf_set_print(old);
 }

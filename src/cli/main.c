@@ -14,15 +14,27 @@ static int cmd_help(int argc, char **argv);
 
 static const struct ap_command commands[] = {
 	{"record", "profile the whole machine, processes, a cgroup or a command", ap_cmd_record},
+	{"stat", "say on one page where the time of a command, of processes or of the machine went",
+	 ap_cmd_stat},
+	{"top", "show what runs and waits on this machine, live", ap_cmd_top},
 	{"report", "show a recorded profile in the terminal", ap_cmd_report},
+	{"agents", "show an aggregator's agents, and change for a time what they profile",
+	 ap_cmd_agents},
 	{"symbols", "name what an aggregator has without symbols", ap_cmd_symbols},
+	{"alerts", "an aggregator's alert rules: list, add, try, silence", ap_cmd_alerts},
+	{"annotate", "note at an aggregator what happened, such as a deploy", ap_cmd_annotate},
+	{"callers", "show who calls a function, of what an aggregator has", ap_cmd_callers},
+	{"callees", "show what a function calls, of what an aggregator has", ap_cmd_callees},
+	{"heatmap", "draw when it was, of what an aggregator has", ap_cmd_heatmap},
 	{"doctor", "check what this machine permits, and say how to permit the rest",
 	 ap_cmd_doctor},
 	{"version", "show the version", cmd_version},
 	{"help", "show this text, or the help of a subcommand", cmd_help},
 };
 
-const char *const ap_cli_sections[] = {"record", "report", "symbols", "doctor", NULL};
+const char *const ap_cli_sections[] = {"record",  "stat",   "top",	"report",  "agents",
+				       "symbols", "alerts", "annotate", "callers", "callees",
+				       "heatmap", "doctor", NULL};
 
 static const struct ap_command *find(const char *name)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* aperture report: a recorded profile in the terminal, as a call tree and a table of functions. */
 #include "cli/report.h"
+#include "cli/syscall_table.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -50,21 +51,7 @@ static const struct ap_option options[] = {
 	 .group = "Call tree",
 	 .help = "show the call tree",
 	 .offset = offsetof(struct settings, tree)},
-	{.name = "min-percent",
-	 .type = AP_OPT_STRING,
-	 .metavar = "P",
-	 .value = "1",
-	 .group = "Call tree",
-	 .help = "leave out what holds less than this share of the whole",
-	 .offset = offsetof(struct settings, min_percent)},
-	{.name = "depth",
-	 .type = AP_OPT_UINT,
-	 .metavar = "N",
-	 .value = "0",
-	 .max = UINT32_MAX,
-	 .group = "Call tree",
-	 .help = "levels to show; 0: all",
-	 .offset = offsetof(struct settings, depth)},
+	AP_REPORT_OPTIONS_TREE(struct settings),
 	{.name = "top",
 	 .type = AP_OPT_UINT,
 	 .metavar = "N",
@@ -178,21 +165,30 @@ static void put_head(const struct report *r, struct ap_buf *out)
 	char when[48];
 
 	AP_VEC_FOREACH(&p->samples, row) {
+		uint64_t amount;
+
 		if (!ap_profile_type_has(r->type, row->event) || !r->wanted[row->labels])
 			continue;
-		total += r->type->is_value ? row->value : row->count;
+		amount = r->type->is_value ? row->value : row->count;
+		total += amount;
 		samples += row->count;
 		if (ap_reason_is_complete(ap_profile_get_stack(p, row->stack).reason))
-			complete += row->count;
+			complete += amount;
 	}
 	ap_buf_printf(out, "%s: ", r->type->text);
 	ap_value_text(out, total, r->type->unit);
 	if (r->type->is_value) {
+		bool cpu = ap_profile_type_has(r->type, AP_EVENT_CPU);
+
 		ap_buf_puts(out, " in ");
-		ap_value_text(out, samples,
-			      ap_profile_type_has(r->type, AP_EVENT_CPU) ? "samples" : "count");
-		if (!ap_profile_type_has(r->type, AP_EVENT_CPU))
-			ap_buf_puts(out, samples == 1 ? " event" : " events");
+		if (cpu || samples)
+			ap_value_text(out, samples, cpu ? "samples" : "count");
+		if (!cpu)
+			ap_buf_puts(out, samples == 0	? "waits that went on at the end"
+					 : samples == 1 ? " event"
+							: " events");
+		else if (ap_profile_type_has(r->type, AP_EVENT_OFFCPU))
+			ap_buf_puts(out, " and waits");
 	}
 	if (p->end_ns > p->start_ns) {
 		ap_buf_puts(out, " over ");
@@ -203,7 +199,7 @@ static void put_head(const struct report *r, struct ap_buf *out)
 		ap_buf_puts(out, when);
 	}
 	ap_buf_puts(out, "; complete stacks: ");
-	ap_value_percent(out, complete, samples);
+	ap_value_percent(out, complete, total);
 	ap_buf_puts(out, "\n\n");
 }
 
@@ -236,6 +232,24 @@ static int put_top(const struct report *r, struct ap_buf *out)
 	return rc;
 }
 
+static int put_syscalls(const struct report *r, struct ap_buf *out)
+{
+	_cleanup_(ap_syscall_table_free) struct ap_syscall_table t = {0};
+	int rc = ap_syscall_table_build(r->p, r->wanted, &t);
+
+	if (rc == 0)
+		ap_syscall_table_text(&t, out);
+	return rc;
+}
+
+static bool has_syscalls(const struct report *r)
+{
+	AP_VEC_FOREACH(&r->p->syscalls, s)
+		if (r->wanted[s->labels])
+			return true;
+	return false;
+}
+
 static bool has_samples(const struct report *r)
 {
 	AP_VEC_FOREACH(&r->p->samples, row)
@@ -250,11 +264,18 @@ static int show(struct report *r)
 	_cleanup_buf_ struct ap_buf out = {0};
 	int rc = 0;
 
-	put_head(r, &out);
-	if (r->set->tree)
-		rc = put_tree(r, &out);
-	if (rc == 0 && r->set->top)
-		rc = put_top(r, &out);
+	if (has_samples(r)) {
+		put_head(r, &out);
+		if (r->set->tree)
+			rc = put_tree(r, &out);
+		if (rc == 0 && r->set->top)
+			rc = put_top(r, &out);
+	}
+	if (rc == 0 && !r->set->type && has_syscalls(r)) {
+		if (out.n)
+			ap_buf_byte(&out, '\n');
+		rc = put_syscalls(r, &out);
+	}
 	if (rc == 0)
 		rc = ap_buf_error(&out);
 	if (rc == 0)
@@ -279,13 +300,31 @@ static int run(struct report *r)
 			ap_error_set(r->err, rc, "%s: %s", r->file, ap_strerror(rc));
 		return ap_cli_fail(&program, r->err);
 	}
-	if (!has_samples(r)) {
+	if (!has_samples(r) && (r->set->type || !has_syscalls(r))) {
 		ap_cli_say(&program, "%s holds no samples of %s%s", r->file, r->type->name,
 			   r->set->where.n ? " with these labels" : "");
 		return AP_EXIT_NO_SAMPLES;
 	}
 	r->style.unit = r->type->unit;
 	return show(r) < 0 ? ap_cli_fail(&program, r->err) : AP_EXIT_OK;
+}
+
+bool ap_report_style_of(const struct ap_program *p, const char *min_percent, uint64_t depth,
+			struct ap_report_style *ret)
+{
+	struct ap_report_style style = {
+		.terminal = ap_terminal_of(STDOUT_FILENO),
+		.depth = (uint32_t)depth,
+	};
+
+	style.width = style.terminal.tty ? style.terminal.columns : 0;
+	if (ap_parse_double(ap_str_of(min_percent), &style.min_percent) < 0 ||
+	    style.min_percent < 0 || style.min_percent > 100) {
+		ap_cli_say(p, "--min-percent %s: a number from 0 to 100 is wanted", min_percent);
+		return false;
+	}
+	*ret = style;
+	return true;
 }
 
 int ap_cmd_report(int argc, char **argv)
@@ -299,15 +338,8 @@ int ap_cmd_report(int argc, char **argv)
 	if (!ap_cli_parse(&cfg, &program, &set, argc, argv, &status))
 		return status;
 	r.file = cfg.operands[0];
-	r.style.terminal = ap_terminal_of(STDOUT_FILENO);
-	r.style.width = r.style.terminal.tty ? r.style.terminal.columns : 0;
-	r.style.depth = (uint32_t)set.depth;
-	if (ap_parse_double(ap_str_of(set.min_percent), &r.style.min_percent) < 0 ||
-	    r.style.min_percent < 0 || r.style.min_percent > 100) {
-		ap_cli_say(&program, "--min-percent %s: a number from 0 to 100 is wanted",
-			   set.min_percent);
+	if (!ap_report_style_of(&program, set.min_percent, set.depth, &r.style))
 		return AP_EXIT_USAGE;
-	}
 	status = run(&r);
 	ap_profile_free(r.p);
 	free(r.wanted);

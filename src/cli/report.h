@@ -12,7 +12,28 @@ struct ap_report_style {
 	double min_percent; /* of the whole: nodes below it are summed up in a line */
 	uint32_t depth;	    /* levels shown, 0 = all */
 	unsigned int width; /* columns, 0 = lines are not cut */
+	const char *title;  /* of the tree; NULL: "CALL TREE" */
 };
+
+/* --min-percent and --depth, for settings of type `values` with members of those names. */
+#define AP_REPORT_OPTIONS_TREE(values)                                                     \
+	{                                                                                  \
+		.name = "min-percent",                                                     \
+		.type = AP_OPT_STRING,                                                     \
+		.metavar = "P",                                                            \
+		.value = "1",                                                              \
+		.group = "Call tree",                                                      \
+		.help = "leave out what holds less than this share of the whole",          \
+		.offset = offsetof(values, min_percent),                                   \
+	},                                                                                 \
+	{                                                                                  \
+		.name = "depth", .type = AP_OPT_UINT, .metavar = "N", .value = "0",        \
+		.max = UINT32_MAX, .group = "Call tree", .help = "levels to show; 0: all", \
+		.offset = offsetof(values, depth),                                         \
+	}
+/* The style for stdout, but for its unit and title. False: `min_percent` is no share, which has been said. */
+bool ap_report_style_of(const struct ap_program *program, const char *min_percent, uint64_t depth,
+			struct ap_report_style *ret);
 
 /* Text from a file: never a control character, at most `max` characters with the rest shown as "…"
  * (0 = no limit). */

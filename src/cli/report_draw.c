@@ -1,10 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/report.h"
-#include "profile/value.h"
 
-#include <stdio.h>
+#include "base/text.h"
+#include "cli/cell.h"
 
 enum { NUMBERS_WIDTH = 30, FUNCTION_WIDTH_MIN = 20, LOCATION_WIDTH = 34 };
+
+/* Control characters, C1 ones too, could drive the reader's terminal; invisible ones that order or join
+ * text would show another name than there is. `len` bytes of UTF-8. */
+static bool is_control(const unsigned char *c, size_t len)
+{
+	if (len == 1)
+		return c[0] < 0x20 || c[0] == 0x7f;
+	if (len == 2)
+		return c[0] == 0xc2 && c[1] < 0xa0;
+	if (len != 3)
+		return false;
+	return (c[0] == 0xe2 && c[1] == 0x80 && c[2] >= 0x8b && c[2] <= 0x8f) || /* U+200B … */
+	       (c[0] == 0xe2 && c[1] == 0x80 && c[2] >= 0xa8 && c[2] <= 0xae) || /* U+2028 … */
+	       (c[0] == 0xe2 && c[1] == 0x81 && c[2] >= 0xa0 && c[2] <= 0xaf) || /* U+2060 … */
+	       (c[0] == 0xef && c[1] == 0xbb && c[2] == 0xbf);			 /* U+FEFF */
+}
 
 void ap_report_text(struct ap_buf *out, struct ap_str s, size_t max)
 {
@@ -12,15 +28,12 @@ void ap_report_text(struct ap_buf *out, struct ap_str s, size_t max)
 
 	while (s.n) {
 		size_t len = ap_str_utf8_len(s);
-		unsigned char c = (unsigned char)s.p[0];
 
 		if (max && shown + 1 == max && len < s.n) {
 			ap_buf_puts(out, "…");
 			return;
 		}
-		/* Control characters, C1 ones too, could drive the reader's terminal. */
-		if (len == 0 || c < 0x20 || c == 0x7f ||
-		    (len == 2 && c == 0xc2 && (unsigned char)s.p[1] < 0xa0))
+		if (len == 0 || is_control((const unsigned char *)s.p, len))
 			ap_buf_byte(out, '?');
 		else
 			ap_buf_append(out, s.p, len);
@@ -58,18 +71,10 @@ static double percent(uint64_t part, uint64_t whole)
 	return whole ? 100 * (double)part / (double)whole : 0;
 }
 
-/* A value right-aligned in `width` columns. */
-static void put_value(struct ap_buf *out, uint64_t v, const char *unit, int width)
+/* The column's heading says what the counts are. */
+static void put_value(struct ap_buf *out, uint64_t v, const char *unit, size_t width)
 {
-	_cleanup_buf_ struct ap_buf text = {0};
-	int columns = 0;
-
-	/* The column's heading says what the counts are. */
-	ap_value_text(&text, v, strcmp(unit, "samples") == 0 ? "count" : unit);
-	for (size_t i = 0; i < text.n; i++)
-		columns += (text.p[i] & 0xc0) != 0x80;
-	ap_buf_printf(out, "%*s", AP_MAX(width - columns, 0), "");
-	ap_buf_str(out, ap_buf_view(&text));
+	ap_cell_value(out, v, strcmp(unit, "samples") == 0 ? "count" : unit, width);
 }
 
 static void put_share(struct ap_buf *out, const struct ap_report_style *style, uint64_t part,
@@ -171,8 +176,7 @@ static size_t room(const struct drawer *d)
 
 	if (!d->style->width)
 		return 0;
-	for (size_t i = 0; i < d->prefix.n; i++)
-		used += (d->prefix.p[i] & 0xc0) != 0x80;
+	used += ap_text_columns(ap_buf_view(&d->prefix));
 	return used + FUNCTION_WIDTH_MIN < d->style->width ? d->style->width - used
 							   : FUNCTION_WIDTH_MIN;
 }
@@ -234,7 +238,7 @@ int ap_report_tree(struct ap_buf *out, const struct ap_tree *t, const struct ap_
 	int r = find_after(&d);
 
 	ap_report_colour(out, style, AP_REPORT_BOLD);
-	ap_buf_printf(out, "%8s%10s%8s    %s\n", "TOTAL", "", "SELF", "CALL TREE");
+	ap_buf_printf(out, "%8s%10s%8s    %s\n", "TOTAL", "", "SELF", style->title ?: "CALL TREE");
 	ap_report_colour(out, style, AP_REPORT_PLAIN);
 	while (i < t->n && r == 0) {
 		while (d.path.n > t->depth[i])

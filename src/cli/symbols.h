@@ -3,30 +3,17 @@
 #ifndef AP_CLI_SYMBOLS_H
 #define AP_CLI_SYMBOLS_H
 
-#include <jansson.h>
-
-#include "cli/cli.h"
-#include "http/client.h"
+#include "cli/remote.h"
 
 struct ap_symbols_settings {
-	char *server;
-	uint32_t format; /* enum ap_symbols_format */
+	struct ap_remote remote;
 	char *from, *to, *filter;
 	uint64_t limit;
 	struct ap_strings debug_dirs;
 };
 
-enum ap_symbols_format { AP_SYMBOLS_TEXT, AP_SYMBOLS_JSON };
-
-struct ap_symbols {
-	const struct ap_program *program;
-	const struct ap_symbols_settings *set;
-	struct ap_http_client *client;
-};
-
-/* Both return the exit status, having said what went wrong. */
-int ap_symbols_missing(const struct ap_symbols *s);
-/* `paths`: files, and folders of them; NULL-terminated. */
-int ap_symbols_push(const struct ap_symbols *s, char *const *paths);
+/* The verbs. The operands of push are files, and folders of them. */
+int ap_symbols_missing(struct ap_remote_call *c);
+int ap_symbols_push(struct ap_remote_call *c);
 
 #endif

@@ -1,25 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* aperture symbols missing: modules by the CPU time that their frames without symbols hide. */
-#include "base/io.h"
 #include "cli/report.h"
 #include "cli/symbols.h"
-
-static int ask(const struct ap_symbols *s, json_t **ret, struct ap_error *err)
-{
-	const struct ap_symbols_settings *set = s->set;
-	_cleanup_free_ char *from = NULL, *to = NULL, *filter = NULL, *limit = NULL;
-	const char *query[5] = {NULL};
-
-	if (asprintf(&from, "from=%s", set->from) < 0 || asprintf(&to, "to=%s", set->to) < 0 ||
-	    asprintf(&filter, "filter=%s", set->filter ?: "") < 0 ||
-	    asprintf(&limit, "limit=%llu", (unsigned long long)set->limit) < 0)
-		return ap_error_set(err, -ENOMEM, "out of memory");
-	query[0] = from;
-	query[1] = to;
-	query[2] = limit;
-	query[3] = set->filter ? filter : NULL;
-	return ap_http_client_get(s->client, "/api/v1/modules", query, ret, err);
-}
 
 static struct ap_str text_of(const json_t *row, const char *key)
 {
@@ -72,38 +54,21 @@ static void put_table(struct ap_buf *out, const json_t *answer)
 			      AP_STR_ARG(text_of(cut, "what")));
 }
 
-static int put_json(struct ap_buf *out, const json_t *answer)
+int ap_symbols_missing(struct ap_remote_call *c)
 {
-	char *text = json_dumps(answer, JSON_INDENT(2));
+	const struct ap_symbols_settings *set = c->settings;
+	_cleanup_free_ char *from = NULL, *to = NULL, *filter = NULL, *limit = NULL;
+	const char *query[5] = {NULL};
 
-	if (!text)
-		return -ENOMEM;
-	ap_buf_puts(out, text);
-	ap_buf_byte(out, '\n');
-	free(text);
-	return 0;
-}
-
-int ap_symbols_missing(const struct ap_symbols *s)
-{
-	_cleanup_buf_ struct ap_buf out = {0};
-	json_t *answer = NULL;
-	struct ap_error err = {0};
-	int r = ask(s, &answer, &err);
-
-	if (r < 0)
-		return ap_cli_fail(s->program, &err);
-	if (s->set->format == AP_SYMBOLS_JSON)
-		r = put_json(&out, answer);
-	else
-		put_table(&out, answer);
-	json_decref(answer);
-	if (r == 0)
-		r = ap_buf_error(&out);
-	if (r == 0)
-		r = ap_write_all(STDOUT_FILENO, out.p, out.n);
-	if (r == 0)
-		return AP_EXIT_OK;
-	ap_error_set(&err, r, "cannot write: %s", ap_strerror(r));
-	return ap_cli_fail(s->program, &err);
+	if (asprintf(&from, "from=%s", set->from) < 0 || asprintf(&to, "to=%s", set->to) < 0 ||
+	    asprintf(&filter, "filter=%s", set->filter ?: "") < 0 ||
+	    asprintf(&limit, "limit=%llu", (unsigned long long)set->limit) < 0) {
+		ap_error_set(&c->err, -ENOMEM, "out of memory");
+		return ap_cli_fail(c->program, &c->err);
+	}
+	query[0] = from;
+	query[1] = to;
+	query[2] = limit;
+	query[3] = set->filter ? filter : NULL;
+	return ap_remote_get(c, "/api/v1/modules", query, put_table);
 }

@@ -18,12 +18,11 @@
 #define SYSTEM_DIR     "/usr/lib/debug"
 
 struct push {
-	const struct ap_symbols *s;
+	struct ap_remote_call *call;
 	struct ap_symbolizer *symbolizer;
 	json_t *report;	  /* an array, a member per file that samples are of */
 	size_t elsewhere; /* files in folders that no sample is of */
 	bool failed;
-	struct ap_error err;
 };
 
 struct outcome {
@@ -48,8 +47,9 @@ static int ask(struct push *p, const char *path, const char *const *query,
 	for (int i = 0; i < BUSY_TRIES && r == -EBUSY; i++) {
 		if (i)
 			nanosleep(&second, NULL);
-		r = body ? ap_http_client_post(p->s->client, path, ap_buf_view(body), ret, &p->err)
-			 : ap_http_client_get(p->s->client, path, query, ret, &p->err);
+		r = body ? ap_http_client_post(p->call->client, path, ap_buf_view(body), ret,
+					       &p->call->err)
+			 : ap_http_client_get(p->call->client, path, query, ret, &p->call->err);
 	}
 	return r;
 }
@@ -70,7 +70,7 @@ static int send_piece(struct piece *c)
 		return 0;
 	ap_buf_puts(&c->body, "]}");
 	if (ap_buf_error(&c->body))
-		return ap_error_set(&c->p->err, -ENOMEM, "out of memory");
+		return ap_error_set(&c->p->call->err, -ENOMEM, "out of memory");
 	r = ask(c->p, "/api/v1/symbols", NULL, &c->body, &answer);
 	if (r < 0)
 		return r;
@@ -155,11 +155,11 @@ static int push_page(struct piece *c, const char *path, const json_t *offsets, u
 	int r = 0;
 
 	if (!addrs || !symbols)
-		return ap_error_set(&c->p->err, -ENOMEM, "out of memory");
+		return ap_error_set(&c->p->call->err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < n; i++)
 		addrs[i] = (uint64_t)json_integer_value(json_array_get(offsets, i));
 	if (ap_symbolizer_file(c->p->symbolizer, &file, addrs, n, symbols) < 0)
-		return ap_error_set(&c->p->err, -ENOMEM, "out of memory");
+		return ap_error_set(&c->p->call->err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = add_symbol(c, addrs[i], &symbols[i]);
 	*ret_last = addrs[n - 1];
@@ -178,7 +178,7 @@ static int push_addresses(struct push *p, const char *path, const char *build_id
 	int r;
 
 	if (asprintf(&of, "build_id=%s", build_id) < 0)
-		return ap_error_set(&p->err, -ENOMEM, "out of memory");
+		return ap_error_set(&p->call->err, -ENOMEM, "out of memory");
 	query[0] = of;
 	do {
 		json_t *answer = NULL, *offsets;
@@ -195,7 +195,7 @@ static int push_addresses(struct push *p, const char *path, const char *build_id
 			r = push_page(&c, path, offsets, &last);
 		json_decref(answer);
 		if (r == 0 && n && query[1] && last <= before)
-			r = ap_error_set(&p->err, -EPROTO,
+			r = ap_error_set(&p->call->err, -EPROTO,
 					 "the aggregator's pages of addresses do not ascend");
 		snprintf(after, sizeof(after), "after=%llu", (unsigned long long)last);
 		query[1] = after;
@@ -209,7 +209,7 @@ static void report(struct push *p, const char *path, const char *build_id,
 {
 	json_t *row;
 
-	if (p->s->set->format == AP_SYMBOLS_JSON) {
+	if (p->call->remote->format == AP_REMOTE_JSON) {
 		row = json_pack("{s:s,s:s,s:I,s:I,s:I,s:I}", "file", path, "build_id", build_id,
 				"missing", (json_int_t)out->missing, "named",
 				(json_int_t)out->named, "stored", (json_int_t)out->stored,
@@ -230,8 +230,8 @@ static void report(struct push *p, const char *path, const char *build_id,
 
 static void fail_file(struct push *p, const char *path)
 {
-	ap_error_prefix(&p->err, "%s", path);
-	ap_cli_fail(p->s->program, &p->err);
+	ap_error_prefix(&p->call->err, "%s", path);
+	ap_cli_fail(p->call->program, &p->call->err);
 	p->failed = true;
 }
 
@@ -245,11 +245,11 @@ static bool push_file(struct push *p, const char *path, bool given)
 	int r = fd < 0 ? fd : ap_elf_read(fd, DEBUG_INFO_MAX, AP_ELF_STRANGER, &elf);
 
 	if (r == -ENOEXEC)
-		ap_error_set(&p->err, r, "is no ELF file (program, library or debug file)");
+		ap_error_set(&p->call->err, r, "is no ELF file (program, library or debug file)");
 	else if (r < 0)
-		ap_error_set(&p->err, r, "cannot be read: %s", ap_strerror(r));
+		ap_error_set(&p->call->err, r, "cannot be read: %s", ap_strerror(r));
 	else if (!elf.build_id[0])
-		r = ap_error_set(&p->err, -ENODATA,
+		r = ap_error_set(&p->call->err, -ENODATA,
 				 "has no build-id, by which its samples would be known: link with "
 				 "-Wl,--build-id");
 	if (r < 0) {
@@ -288,7 +288,7 @@ static void walk(struct push *p, char *const *paths)
 		case FTS_NS:
 		case FTS_DNR:
 		case FTS_ERR:
-			ap_error_set(&p->err, -e->fts_errno, "cannot be read: %s",
+			ap_error_set(&p->call->err, -e->fts_errno, "cannot be read: %s",
 				     ap_strerror(e->fts_errno));
 			fail_file(p, e->fts_path);
 			break;
@@ -314,19 +314,20 @@ static struct ap_symbolizer *new_symbolizer(const struct ap_strings *given)
 	return s;
 }
 
-int ap_symbols_push(const struct ap_symbols *s, char *const *paths)
+int ap_symbols_push(struct ap_remote_call *c)
 {
+	const struct ap_symbols_settings *set = c->settings;
 	struct push p = {
-		.s = s, .symbolizer = new_symbolizer(&s->set->debug_dirs), .report = json_array()};
+		.call = c, .symbolizer = new_symbolizer(&set->debug_dirs), .report = json_array()};
 
 	if (!p.symbolizer || !p.report) {
-		ap_error_set(&p.err, -ENOMEM, "out of memory");
-		ap_cli_fail(s->program, &p.err);
+		ap_error_set(&c->err, -ENOMEM, "out of memory");
+		ap_cli_fail(c->program, &c->err);
 		p.failed = true;
 	} else {
-		walk(&p, paths);
+		walk(&p, c->operands);
 	}
-	if (s->set->format == AP_SYMBOLS_JSON && p.report) {
+	if (c->remote->format == AP_REMOTE_JSON && p.report) {
 		json_dumpf(p.report, stdout, JSON_INDENT(2));
 		putchar('\n');
 	} else if (p.elsewhere) {

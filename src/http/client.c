@@ -3,8 +3,11 @@
 
 #include <curl/curl.h>
 #include <jansson.h>
+#include <stdio.h>
 
 #include "base/buf.h"
+#include "http/client_internal.h"
+#include "tls/secret.h"
 
 #define ANSWER_MAX (64u << 20)
 #define TIMEOUT_MS 60000L
@@ -16,6 +19,7 @@ struct ap_http_client {
 	char *url; /* as given, for messages */
 	const char *flag;
 	struct curl_slist *headers; /* of a POST */
+	struct curl_slist *bare;    /* of a request without a body; NULL: none */
 	struct ap_buf answer;
 	char error[CURL_ERROR_SIZE];
 };
@@ -30,7 +34,7 @@ static size_t take(char *p, size_t size, size_t n, void *ctx)
 	return ap_buf_error(&c->answer) ? 0 : n;
 }
 
-static bool is_this_machine(CURLU *url)
+bool ap_http_url_is_local(CURLU *url)
 {
 	char *host = NULL;
 	bool is = false;
@@ -53,11 +57,11 @@ static void set_options(struct ap_http_client *c)
 	curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c->curl, CURLOPT_USERAGENT, "aperture/" APERTURE_VERSION);
 	curl_easy_setopt(c->curl, CURLOPT_ACCEPT_ENCODING, "");
-	if (is_this_machine(c->base))
+	if (ap_http_url_is_local(c->base))
 		curl_easy_setopt(c->curl, CURLOPT_PROXY, "");
 }
 
-static bool url_ok(CURLU *url, const char *text)
+bool ap_http_url_parse(CURLU *url, const char *text)
 {
 	char *scheme = NULL;
 	bool ok = curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK &&
@@ -82,12 +86,62 @@ int ap_http_client_new(const char *url, const char *flag, struct ap_http_client 
 	c->headers = curl_slist_append(NULL, "Content-Type: application/json");
 	if (!c->url || !c->curl || !c->base || !c->headers)
 		return ap_error_set(err, -ENOMEM, "out of memory");
-	if (!url_ok(c->base, url))
+	if (!ap_http_url_parse(c->base, url))
 		return ap_error_set(err, -EINVAL,
 				    "%s %s is not an address such as http://127.0.0.1:9090", flag,
 				    url);
 	set_options(c);
 	*ret = AP_TAKE_PTR(c);
+	return 0;
+}
+
+static bool is_encrypted(struct ap_http_client *c)
+{
+	char *scheme = NULL;
+	bool is = curl_url_get(c->base, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+		  strcmp(scheme, "https") == 0;
+
+	curl_free(scheme);
+	return is;
+}
+
+static int add_token(struct ap_http_client *c, const char *token)
+{
+	struct curl_slist *longer;
+	char *line = NULL;
+
+	if (asprintf(&line, "Authorization: Bearer %s", token) < 0)
+		return -ENOMEM;
+	longer = curl_slist_append(c->headers, line);
+	c->bare = curl_slist_append(NULL, line);
+	ap_secret_free(line);
+	if (longer)
+		c->headers = longer;
+	return longer && c->bare ? 0 : -ENOMEM;
+}
+
+int ap_http_client_secure(struct ap_http_client *c, const struct ap_http_security *s,
+			  struct ap_error *err)
+{
+	if (!s->cert_file != !s->key_file)
+		return ap_error_set(
+			err, -EINVAL,
+			"a certificate needs its key and a key its certificate: give both "
+			"--tls-cert and --tls-key");
+	if (s->token && !is_encrypted(c) && !ap_http_url_is_local(c->base))
+		return ap_error_set(err, -EINVAL,
+				    "%s is not encrypted, and everybody on the way could read the "
+				    "token: use an https address (%s)",
+				    c->url, c->flag);
+	curl_easy_setopt(c->curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	if (s->ca_file)
+		curl_easy_setopt(c->curl, CURLOPT_CAINFO, s->ca_file);
+	if (s->cert_file) {
+		curl_easy_setopt(c->curl, CURLOPT_SSLCERT, s->cert_file);
+		curl_easy_setopt(c->curl, CURLOPT_SSLKEY, s->key_file);
+	}
+	if (s->token && add_token(c, s->token) < 0)
+		return ap_error_set(err, -ENOMEM, "out of memory");
 	return 0;
 }
 
@@ -98,6 +152,7 @@ void ap_http_client_free(struct ap_http_client *c)
 	curl_easy_cleanup(c->curl);
 	curl_url_cleanup(c->base);
 	curl_slist_free_all(c->headers);
+	curl_slist_free_all(c->bare);
 	ap_buf_free(&c->answer);
 	free(c->url);
 	free(c);
@@ -142,6 +197,12 @@ static int transport_error(const struct ap_http_client *c, CURLcode code, struct
 		return ap_error_set(err, -ENOMEM, "out of memory");
 	case CURLE_OPERATION_TIMEDOUT:
 		return ap_error_set(err, -ETIMEDOUT, "%s does not answer in time: %s", c->url, why);
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+		return ap_error_set(err, -EACCES,
+				    "%s does not prove who it is: %s; its CA's certificate goes to "
+				    "--tls-ca",
+				    c->url, why);
 	case CURLE_WRITE_ERROR:
 		return ap_error_set(err, -EPROTO, "%s answers with more than %u MiB", c->url,
 				    ANSWER_MAX >> 20);
@@ -160,8 +221,8 @@ static int refusal(const struct ap_http_client *c, long status, const json_t *an
 		long status;
 		int code;
 	} table[] = {
-		{400, -EINVAL}, {401, -EACCES}, {403, -EACCES}, {404, -ENOENT},
-		{413, -EINVAL}, {422, -EINVAL}, {503, -EBUSY},
+		{400, -EINVAL}, {401, -EACCES}, {403, -EACCES}, {404, -ENOENT}, {409, -EEXIST},
+		{413, -EINVAL}, {422, -EINVAL}, {429, -EBUSY},	{503, -EBUSY},
 	};
 	const char *text =
 		json_string_value(json_object_get(json_object_get(answer, "error"), "message"));
@@ -216,16 +277,35 @@ int ap_http_client_get(struct ap_http_client *c, const char *path, const char *c
 		       json_t **ret, struct ap_error *err)
 {
 	curl_easy_setopt(c->curl, CURLOPT_HTTPGET, 1L);
-	curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, NULL);
+	curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, c->bare);
 	return perform(c, path, query, ret, err);
+}
+
+int ap_http_client_delete(struct ap_http_client *c, const char *path, json_t **ret,
+			  struct ap_error *err)
+{
+	int r;
+
+	curl_easy_setopt(c->curl, CURLOPT_HTTPGET, 1L);
+	curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, c->bare);
+	curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, "DELETE");
+	r = perform(c, path, NULL, ret, err);
+	curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, NULL);
+	return r;
 }
 
 int ap_http_client_post(struct ap_http_client *c, const char *path, struct ap_str body,
 			json_t **ret, struct ap_error *err)
 {
+	return ap_http_client_post_query(c, path, NULL, body, ret, err);
+}
+
+int ap_http_client_post_query(struct ap_http_client *c, const char *path, const char *const *query,
+			      struct ap_str body, json_t **ret, struct ap_error *err)
+{
 	curl_easy_setopt(c->curl, CURLOPT_POST, 1L);
 	curl_easy_setopt(c->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.n);
 	curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, body.p);
 	curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, c->headers);
-	return perform(c, path, NULL, ret, err);
+	return perform(c, path, query, ret, err);
 }

@@ -15,17 +15,19 @@
 #define AP_HTTP_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include <microhttpd.h>
 
 #include "base/queue.h"
 #include "http/address.h"
 #include "http/server.h"
+#include "tls/identity.h"
 
 #define AP_HTTP_PARAMS_MAX  64
 #define AP_HTTP_HEADERS_MAX 64
 #define AP_HTTP_ARENA_BYTES (64u << 20)
-#define AP_HTTP_WORKERS_MAX 64
+#define AP_HTTP_WORKERS_MAX 128
 /* A client that sends too much is read on for this long, so that it can read why it was refused
  * instead of a reset connection. */
 #define AP_HTTP_DISCARD_MAX (16u << 20)
@@ -34,7 +36,9 @@
 struct ap_http_connection {
 	struct ap_http_connection *prev, *next;
 	int fd;
-	uint64_t receiving_since; /* CLOCK_MONOTONIC ns; 0 = a request is being answered */
+	struct ap_tls_identity *identity;  /* whose its TLS session is; NULL: plain */
+	uint64_t receiving_since;	   /* CLOCK_MONOTONIC ns; 0 = a request is being answered */
+	struct ap_http_request *answering; /* that one, where a worker has it; else NULL */
 };
 
 struct ap_http_server {
@@ -52,6 +56,7 @@ struct ap_http_server {
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
 	struct ap_http_connection *connections;
+	struct ap_http_stats stats;
 	size_t in_flight; /* requests that are being answered */
 	bool stopping;	  /* no new requests */
 	bool closing;	  /* end at once: streams fail */
@@ -69,7 +74,9 @@ struct ap_http_request {
 
 	int method; /* enum ap_http_method, -1 = another one */
 	bool head;
-	bool local; /* the client is on this machine */
+	bool local;    /* the client is on this machine */
+	char peer[48]; /* its address */
+	void *user;
 	struct ap_str path;
 	struct ap_http_param *params, *headers;
 	size_t n_params, n_headers;
@@ -77,6 +84,7 @@ struct ap_http_request {
 	struct ap_buf body;
 	size_t body_max, discarded;
 	uint64_t started_ns;
+	atomic_bool gone; /* nobody waits for the answer any more */
 	struct json_t *json;
 
 	struct ap_http_param set[8]; /* headers of the answer */

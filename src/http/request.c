@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <strings.h>
 
@@ -134,29 +135,31 @@ static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const cha
 	return MHD_YES;
 }
 
-static bool peer_is_local(struct MHD_Connection *conn)
+static void take_peer(struct ap_http_request *req)
 {
 	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+		MHD_get_connection_info(req->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	const struct sockaddr *sa = info ? info->client_addr : NULL;
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)sa;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)sa;
 
-	if (!sa)
-		return false;
-	if (sa->sa_family == AF_INET)
-		return ntohl(((const struct sockaddr_in *)sa)->sin_addr.s_addr) >> 24 ==
-		       IN_LOOPBACKNET;
-	return sa->sa_family == AF_INET6 &&
-	       IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)sa)->sin6_addr);
+	if (sa && sa->sa_family == AF_INET) {
+		req->local = ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+		inet_ntop(AF_INET, &v4->sin_addr, req->peer, sizeof(req->peer));
+	} else if (sa && sa->sa_family == AF_INET6) {
+		req->local = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+		inet_ntop(AF_INET6, &v6->sin6_addr, req->peer, sizeof(req->peer));
+	}
 }
+
+static const char *const method_names[] = {"GET", "POST", "PUT", "DELETE"};
 
 static void parse_method(struct ap_http_request *req, const char *method)
 {
-	static const char *const names[] = {"GET", "POST", "PUT", "DELETE"};
-
 	req->head = strcmp(method, "HEAD") == 0;
 	req->method = req->head ? AP_HTTP_GET : -1;
 	for (int i = 0; i < AP_HTTP_METHOD_MAX; i++) {
-		if (strcmp(method, names[i]) == 0)
+		if (strcmp(method, method_names[i]) == 0)
 			req->method = i;
 	}
 }
@@ -186,14 +189,67 @@ static bool check_origin(struct ap_http_request *req)
 	return true;
 }
 
+static bool authorize(struct ap_http_request *req)
+{
+	const struct ap_http_options *opt = &req->server->opt;
+
+	return !req->route || !opt->authorize || opt->authorize(req, req->route, opt->ctx);
+}
+
 bool ap_http_request_parse(struct ap_http_request *req, const char *method)
 {
 	parse_method(req, method);
-	req->local = peer_is_local(req->conn);
+	take_peer(req);
 	req->headers = ap_arena_alloc(&req->arena, AP_HTTP_HEADERS_MAX * sizeof(*req->headers));
 	if (req->headers)
 		MHD_get_connection_values(req->conn, MHD_HEADER_KIND, take_header, req);
-	return parse_uri(req) && check_origin(req) && ap_http_route_find(req);
+	return parse_uri(req) && check_origin(req) && ap_http_route_find(req) && authorize(req);
+}
+
+const char *ap_http_peer(const struct ap_http_request *req)
+{
+	return req->peer;
+}
+
+const char *ap_http_method_name(const struct ap_http_request *req)
+{
+	return req->method >= 0 ? method_names[req->method] : "";
+}
+
+bool ap_http_is_tls(const struct ap_http_request *req)
+{
+	return req->server->opt.tls != NULL;
+}
+
+void ap_http_set_user(struct ap_http_request *req, void *user)
+{
+	req->user = user;
+}
+
+void *ap_http_user(const struct ap_http_request *req)
+{
+	return req->user;
+}
+
+struct ap_str ap_http_cookie_find(struct ap_str header, const char *name)
+{
+	while (header.p) {
+		struct ap_str value = ap_str_cut(&header, ';');
+		struct ap_str key = ap_str_trim(ap_str_cut(&value, '='));
+
+		if (!value.p || !ap_str_is(key, name))
+			continue;
+		value = ap_str_trim(value);
+		if (value.n >= 2 && value.p[0] == '"' && value.p[value.n - 1] == '"')
+			value = (struct ap_str){value.p + 1, value.n - 2};
+		return value;
+	}
+	return (struct ap_str){0};
+}
+
+struct ap_str ap_http_cookie(const struct ap_http_request *req, const char *name)
+{
+	return ap_http_cookie_find(ap_http_header(req, "Cookie"), name);
 }
 
 struct ap_str ap_http_path(const struct ap_http_request *req)
@@ -254,6 +310,11 @@ int ap_http_body_json(struct ap_http_request *req, json_t **ret)
 struct ap_arena *ap_http_arena(struct ap_http_request *req)
 {
 	return &req->arena;
+}
+
+const atomic_bool *ap_http_gone(const struct ap_http_request *req)
+{
+	return &req->gone;
 }
 
 uint64_t ap_http_started_ns(const struct ap_http_request *req)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/server.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -14,6 +15,7 @@
 #define BODY_DEFAULT	    (1u << 20)
 #define WAITING_MAX	    64 /* requests that wait for a worker */
 #define HEADER_BYTES	    (32u << 10)
+#define LOOK_NS		    (50 * AP_NSEC_PER_MSEC) /* how often clients that wait are looked for */
 
 /* ---- Hand-over between the I/O thread and the workers. ---- */
 
@@ -38,6 +40,8 @@ static void handle(struct ap_http_request *req)
 	req->route->handler(req, req->server->opt.ctx);
 	if (!req->streaming && !req->response)
 		ap_http_reply_error(req, 500, "internal", NULL, "the request was not answered");
+	if (req->server->opt.observe)
+		req->server->opt.observe(req, req->route, req->status, req->server->opt.ctx);
 }
 
 static void *worker_main(void *arg)
@@ -89,6 +93,20 @@ static void serve_file(struct ap_http_request *req)
 				    AP_STR_ARG(req->path));
 }
 
+/* Whom the connection's client waits for; NULL: nobody any more. */
+static void set_answering(struct ap_http_server *s, struct ap_http_connection *c,
+			  struct ap_http_request *req)
+{
+	if (!c)
+		return;
+	pthread_mutex_lock(&s->lock);
+	/* The first one ends the reaper's long sleep. */
+	if (req && !c->answering)
+		pthread_cond_broadcast(&s->changed);
+	c->answering = req;
+	pthread_mutex_unlock(&s->lock);
+}
+
 /* The request is complete: answers it here or hands it to a worker. */
 static enum MHD_Result dispatch(struct ap_http_request *req)
 {
@@ -118,7 +136,11 @@ static enum MHD_Result dispatch(struct ap_http_request *req)
 	/* Suspended first: the worker may be done before this function returns. */
 	MHD_suspend_connection(req->conn);
 	__atomic_add_fetch(&req->refs, 1, __ATOMIC_RELAXED);
+	set_answering(s, c, req);
 	if (ap_queue_try_push(s->queue, req) < 0) {
+		pthread_mutex_lock(&s->lock);
+		s->stats.refused_busy++;
+		pthread_mutex_unlock(&s->lock);
 		ap_http_header_set(req, "Retry-After", "1");
 		ap_http_reply_error(req, 503, "overloaded", NULL,
 				    "%d requests are waiting already: try again in a second",
@@ -140,6 +162,9 @@ static void refuse_body(struct ap_http_request *req)
 {
 	if (req->response)
 		return;
+	pthread_mutex_lock(&req->server->lock);
+	req->server->stats.refused_large++;
+	pthread_mutex_unlock(&req->server->lock);
 	ap_buf_free(&req->body);
 	ap_http_reply_error(req, 413, "too_large", NULL, "the body is larger than %zu bytes",
 			    req->body_max);
@@ -209,8 +234,10 @@ static void on_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
 		return;
 	*con_cls = NULL;
 	pthread_mutex_lock(&s->lock);
-	if (c)
+	if (c) {
 		c->receiving_since = ap_clock_mono_ns();
+		c->answering = NULL;
+	}
 	if (req->state == AP_HTTP_ANSWERING) {
 		s->in_flight--;
 		pthread_cond_broadcast(&s->changed);
@@ -223,6 +250,20 @@ static void on_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
 	ap_http_request_unref(req);
 }
 
+/* Before the handshake: what is in force now holds for this connection. */
+static void use_identity(struct ap_http_server *s, struct MHD_Connection *conn,
+			 struct ap_http_connection *c)
+{
+	const union MHD_ConnectionInfo *info;
+
+	if (!s->opt.tls)
+		return;
+	info = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	c->identity = ap_tls_source_get(s->opt.tls);
+	if (info && info->tls_session)
+		ap_tls_identity_use(c->identity, info->tls_session);
+}
+
 static void connection_opened(struct ap_http_server *s, struct MHD_Connection *conn, void **ctx)
 {
 	const union MHD_ConnectionInfo *info =
@@ -233,11 +274,13 @@ static void connection_opened(struct ap_http_server *s, struct MHD_Connection *c
 		return;
 	c->fd = info->connect_fd;
 	c->receiving_since = ap_clock_mono_ns();
+	use_identity(s, conn, c);
 	pthread_mutex_lock(&s->lock);
 	c->next = s->connections;
 	if (c->next)
 		c->next->prev = c;
 	s->connections = c;
+	s->stats.connections++;
 	pthread_mutex_unlock(&s->lock);
 	*ctx = c;
 }
@@ -261,8 +304,10 @@ static void on_connection(void *cls, struct MHD_Connection *conn, void **ctx,
 		c->prev->next = c->next;
 	else
 		s->connections = c->next;
+	s->stats.connections--;
 	pthread_mutex_unlock(&s->lock);
 	*ctx = NULL;
+	ap_tls_identity_unref(c->identity);
 	free(c);
 }
 
@@ -271,6 +316,24 @@ static void on_connection(void *cls, struct MHD_Connection *conn, void **ctx,
 static struct timespec timespec_of(uint64_t ns)
 {
 	return (struct timespec){(time_t)(ns / AP_NSEC_PER_SEC), (long)(ns % AP_NSEC_PER_SEC)};
+}
+
+/* A connection that a worker answers is suspended: libmicrohttpd does not see its client leave. With
+ * the lock held; true: there are such connections. */
+static bool look_for_clients(struct ap_http_server *s)
+{
+	bool any = false;
+
+	for (struct ap_http_connection *c = s->connections; c; c = c->next) {
+		struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
+
+		if (!c->answering)
+			continue;
+		any = true;
+		if (poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)))
+			atomic_store(&c->answering->gone, true);
+	}
+	return any;
 }
 
 /* Shuts sockets that have not sent a whole request in time. libmicrohttpd's own timeout only knows
@@ -282,13 +345,16 @@ static void *reaper_main(void *arg)
 
 	pthread_mutex_lock(&s->lock);
 	while (!s->closing) {
-		uint64_t now = ap_clock_mono_ns();
-		struct timespec ts = timespec_of(now + AP_MIN(limit / 4, 5 * AP_NSEC_PER_SEC));
+		uint64_t now = ap_clock_mono_ns(), pause = AP_MIN(limit / 4, 5 * AP_NSEC_PER_SEC);
+		struct timespec ts;
 
 		for (struct ap_http_connection *c = s->connections; c; c = c->next) {
 			if (c->receiving_since && now - c->receiving_since > limit)
 				shutdown(c->fd, SHUT_RDWR);
 		}
+		if (look_for_clients(s))
+			pause = LOOK_NS;
+		ts = timespec_of(now + pause);
 		pthread_cond_timedwait(&s->changed, &s->lock, &ts);
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -297,14 +363,29 @@ static void *reaper_main(void *arg)
 
 static int start_daemon(struct ap_http_server *s, int fd)
 {
+	struct ap_tls_identity *id = s->opt.tls ? ap_tls_source_get(s->opt.tls) : NULL;
+	unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
+	/* libmicrohttpd wants a certificate at the start; sessions use those of use_identity(). */
+	struct MHD_OptionItem tls[] = {
+		{MHD_OPTION_HTTPS_MEM_CERT, 0,
+		 (void *)(uintptr_t)(id ? ap_tls_identity_cert(id) : NULL)},
+		{MHD_OPTION_HTTPS_MEM_KEY, 0,
+		 (void *)(uintptr_t)(id ? ap_tls_identity_key(id) : NULL)},
+		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)AP_TLS_PRIORITIES},
+		{MHD_OPTION_END, 0, NULL},
+	};
+
+	if (!id)
+		tls[0] = tls[3];
 	s->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_access,
-		s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
+		flags | (id ? MHD_USE_TLS : 0u), 0, NULL, NULL, on_access, s,
+		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION,
 		on_connection, s, MHD_OPTION_CONNECTION_LIMIT, s->opt.max_connections,
 		MHD_OPTION_CONNECTION_TIMEOUT, s->opt.request_timeout_s,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES,
-		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+	ap_tls_identity_unref(id);
 	return s->daemon ? 0 : -ENOMEM;
 }
 
@@ -325,8 +406,8 @@ static void name_server(struct ap_http_server *s)
 
 	if (strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0)
 		host = "127.0.0.1";
-	snprintf(s->url, sizeof(s->url), strchr(host, ':') ? "http://[%s]:%u/" : "http://%s:%u/",
-		 host, s->port);
+	snprintf(s->url, sizeof(s->url), strchr(host, ':') ? "%s://[%s]:%u/" : "%s://%s:%u/",
+		 s->opt.tls ? "https" : "http", host, s->port);
 }
 
 static struct ap_http_server *server_new(const struct ap_http_options *opt)
@@ -395,6 +476,9 @@ static void drain(struct ap_http_server *s, unsigned int grace_ms)
 	while (s->in_flight && r == 0)
 		r = pthread_cond_timedwait(&s->changed, &s->lock, &until);
 	s->closing = true;
+	for (struct ap_http_connection *c = s->connections; c; c = c->next)
+		if (c->answering)
+			atomic_store(&c->answering->gone, true);
 	pthread_cond_broadcast(&s->changed);
 	pthread_mutex_unlock(&s->lock);
 }
@@ -430,6 +514,16 @@ void ap_http_server_stop(struct ap_http_server *s, unsigned int grace_ms)
 uint16_t ap_http_server_port(const struct ap_http_server *s)
 {
 	return s->port;
+}
+
+void ap_http_get_stats(const struct ap_http_request *req, struct ap_http_stats *ret)
+{
+	struct ap_http_server *s = req->server;
+
+	pthread_mutex_lock(&s->lock);
+	*ret = s->stats;
+	pthread_mutex_unlock(&s->lock);
+	ret->max_connections = s->opt.max_connections;
 }
 
 const char *ap_http_server_url(const struct ap_http_server *s)

@@ -139,20 +139,9 @@ void ap_http_static_free(struct ap_http_static *s)
 /* A path given as pointer and length has no NUL to compare by strcmp(). */
 static const struct entry *lookup(const struct ap_http_static *s, struct ap_str path)
 {
-	size_t lo = 0, hi = s->files.n;
+	size_t i = ap_first(s->files.p, s->files.n, f, ap_str_cmp(ap_str_of(f->path), path) >= 0);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		int c = ap_str_cmp(ap_str_of(s->files.p[mid].path), path);
-
-		if (c == 0)
-			return &s->files.p[mid];
-		if (c < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return NULL;
+	return i < s->files.n && ap_str_is(path, s->files.p[i].path) ? &s->files.p[i] : NULL;
 }
 
 int ap_http_static_load(const char *dir, struct ap_http_static **ret, struct ap_error *err)

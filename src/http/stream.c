@@ -8,19 +8,22 @@
 #include "base/clock.h"
 #include "http/internal.h"
 
-#define PIPE_BYTES	 (256u << 10)
-#define TOTAL_TIMEOUT_NS (120 * AP_NSEC_PER_SEC)
+#define PIPE_BYTES	(256u << 10)
+#define BYTES_PER_S_MIN (16u << 10) /* that a client takes on average, after its first time-out */
 
 struct ap_http_stream {
 	struct ap_http_request *req;
-	int refs; /* atomic */
-	uint64_t deadline;
+	int refs;	      /* atomic */
+	uint64_t patience;    /* ns that the client may take nothing */
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t room;
 	size_t head, used; /* ring: first byte in use, bytes in use */
 	bool parked;	   /* the connection is suspended until there is something to send */
 	bool ended, failed;
-	bool gone; /* the client has left */
+	bool gone;		  /* the client has left */
+	uint64_t taken, taken_at; /* bytes on their way to the client; when the last of them went */
+	uint64_t
+		waited; /* ns for room, in all: what the answer's making takes is not held against it */
 	uint8_t ring[PIPE_BYTES];
 };
 
@@ -47,6 +50,8 @@ static ssize_t stream_read(void *cls, uint64_t pos, char *buf, size_t max)
 		memcpy(buf, s->ring + s->head, n);
 		s->head = (s->head + n) % PIPE_BYTES;
 		s->used -= n;
+		s->taken += n;
+		s->taken_at = ap_clock_mono_ns();
 		r = (ssize_t)n;
 		pthread_cond_signal(&s->room);
 	} else if (s->failed) {
@@ -91,7 +96,7 @@ static struct ap_http_stream *stream_new(struct ap_http_request *req)
 		return NULL;
 	s->req = req;
 	s->refs = 2;
-	s->deadline = ap_clock_mono_ns() + TOTAL_TIMEOUT_NS;
+	s->patience = req->server->opt.request_timeout_s * AP_NSEC_PER_SEC;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -120,19 +125,33 @@ struct ap_http_stream *ap_http_stream_begin(struct ap_http_request *req, const c
 	return s;
 }
 
+/* Whether the client, waited for since `since`, takes nothing any more, or so little that it would be here
+ * for ever. With the lock held. */
+static bool too_slow(const struct ap_http_stream *s, uint64_t since, uint64_t now)
+{
+	uint64_t allowed = s->taken / BYTES_PER_S_MIN * AP_NSEC_PER_SEC;
+
+	return now - AP_MAX(since, s->taken_at) >= s->patience ||
+	       s->waited + (now - since) >= s->patience + allowed;
+}
+
 /* With the lock held: waits until there is room. Wakes up now and then to see whether the server
  * is being closed. */
 static int wait_room(struct ap_http_stream *s)
 {
+	uint64_t since = ap_clock_mono_ns(), now = since;
+
 	while (s->used == PIPE_BYTES && !s->gone) {
-		uint64_t now = ap_clock_mono_ns(), until = now + AP_NSEC_PER_SEC / 4;
+		uint64_t until = now + AP_NSEC_PER_SEC / 4;
 		struct timespec ts = {(time_t)(until / AP_NSEC_PER_SEC),
 				      (long)(until % AP_NSEC_PER_SEC)};
 
-		if (now >= s->deadline || ap_http_closing(s->req->server))
+		if (too_slow(s, since, now) || ap_http_closing(s->req->server))
 			return -EPIPE;
 		pthread_cond_timedwait(&s->room, &s->lock, &ts);
+		now = AP_MAX(now, ap_clock_mono_ns());
 	}
+	s->waited += now - since;
 	return s->gone ? -EPIPE : 0;
 }
 

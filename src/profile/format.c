@@ -128,15 +128,22 @@ static const struct ap_profile_type *type_of(enum ap_event event, bool is_value)
 const struct ap_profile_type *ap_format_type(enum ap_format f, const struct ap_profile *p,
 					     const struct ap_format_options *o)
 {
+	const struct ap_profile_type *wall = ap_profile_type_find(AP_STR("wall:nanoseconds"));
 	bool has_count = false, has_value = false, is_value;
-	uint32_t event = AP_EVENT_NONE;
+	uint32_t event = AP_EVENT_NONE, events = 0;
 
 	if (o && o->type)
 		return o->type;
 	AP_VEC_FOREACH(&p->samples, s) {
-		if (s->event != AP_EVENT_NONE && (event == AP_EVENT_NONE || s->event < event))
+		if (s->event == AP_EVENT_NONE)
+			continue;
+		events |= AP_EVENT_BIT(s->event);
+		if (event == AP_EVENT_NONE || s->event < event)
 			event = s->event;
 	}
+	/* Who has recorded both wants each thread's time whole. */
+	if ((events & wall->events) == wall->events)
+		return wall;
 	AP_VEC_FOREACH(&p->samples, s) {
 		if (s->event != event)
 			continue;

@@ -57,7 +57,8 @@ int ap_sink_buf(void *ctx, const void *p, size_t n);
 int ap_format_write(enum ap_format f, const struct ap_profile *p, const struct ap_format_options *o,
 		    struct ap_sink sink, struct ap_error *err);
 
-/* The type that `o` (may be NULL) asks for, or the default for this profile and format. */
+/* The type that `o` (may be NULL) asks for, or the default for this profile and format: wall time
+ * where there are samples on and off the CPU, else the first type that the profile has. */
 const struct ap_profile_type *ap_format_type(enum ap_format f, const struct ap_profile *p,
 					     const struct ap_format_options *o);
 

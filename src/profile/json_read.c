@@ -5,7 +5,7 @@
 #include <yajl/yajl_parse.h>
 
 #include "profile/format.h"
-#include "profile/json.h"
+#include "profile/json_columns.h"
 #include "profile/read.h"
 
 enum state {
@@ -29,16 +29,6 @@ static const char *const scalar_names[N_SCALARS] = {
 	[END_NS] = "end_ns", [PERIOD_NS] = "period_ns",
 };
 
-static const struct {
-	const char *object, *member;
-} columns[AP_JSON_COLUMN_MAX] = {
-#define X(id, object, member) [AP_JSON_##id] = {object, member},
-	AP_JSON_COLUMNS(X)
-#undef X
-};
-
-typedef AP_VEC(uint64_t) column;
-
 struct reader {
 	enum state state, back; /* back: where skipping returns to */
 	size_t skip_depth;
@@ -48,7 +38,7 @@ struct reader {
 	bool has_format;
 	struct ap_profile *p;
 	struct ap_id_map strings;
-	column columns[AP_JSON_COLUMN_MAX];
+	struct ap_json_table t;
 	struct ap_error *err;
 	int code; /* what ended the parsing early */
 };
@@ -109,7 +99,7 @@ static int on_number(void *ctx, const char *p, size_t n)
 		return on_scalar(r, text);
 	if (r->state != IN_COLUMN)
 		return unexpected(r);
-	if (r->column == AP_JSON_SAMPLE_TIME) {
+	if (r->column == AP_JSON_SAMPLE_TIME || r->column == AP_JSON_SYSCALL_TIME) {
 		int64_t i = 0;
 
 		rc = ap_parse_i64(text, &i);
@@ -119,7 +109,7 @@ static int on_number(void *ctx, const char *p, size_t n)
 	}
 	if (rc < 0)
 		return stop(r, -EINVAL, "a column holds a number that is not a whole one in range");
-	return ap_vec_push(&r->columns[r->column], v) < 0 ? out_of_memory(r) : 1;
+	return ap_vec_push(&r->t.columns[r->column], v) < 0 ? out_of_memory(r) : 1;
 }
 
 static int on_string(void *ctx, const unsigned char *p, size_t n)
@@ -181,13 +171,13 @@ static int on_key(void *ctx, const unsigned char *p, size_t n)
 		return 1;
 	}
 	for (unsigned int c = 0; c < AP_JSON_COLUMN_MAX; c++) {
-		if (r->state == IN_OBJECT && ap_str_is(key, columns[c].object)) {
+		if (r->state == IN_OBJECT && ap_str_is(key, ap_json_columns[c].object)) {
 			r->state = AT_SECTION;
-			r->object = columns[c].object;
+			r->object = ap_json_columns[c].object;
 			return 1;
 		}
-		if (r->state == IN_SECTION && strcmp(r->object, columns[c].object) == 0 &&
-		    ap_str_is(key, columns[c].member)) {
+		if (r->state == IN_SECTION && strcmp(r->object, ap_json_columns[c].object) == 0 &&
+		    ap_str_is(key, ap_json_columns[c].member)) {
 			r->state = AT_COLUMN;
 			r->column = c;
 			return 1;
@@ -275,44 +265,11 @@ static int parse(struct reader *r, struct ap_str bytes)
 	return r->code;
 }
 
-static int bad_entry(struct reader *r, enum ap_json_column c, size_t i)
-{
-	return ap_error_set(r->err, -EINVAL, "not a valid Aperture profile: %s.%s[%zu] is %s",
-			    columns[c].object, columns[c].member, i,
-			    i < r->columns[c].n ? "out of range" : "missing");
-}
-
-static int number_at(struct reader *r, enum ap_json_column c, size_t i, uint64_t max, uint64_t *ret)
-{
-	if (i >= r->columns[c].n || r->columns[c].p[i] > max)
-		return bad_entry(r, c, i);
-	*ret = r->columns[c].p[i];
-	return 0;
-}
-
-static int u32_at(struct reader *r, enum ap_json_column c, size_t i, uint32_t *ret)
-{
-	uint64_t v = 0;
-	int rc = number_at(r, c, i, UINT32_MAX, &v);
-
-	if (rc == 0)
-		*ret = (uint32_t)v;
-	return rc;
-}
-
-static int id_at(struct reader *r, enum ap_json_column c, size_t i, const struct ap_id_map *map,
-		 uint32_t *ret)
-{
-	if (i >= r->columns[c].n || !ap_id_at(map, r->columns[c].p[i], ret))
-		return bad_entry(r, c, i);
-	return 0;
-}
-
 /* Notes the id of the next position. Position 0 must have turned out to be "none". */
 static int note(struct reader *r, enum ap_json_column c, struct ap_id_map *map, uint32_t id)
 {
 	if (map->n == 0 && id != 0)
-		return bad_entry(r, c, 0);
+		return ap_json_bad_entry(&r->t, c, 0);
 	return ap_vec_push(map, id);
 }
 
@@ -324,13 +281,14 @@ static int build_mappings(struct reader *r, struct maps *m)
 {
 	int rc = 0;
 
-	for (size_t i = 0; i < r->columns[AP_JSON_MAPPING_PATH].n && rc == 0; i++) {
+	for (size_t i = 0; i < r->t.columns[AP_JSON_MAPPING_PATH].n && rc == 0; i++) {
 		struct ap_mapping e = {0};
 		uint32_t id;
 
-		rc = id_at(r, AP_JSON_MAPPING_PATH, i, &r->strings, &e.path);
+		rc = ap_json_id_at(&r->t, AP_JSON_MAPPING_PATH, i, &r->strings, &e.path);
 		if (rc == 0)
-			rc = id_at(r, AP_JSON_MAPPING_BUILD_ID, i, &r->strings, &e.build_id);
+			rc = ap_json_id_at(&r->t, AP_JSON_MAPPING_BUILD_ID, i, &r->strings,
+					   &e.build_id);
 		if (rc == 0)
 			rc = ap_profile_mapping(r->p, &e, &id);
 		if (rc == 0)
@@ -343,17 +301,18 @@ static int build_functions(struct reader *r, struct maps *m)
 {
 	int rc = 0;
 
-	for (size_t i = 0; i < r->columns[AP_JSON_FUNCTION_NAME].n && rc == 0; i++) {
+	for (size_t i = 0; i < r->t.columns[AP_JSON_FUNCTION_NAME].n && rc == 0; i++) {
 		struct ap_function e = {0};
 		uint32_t id;
 
-		rc = id_at(r, AP_JSON_FUNCTION_NAME, i, &r->strings, &e.name);
+		rc = ap_json_id_at(&r->t, AP_JSON_FUNCTION_NAME, i, &r->strings, &e.name);
 		if (rc == 0)
-			rc = id_at(r, AP_JSON_FUNCTION_SYSTEM, i, &r->strings, &e.system_name);
+			rc = ap_json_id_at(&r->t, AP_JSON_FUNCTION_SYSTEM, i, &r->strings,
+					   &e.system_name);
 		if (rc == 0)
-			rc = id_at(r, AP_JSON_FUNCTION_FILE, i, &r->strings, &e.file);
+			rc = ap_json_id_at(&r->t, AP_JSON_FUNCTION_FILE, i, &r->strings, &e.file);
 		if (rc == 0)
-			rc = u32_at(r, AP_JSON_FUNCTION_LINE, i, &e.start_line);
+			rc = ap_json_u32_at(&r->t, AP_JSON_FUNCTION_LINE, i, &e.start_line);
 		if (rc == 0)
 			rc = ap_profile_function(r->p, &e, &id);
 		if (rc == 0)
@@ -366,20 +325,23 @@ static int build_frames(struct reader *r, struct maps *m)
 {
 	int rc = 0;
 
-	for (size_t i = 0; i < r->columns[AP_JSON_FRAME_OFFSET].n && rc == 0; i++) {
-		struct ap_frame e = {.offset = r->columns[AP_JSON_FRAME_OFFSET].p[i]};
+	for (size_t i = 0; i < r->t.columns[AP_JSON_FRAME_OFFSET].n && rc == 0; i++) {
+		struct ap_frame e = {.offset = r->t.columns[AP_JSON_FRAME_OFFSET].p[i]};
 		uint64_t inline_index = 0, kind = 0;
 		uint32_t id;
 
-		rc = id_at(r, AP_JSON_FRAME_MAPPING, i, &m->mappings, &e.mapping);
+		rc = ap_json_id_at(&r->t, AP_JSON_FRAME_MAPPING, i, &m->mappings, &e.mapping);
 		if (rc == 0)
-			rc = id_at(r, AP_JSON_FRAME_FUNCTION, i, &m->functions, &e.function);
+			rc = ap_json_id_at(&r->t, AP_JSON_FRAME_FUNCTION, i, &m->functions,
+					   &e.function);
 		if (rc == 0)
-			rc = u32_at(r, AP_JSON_FRAME_LINE, i, &e.line);
+			rc = ap_json_u32_at(&r->t, AP_JSON_FRAME_LINE, i, &e.line);
 		if (rc == 0)
-			rc = number_at(r, AP_JSON_FRAME_INLINE, i, UINT16_MAX, &inline_index);
+			rc = ap_json_number_at(&r->t, AP_JSON_FRAME_INLINE, i, UINT16_MAX,
+					       &inline_index);
 		if (rc == 0)
-			rc = number_at(r, AP_JSON_FRAME_KIND, i, AP_FRAME_KIND_MAX - 1, &kind);
+			rc = ap_json_number_at(&r->t, AP_JSON_FRAME_KIND, i, AP_FRAME_KIND_MAX - 1,
+					       &kind);
 		e.inline_index = (uint16_t)inline_index;
 		e.kind = (uint8_t)kind;
 		if (rc == 0)
@@ -396,19 +358,20 @@ static int build_stacks(struct reader *r, struct maps *m)
 	size_t at = 0;
 	int rc = 0;
 
-	for (size_t i = 0; i < r->columns[AP_JSON_STACK_DEPTH].n && rc == 0; i++) {
+	for (size_t i = 0; i < r->t.columns[AP_JSON_STACK_DEPTH].n && rc == 0; i++) {
 		uint64_t depth = 0, reason = 0;
 		uint32_t id;
 
-		rc = number_at(r, AP_JSON_STACK_REASON, i, UINT16_MAX, &reason);
+		rc = ap_json_number_at(&r->t, AP_JSON_STACK_REASON, i, UINT16_MAX, &reason);
 		if (rc == 0)
-			rc = number_at(r, AP_JSON_STACK_DEPTH, i,
-				       r->columns[AP_JSON_STACK_FRAMES].n - at, &depth);
+			rc = ap_json_number_at(&r->t, AP_JSON_STACK_DEPTH, i,
+					       r->t.columns[AP_JSON_STACK_FRAMES].n - at, &depth);
 		frames.n = 0;
 		if (rc == 0)
 			rc = ap_vec_reserve(&frames, (size_t)depth);
 		for (; rc == 0 && frames.n < depth; at++)
-			rc = id_at(r, AP_JSON_STACK_FRAMES, at, &m->frames, &frames.p[frames.n++]);
+			rc = ap_json_id_at(&r->t, AP_JSON_STACK_FRAMES, at, &m->frames,
+					   &frames.p[frames.n++]);
 		if (rc == 0)
 			rc = ap_profile_stack(r->p, frames.p, (uint32_t)depth, (uint16_t)reason,
 					      &id);
@@ -425,26 +388,27 @@ static int build_labels(struct reader *r, struct maps *m)
 	size_t at = 0;
 	int rc = 0;
 
-	for (size_t i = 0; i < r->columns[AP_JSON_LABELS_SIZE].n && rc == 0; i++) {
+	for (size_t i = 0; i < r->t.columns[AP_JSON_LABELS_SIZE].n && rc == 0; i++) {
 		uint64_t size = 0;
 		uint32_t id;
 
 		/* Sorting them is quadratic in their number, which comes from outside. */
-		rc = number_at(r, AP_JSON_LABELS_SIZE, i, AP_LABELS_MAX, &size);
+		rc = ap_json_number_at(&r->t, AP_JSON_LABELS_SIZE, i, AP_LABELS_MAX, &size);
 		labels.n = 0;
 		for (; rc == 0 && labels.n < size; at++) {
 			struct ap_label l = {0};
 
-			rc = id_at(r, AP_JSON_LABELS_KEY, at, &r->strings, &l.key);
+			rc = ap_json_id_at(&r->t, AP_JSON_LABELS_KEY, at, &r->strings, &l.key);
 			if (rc == 0)
-				rc = id_at(r, AP_JSON_LABELS_VALUE, at, &r->strings, &l.value);
+				rc = ap_json_id_at(&r->t, AP_JSON_LABELS_VALUE, at, &r->strings,
+						   &l.value);
 			if (rc == 0)
 				rc = ap_vec_push(&labels, l);
 		}
 		if (rc == 0)
 			rc = ap_profile_labels(r->p, labels.p, (uint32_t)size, &id);
 		if (rc == -EEXIST)
-			rc = bad_entry(r, AP_JSON_LABELS_SIZE, i);
+			rc = ap_json_bad_entry(&r->t, AP_JSON_LABELS_SIZE, i);
 		if (rc == 0)
 			rc = note(r, AP_JSON_LABELS_SIZE, &m->label_sets, id);
 	}
@@ -456,31 +420,39 @@ static int build_samples(struct reader *r, struct maps *m)
 {
 	int rc = 0;
 
-	for (size_t i = 0; i < r->columns[AP_JSON_SAMPLE_TIME].n && rc == 0; i++) {
-		struct ap_sample s = {.time_ns = (int64_t)r->columns[AP_JSON_SAMPLE_TIME].p[i]};
+	for (size_t i = 0; i < r->t.columns[AP_JSON_SAMPLE_TIME].n && rc == 0; i++) {
+		struct ap_sample s = {.time_ns = (int64_t)r->t.columns[AP_JSON_SAMPLE_TIME].p[i]};
 		uint64_t event = 0;
 
-		rc = number_at(r, AP_JSON_SAMPLE_EVENT, i, AP_EVENT_MAX - 1, &event);
+		rc = ap_json_number_at(&r->t, AP_JSON_SAMPLE_EVENT, i, AP_EVENT_MAX - 1, &event);
 		s.event = (uint32_t)event;
 		if (rc == 0)
-			rc = id_at(r, AP_JSON_SAMPLE_LABELS, i, &m->label_sets, &s.labels);
+			rc = ap_json_id_at(&r->t, AP_JSON_SAMPLE_LABELS, i, &m->label_sets,
+					   &s.labels);
 		if (rc == 0)
-			rc = id_at(r, AP_JSON_SAMPLE_STACK, i, &m->stacks, &s.stack);
+			rc = ap_json_id_at(&r->t, AP_JSON_SAMPLE_STACK, i, &m->stacks, &s.stack);
 		if (rc == 0)
-			rc = number_at(r, AP_JSON_SAMPLE_COUNT, i, UINT64_MAX, &s.count);
+			rc = ap_json_number_at(&r->t, AP_JSON_SAMPLE_COUNT, i, UINT64_MAX,
+					       &s.count);
 		if (rc == 0)
-			rc = number_at(r, AP_JSON_SAMPLE_VALUE, i, UINT64_MAX, &s.value);
+			rc = ap_json_number_at(&r->t, AP_JSON_SAMPLE_VALUE, i, UINT64_MAX,
+					       &s.value);
 		if (rc == 0)
 			rc = ap_profile_add(r->p, &s);
 	}
 	return rc;
 }
 
+static int build_syscalls(struct reader *r, struct maps *m)
+{
+	return ap_json_read_syscalls(&r->t, &r->strings, &m->label_sets, r->p);
+}
+
 static int build(struct reader *r)
 {
 	static int (*const steps[])(struct reader *, struct maps *) = {
-		build_mappings, build_functions, build_frames,
-		build_stacks,	build_labels,	 build_samples,
+		build_mappings, build_functions, build_frames,	 build_stacks,
+		build_labels,	build_samples,	 build_syscalls,
 	};
 	struct maps m = {0};
 	int rc = 0;
@@ -515,7 +487,7 @@ int ap_json_read(struct ap_str bytes, size_t max_bytes, struct ap_profile **ret,
 {
 	_cleanup_buf_ struct ap_buf raw = {0};
 	struct ap_error said = {0};
-	struct reader r = {.err = &said};
+	struct reader r = {.err = &said, .t.err = &said};
 	int rc = ap_read_gunzip(bytes, max_bytes, &raw, err);
 
 	if (rc < 0)
@@ -528,7 +500,7 @@ int ap_json_read(struct ap_str bytes, size_t max_bytes, struct ap_profile **ret,
 		rc = build(&r);
 	ap_vec_free(&r.strings);
 	for (size_t c = 0; c < AP_JSON_COLUMN_MAX; c++)
-		ap_vec_free(&r.columns[c]);
+		ap_vec_free(&r.t.columns[c]);
 	if (rc < 0) {
 		ap_profile_free(r.p);
 		return ap_error_set(err, rc, "%s", said.code ? said.msg : ap_strerror(rc));

@@ -1,15 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/json.h"
-#include "profile/json.h"
+#include "profile/json_columns.h"
 #include "profile/writer.h"
-
-static const struct {
-	const char *object, *member;
-} columns[AP_JSON_COLUMN_MAX] = {
-#define X(id, object, member) [AP_JSON_##id] = {object, member},
-	AP_JSON_COLUMNS(X)
-#undef X
-};
 
 /* Before an array's element; see pass(). */
 static void comma(struct ap_buf *out)
@@ -83,6 +75,38 @@ static void emit_sample(const struct ap_sample *s, enum ap_json_column c, struct
 						 : s->value);
 }
 
+static void emit_counts(const struct ap_profile *p, size_t first, uint32_t n, bool count,
+			struct ap_buf *out)
+{
+	for (size_t i = first; i < first + n; i++)
+		number(out, count ? p->syscall_counts.p[i].count : p->syscall_counts.p[i].number);
+}
+
+static void emit_syscall(const struct ap_profile *p, const struct ap_syscall *s,
+			 enum ap_json_column c, struct ap_buf *out)
+{
+	if (c == AP_JSON_SYSCALL_TIME) {
+		comma(out);
+		ap_json_i64(out, s->time_ns);
+	} else if (c == AP_JSON_SYSCALL_BUCKET || c == AP_JSON_SYSCALL_BUCKET_COUNT) {
+		emit_counts(p, s->first, s->n_buckets, c == AP_JSON_SYSCALL_BUCKET_COUNT, out);
+	} else if (c == AP_JSON_SYSCALL_ERROR || c == AP_JSON_SYSCALL_ERROR_COUNT) {
+		emit_counts(p, (size_t)s->first + s->n_buckets, s->n_errors,
+			    c == AP_JSON_SYSCALL_ERROR_COUNT, out);
+	} else {
+		number(out, c == AP_JSON_SYSCALL_LABELS	     ? s->labels
+			    : c == AP_JSON_SYSCALL_NAME	     ? s->name
+			    : c == AP_JSON_SYSCALL_ABI	     ? s->abi
+			    : c == AP_JSON_SYSCALL_COUNT     ? s->count
+			    : c == AP_JSON_SYSCALL_SUM	     ? s->sum_ns
+			    : c == AP_JSON_SYSCALL_MAX	     ? s->max_ns
+			    : c == AP_JSON_SYSCALL_IN_FLIGHT ? s->in_flight
+			    : c == AP_JSON_SYSCALL_OLDEST    ? s->oldest_ns
+			    : c == AP_JSON_SYSCALL_BUCKETS   ? s->n_buckets
+							     : s->n_errors);
+	}
+}
+
 static size_t column_entries(const struct ap_profile *p, enum ap_json_column c)
 {
 	return c <= AP_JSON_MAPPING_BUILD_ID ? ap_intern_count(p->mappings)
@@ -90,7 +114,8 @@ static size_t column_entries(const struct ap_profile *p, enum ap_json_column c)
 	       : c <= AP_JSON_FRAME_KIND     ? ap_intern_count(p->frames)
 	       : c <= AP_JSON_STACK_FRAMES   ? ap_intern_count(p->stacks)
 	       : c <= AP_JSON_LABELS_VALUE   ? ap_intern_count(p->label_sets)
-					     : p->samples.n;
+	       : c <= AP_JSON_SAMPLE_VALUE   ? p->samples.n
+					     : p->syscalls.n;
 }
 
 /* What entry `i` of a dictionary or the rows has in column `c`. */
@@ -110,8 +135,10 @@ static void emit(const struct ap_profile *p, enum ap_json_column c, size_t i, st
 		emit_stack(ap_profile_get_stack(p, id), c, out);
 	else if (c <= AP_JSON_LABELS_VALUE)
 		emit_labels(ap_profile_get_labels(p, id), c, out);
-	else
+	else if (c <= AP_JSON_SAMPLE_VALUE)
 		emit_sample(&p->samples.p[i], c, out);
+	else
+		emit_syscall(p, &p->syscalls.p[i], c, out);
 }
 
 static void write_head(const struct ap_profile *p, struct ap_out *o)
@@ -145,13 +172,14 @@ int ap_write_json(struct ap_write_job *job)
 
 	write_head(job->p, &job->out);
 	for (unsigned int c = 0; c < AP_JSON_COLUMN_MAX; c++) {
-		if (c == 0 || strcmp(columns[c].object, columns[c - 1].object) != 0) {
+		if (c == 0 ||
+		    strcmp(ap_json_columns[c].object, ap_json_columns[c - 1].object) != 0) {
 			if (c)
 				ap_buf_byte(out, '}');
-			ap_json_key(out, columns[c].object);
+			ap_json_key(out, ap_json_columns[c].object);
 			ap_buf_byte(out, '{');
 		}
-		ap_json_key(out, columns[c].member);
+		ap_json_key(out, ap_json_columns[c].member);
 		ap_buf_byte(out, '[');
 		for (size_t i = 0; i < column_entries(job->p, (enum ap_json_column)c); i++) {
 			emit(job->p, (enum ap_json_column)c, i, out);

@@ -77,6 +77,8 @@ static const struct ap_pprof_type ap_pprof_types[] = {
 	{"delay", "nanoseconds", AP_EVENT_LOCK, true},
 	{"wakeups", "count", AP_EVENT_WAKER, false},
 	{"wakeup_delay", "nanoseconds", AP_EVENT_WAKER, true},
+	{"syscalls", "count", AP_EVENT_SYSCALL, false},
+	{"syscall_time", "nanoseconds", AP_EVENT_SYSCALL, true},
 	{"gpu_events", "count", AP_EVENT_GPU, false},
 	{"gpu", "nanoseconds", AP_EVENT_GPU, true},
 };

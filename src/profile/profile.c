@@ -114,10 +114,11 @@ int ap_profile_stack(struct ap_profile *p, const uint32_t *frames, uint32_t n, u
 		     uint32_t *ret_id)
 {
 	uint32_t small[AP_USER_FRAMES_MAX + AP_KERNEL_FRAMES_MAX + 1], *key = small;
+	uint32_t known = ap_intern_count(p->frames);
 	_cleanup_free_ uint32_t *big = NULL;
 
 	for (uint32_t i = 0; i < n; i++)
-		if (!has(p->frames, frames[i]))
+		if (frames[i] >= known)
 			return -EINVAL;
 	if (n >= AP_ARRAY_SIZE(small)) {
 		key = big = malloc(((size_t)n + 1) * sizeof(*key));

@@ -21,11 +21,12 @@
  * queryable types are named "cpu:samples", "cpu:nanoseconds", … Numbers are on the wire. */
 enum ap_event {
 	AP_EVENT_NONE = 0,
-	AP_EVENT_CPU = 1,    /* cpu:samples,   cpu:nanoseconds */
-	AP_EVENT_OFFCPU = 2, /* offcpu:count,  offcpu:nanoseconds */
-	AP_EVENT_LOCK = 3,   /* lock:count,    lock:nanoseconds */
-	AP_EVENT_GPU = 4,    /* gpu:count,     gpu:nanoseconds */
-	AP_EVENT_WAKER = 5,  /* waker:count,   waker:nanoseconds */
+	AP_EVENT_CPU = 1,     /* cpu:samples,   cpu:nanoseconds */
+	AP_EVENT_OFFCPU = 2,  /* offcpu:count,  offcpu:nanoseconds */
+	AP_EVENT_LOCK = 3,    /* lock:count,    lock:nanoseconds */
+	AP_EVENT_GPU = 4,     /* gpu:count,     gpu:nanoseconds */
+	AP_EVENT_WAKER = 5,   /* waker:count,   waker:nanoseconds */
+	AP_EVENT_SYSCALL = 6, /* syscall:count, syscall:nanoseconds: slow and failing ones */
 	AP_EVENT_MAX,
 };
 

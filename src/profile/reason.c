@@ -63,18 +63,18 @@ static const struct ap_ledger_entry *entry_of(enum ap_ledger_id id)
 	return NULL;
 }
 
-/* The stages whose unit is system calls. */
+/* The stages in which system calls are counted. A stack of one that could not be taken is a sample. */
 static bool is_of_calls(const struct ap_ledger_entry *e)
 {
-	return strncmp(e->stage, "syscall", strlen("syscall")) == 0;
+	return strcmp(e->stage, "syscall") == 0 || strcmp(e->stage, "syscall_push") == 0;
 }
 
 bool ap_ledger_is_lost_call(enum ap_ledger_id id)
 {
 	const struct ap_ledger_entry *e = entry_of(id);
 
-	return e && id != AP_LEDGER_SYSCALL_NO_START && e->kind == AP_LEDGER_KIND_LOSS &&
-	       is_of_calls(e);
+	return e && id != AP_LEDGER_SYSCALL_NO_START && id != AP_LEDGER_SYSCALL_PUSH_KEPT &&
+	       e->kind == AP_LEDGER_KIND_LOSS && is_of_calls(e);
 }
 
 bool ap_ledger_is_lost(enum ap_ledger_id id)
@@ -85,9 +85,12 @@ bool ap_ledger_is_lost(enum ap_ledger_id id)
 	case AP_LEDGER_SAMPLE_IDLE:
 	case AP_LEDGER_SAMPLE_FILTERED:
 	case AP_LEDGER_SAMPLE_THINNED:
+	case AP_LEDGER_PUSH_KEPT:
 	case AP_LEDGER_INGEST_DUPLICATE:
 	case AP_LEDGER_INGEST_BACKPRESSURE:
 	case AP_LEDGER_STORE_FAILED:
+	case AP_LEDGER_SYSCALL_STACK_LIMITED:
+	case AP_LEDGER_KERNEL_LOCK_NO_BEGIN:
 		return false;
 	default:
 		break;

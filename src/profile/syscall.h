@@ -47,6 +47,9 @@ void ap_syscall_stat_json(struct ap_buf *b, const struct ap_syscall_stat *s);
 
 /* The name of a call of this machine's architecture, such as "read"; NULL: it has none. */
 const char *ap_syscall_name(enum ap_syscall_abi abi, uint32_t number);
+/* The same as text: where it has none "syscall_600". */
+#define AP_SYSCALL_NAME_BYTES 64
+void ap_syscall_text(enum ap_syscall_abi abi, uint32_t number, char ret[AP_SYSCALL_NAME_BYTES]);
 /* "EAGAIN", NULL for a number without a name. */
 const char *ap_errno_name(uint32_t number);
 /* "x86-64", "i386", "x32", "arm64", "arm": of this machine's architecture. */

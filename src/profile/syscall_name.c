@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of calls and errors, from the headers of the kernel at build time (tools/syscall_names.py). */
 #include "profile/syscall.h"
+
+#include <stdio.h>
+
 #include "syscall_names.h"
 
 static const struct {
@@ -20,6 +23,16 @@ const char *ap_syscall_name(enum ap_syscall_abi abi, uint32_t number)
 	if (abi >= AP_SYSCALL_ABI_MAX || number >= abis[abi].n)
 		return NULL;
 	return abis[abi].calls[number];
+}
+
+void ap_syscall_text(enum ap_syscall_abi abi, uint32_t number, char ret[AP_SYSCALL_NAME_BYTES])
+{
+	const char *name = ap_syscall_name(abi, number);
+
+	if (name)
+		snprintf(ret, AP_SYSCALL_NAME_BYTES, "%s", name);
+	else
+		snprintf(ret, AP_SYSCALL_NAME_BYTES, "syscall_%u", number);
 }
 
 const char *ap_syscall_abi_name(enum ap_syscall_abi abi)

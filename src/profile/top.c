@@ -3,10 +3,12 @@
  * function is on the path already is a counter per function. */
 #include "profile/top.h"
 
+#include "profile/place.h"
 #include "profile/tree_builder.h"
 
 struct row {
-	uint64_t self[2], total[2];
+	uint64_t self[2], total[2], place;
+	enum ap_place_rank rank;
 	uint32_t on_path; /* how often the function is among the node's ancestors */
 };
 
@@ -16,6 +18,7 @@ struct walk {
 	struct row *rows;
 	uint32_t *path; /* the node's ancestors, and it */
 	size_t depth;
+	uint32_t *place;    /* per node: of the path from the root to it */
 	uint64_t *total[2]; /* per node */
 	struct ap_arena arena;
 };
@@ -95,12 +98,23 @@ static void go_to(struct walk *w, uint32_t node)
 	}
 }
 
+/* Nodes come after their parents: where a node says as much as its parent's place, it is the place. */
+static uint32_t place_of(struct walk *w, uint32_t node)
+{
+	uint32_t outer = w->place[w->b->nodes.p[node].parent];
+	bool says_more = !outer || row_of(w, node)->rank >= row_of(w, outer)->rank;
+
+	w->place[node] = says_more ? node : outer;
+	return w->place[node];
+}
+
 static void visit_all(struct walk *w)
 {
 	for (uint32_t node = 1; node < w->b->nodes.n; node++) {
-		struct row *row = row_of(w, node);
+		struct row *row = row_of(w, node), *place = row_of(w, place_of(w, node));
 
 		go_to(w, node);
+		place->place = ap_sum_saturating(place->place, ap_tree_self(w->b, node, 0));
 		for (unsigned int s = 0; s < 2; s++) {
 			row->self[s] = ap_sum_saturating(row->self[s], ap_tree_self(w->b, node, s));
 			if (!row->on_path)
@@ -135,6 +149,8 @@ static int compare(const void *pa, const void *pb, void *ctx)
 		if (ca != cb)
 			return ca > cb ? -1 : 1;
 	}
+	if (o->sort == AP_TOP_PLACE && a->place != b->place)
+		return a->place > b->place ? -1 : 1;
 	if (o->sort == AP_TOP_TOTAL && a->total[0] != b->total[0])
 		return a->total[0] > b->total[0] ? -1 : 1;
 	if (a->self[0] != b->self[0])
@@ -217,9 +233,10 @@ int ap_top_build(const struct ap_tree_builder *b, enum ap_top_sort sort, uint32_
 	r = make_rows(&w, t);
 	w.rows = scratch(&w, (size_t)t->n + 1, sizeof(*w.rows));
 	w.path = scratch(&w, b->nodes.n, sizeof(uint32_t));
+	w.place = scratch(&w, b->nodes.n, sizeof(uint32_t));
 	for (unsigned int s = 0; s < 2; s++)
 		w.total[s] = scratch(&w, b->nodes.n, sizeof(uint64_t));
-	if (r < 0 || !w.rows || !w.path || !w.total[0] || !w.total[1]) {
+	if (r < 0 || !w.rows || !w.path || !w.place || !w.total[0] || !w.total[1]) {
 		ap_arena_free(&w.arena);
 		return -ENOMEM;
 	}
@@ -227,8 +244,11 @@ int ap_top_build(const struct ap_tree_builder *b, enum ap_top_sort sort, uint32_
 		ap_tree_totals(b, s, w.total[s]);
 		t->total[s] = w.total[s][0];
 	}
+	for (uint32_t i = 0; i < t->n; i++)
+		w.rows[i].rank = ap_place_rank(t->rows[i].name, t->rows[i].module, t->rows[i].kind);
 	visit_all(&w);
 	for (uint32_t i = 0; i < t->n; i++) {
+		t->rows[i].place = w.rows[i].place;
 		memcpy(t->rows[i].self, w.rows[i].self, sizeof(t->rows[i].self));
 		memcpy(t->rows[i].total, w.rows[i].total, sizeof(t->rows[i].total));
 	}

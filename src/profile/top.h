@@ -11,6 +11,7 @@
 enum ap_top_sort {
 	AP_TOP_SELF,   /* by self[0] descending */
 	AP_TOP_TOTAL,  /* by total[0] descending */
+	AP_TOP_PLACE,  /* by place descending */
 	AP_TOP_CHANGE, /* by |share of self in b - share of self in a| descending: of two sides */
 };
 
@@ -19,6 +20,7 @@ struct ap_top_row {
 	uint32_t line;
 	enum ap_frame_kind kind; /* AP_FRAME_INLINED only where it was never seen otherwise */
 	uint64_t self[2], total[2];
+	uint64_t place; /* of side 0: the stacks whose place the function is (profile/place.h) */
 };
 
 struct ap_top {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The builder: a node per distinct call path, found by (parent, symbol) in one flat hash table. Values
- * sit on the node where the stack ends; totals are summed once, when the tree is finished.
- *
- * A builder over another has nodes of its own, only those that values were added to and what is
- * above them, so that a small question of a large set of paths stays small. */
+/* The builder: a node per distinct call path. Most nodes have one child, which was added right after
+ * them by the same stack and is found there; the others, the heads of runs, are found by (parent,
+ * symbol) in one flat hash table. Values sit on the node where the stack ends; totals are summed once,
+ * when the tree is finished. Builders over another are made by tree_over.c. */
 #include "profile/tree.h"
 
 #include "profile/tree_builder.h"
@@ -21,26 +20,8 @@ struct ap_tree_builder *ap_tree_builder_new(void)
 	b->strings = ap_intern_new();
 	b->symbols = ap_intern_new();
 	if (!b->slots || !b->strings || !b->symbols ||
-	    ap_vec_push(&b->nodes, ((struct ap_tree_node){0})) < 0) {
-		ap_tree_builder_free(b);
-		return NULL;
-	}
-	return b;
-}
-
-struct ap_tree_builder *ap_tree_builder_over(const struct ap_tree_builder *paths)
-{
-	struct ap_tree_builder *b = calloc(1, sizeof(*b));
-
-	if (!b)
-		return NULL;
-	b->over = paths;
-	b->strings = paths->strings;
-	b->syms.p = paths->syms.p;
-	b->syms.n = paths->syms.n;
-	/* Zeroed pages cost nothing until they are used. */
-	b->node_of = calloc(paths->nodes.n, sizeof(*b->node_of));
-	if (!b->node_of || ap_vec_push(&b->nodes, ((struct ap_tree_node){0})) < 0) {
+	    ap_vec_push(&b->nodes, ((struct ap_tree_node){0})) < 0 ||
+	    ap_vec_push(&b->heads, 0) < 0) {
 		ap_tree_builder_free(b);
 		return NULL;
 	}
@@ -57,10 +38,12 @@ void ap_tree_builder_free(struct ap_tree_builder *b)
 		ap_vec_free(&b->syms);
 	}
 	ap_vec_free(&b->nodes);
+	ap_vec_free(&b->heads);
 	ap_vec_free(&b->self[0]);
 	ap_vec_free(&b->self[1]);
 	ap_vec_free(&b->path);
-	free(b->node_of);
+	ap_vec_free(&b->ends);
+	ap_vec_free(&b->chains);
 	free(b->slots);
 	free(b);
 }
@@ -69,10 +52,12 @@ size_t ap_tree_builder_bytes(const struct ap_tree_builder *b)
 {
 	size_t n = sizeof(*b) + b->nodes.cap * sizeof(*b->nodes.p) +
 		   (b->self[0].cap + b->self[1].cap) * sizeof(uint64_t) +
-		   b->path.cap * sizeof(*b->path.p) + b->n_slots * sizeof(*b->slots);
+		   b->path.cap * sizeof(*b->path.p) + b->n_slots * sizeof(*b->slots) +
+		   b->heads.cap * sizeof(*b->heads.p) + b->ends.cap * sizeof(*b->ends.p) +
+		   b->chains.cap * sizeof(*b->chains.p);
 
 	if (b->over)
-		return n + b->over->nodes.n * sizeof(*b->node_of);
+		return n;
 	return n + ap_intern_bytes(b->strings) + ap_intern_bytes(b->symbols) +
 	       b->syms.cap * sizeof(*b->syms.p);
 }
@@ -131,7 +116,7 @@ static size_t slot_hash(uint32_t parent, uint32_t sym)
 	return h ^ h >> 32;
 }
 
-/* The slot of a child, or the empty one where it belongs. */
+/* The slot of a child that heads a run, or the empty one where it belongs. */
 static uint32_t *find_slot(struct ap_tree_builder *b, uint32_t parent, uint32_t sym)
 {
 	size_t i = slot_hash(parent, sym) & (b->n_slots - 1);
@@ -154,40 +139,50 @@ static int grow_slots(struct ap_tree_builder *b)
 	free(b->slots);
 	b->slots = slots;
 	b->n_slots *= 2;
-	for (uint32_t id = 1; id < b->nodes.n; id++)
-		*find_slot(b, b->nodes.p[id].parent, b->nodes.p[id].sym) = id;
+	for (size_t i = 1; i < b->heads.n; i++) {
+		const struct ap_tree_node *head = &b->nodes.p[b->heads.p[i]];
+
+		*find_slot(b, head->parent, head->sym) = b->heads.p[i];
+	}
 	return 0;
 }
 
-static int new_node(struct ap_tree_builder *b, uint32_t parent, uint32_t sym, uint32_t *ret_node)
+int ap_tree_child(struct ap_tree_builder *b, uint32_t parent, uint32_t sym, uint32_t *ret_node)
 {
-	int r;
+	uint32_t next = parent + 1, *slot = NULL;
+	int r = 0;
 
+	if (next < b->nodes.n) {
+		const struct ap_tree_node *node = &b->nodes.p[next];
+
+		if (node->parent == parent && node->sym == sym) {
+			*ret_node = next;
+			return 0;
+		}
+		if (b->heads.n * 3 > b->n_slots * 2)
+			r = grow_slots(b);
+		if (r < 0)
+			return r;
+		slot = find_slot(b, parent, sym);
+		if (*slot) {
+			*ret_node = *slot;
+			return 0;
+		}
+	}
 	if (b->nodes.n >= UINT32_MAX)
 		return -ENOMEM;
 	r = ap_vec_push(&b->nodes, ((struct ap_tree_node){parent, sym}));
-	if (r == 0)
-		*ret_node = (uint32_t)b->nodes.n - 1;
-	return r;
-}
-
-static int child_of(struct ap_tree_builder *b, uint32_t parent, uint32_t sym, uint32_t *ret_node)
-{
-	uint32_t *slot;
-	int r = 0;
-
-	if (b->nodes.n * 3 > b->n_slots * 2)
-		r = grow_slots(b);
+	if (r == 0 && slot)
+		r = ap_vec_push(&b->heads, (uint32_t)b->nodes.n - 1);
 	if (r < 0)
 		return r;
-	slot = find_slot(b, parent, sym);
-	if (!*slot)
-		r = new_node(b, parent, sym, slot);
-	*ret_node = *slot;
-	return r;
+	*ret_node = (uint32_t)b->nodes.n - 1;
+	if (slot)
+		*slot = *ret_node;
+	return 0;
 }
 
-static int add_self(struct ap_tree_builder *b, uint32_t node, uint64_t value, unsigned int side)
+int ap_tree_add_self(struct ap_tree_builder *b, uint32_t node, uint64_t value, unsigned int side)
 {
 	int r = 0;
 
@@ -213,7 +208,7 @@ int ap_tree_path(struct ap_tree_builder *b, const uint32_t *syms, uint32_t n, ui
 	b->path.n = i;
 	r = ap_vec_reserve(&b->path, (size_t)(n - i));
 	for (; i < n && r == 0; i++) {
-		r = child_of(b, node, syms[i], &node);
+		r = ap_tree_child(b, node, syms[i], &node);
 		if (r == 0)
 			b->path.p[b->path.n++] = (struct ap_tree_path_step){syms[i], node};
 	}
@@ -236,36 +231,7 @@ int ap_tree_add(struct ap_tree_builder *b, const uint32_t *syms, uint32_t n, uin
 	if (value == 0)
 		return 0;
 	r = ap_tree_path(b, syms, n, &node);
-	return r < 0 ? r : add_self(b, node, value, side);
-}
-
-int ap_tree_add_path(struct ap_tree_builder *b, uint32_t path, uint64_t value, unsigned int side)
-{
-	const struct ap_tree_node *nodes;
-	uint32_t node = 0, from = path;
-	int r;
-
-	if (side > 1 || !b->over || path >= b->over->nodes.n)
-		return -EINVAL;
-	if (value == 0)
-		return 0;
-	nodes = b->over->nodes.p;
-	b->path.n = 0;
-	for (; from && !b->node_of[from]; from = nodes[from].parent) {
-		r = ap_vec_push(&b->path, ((struct ap_tree_path_step){nodes[from].sym, from}));
-		if (r < 0)
-			return r;
-	}
-	node = from ? b->node_of[from] : 0;
-	while (b->path.n) {
-		struct ap_tree_path_step step = b->path.p[--b->path.n];
-
-		r = new_node(b, node, step.sym, &node);
-		if (r < 0)
-			return r;
-		b->node_of[step.node] = node;
-	}
-	return add_self(b, node, value, side);
+	return r < 0 ? r : ap_tree_add_self(b, node, value, side);
 }
 
 void ap_tree_totals(const struct ap_tree_builder *b, unsigned int side, uint64_t *total)

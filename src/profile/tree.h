@@ -60,13 +60,17 @@ int ap_tree_add(struct ap_tree_builder *b, const uint32_t *syms, uint32_t n, uin
 
 /* The same in two steps, for stacks that are asked about again and again: a builder keeps the paths,
  * which are looked up once, and each question is a builder over it that adds values to them, by far
- * the cheaper part. A builder over another takes only ap_tree_add_path(); the one below it must
- * outlive it and take nothing new meanwhile. */
+ * the cheaper part. A builder over another takes only ap_tree_add_path(), then ap_tree_gather(); the one
+ * below it must outlive it and take nothing new meanwhile. */
 /* The path's id for a stack, the root's where n = 0: 0, -ENOMEM, -EINVAL. */
 int ap_tree_path(struct ap_tree_builder *b, const uint32_t *syms, uint32_t n, uint32_t *ret_path);
 struct ap_tree_builder *ap_tree_builder_over(const struct ap_tree_builder *paths);
-/* Fastest in the order of the ids. 0, -ENOMEM, or -EINVAL for a path or side that does not exist. */
+/* 0, -ENOMEM, or -EINVAL for a path or side that does not exist, or after ap_tree_gather(). */
 int ap_tree_add_path(struct ap_tree_builder *b, uint32_t path, uint64_t value, unsigned int side);
+/* Makes a tree of what was added, once. For ap_tree_finish() alone it may be of `chains`: a node then
+ * stands for all functions down to the next place where a stack ends or another branches off, so that
+ * there are not more than two a stack, however deep. 0, -ENOMEM. */
+int ap_tree_gather(struct ap_tree_builder *b, bool chains);
 
 /* Which rows of a profile, and how. */
 struct ap_tree_rows {
@@ -84,7 +88,7 @@ int ap_tree_add_profile(struct ap_tree_builder *b, const struct ap_profile *p,
 
 /* The tree so far; the builder stays usable. At most `max_nodes` nodes in all (at least 2;
  * 0 = AP_TREE_NODES_DEFAULT): of the nodes that do not fit, the smallest go, and under each parent
- * that lost some stands one "(other)" with their exact sum. `diff`: fill side 1 too. */
+ * that lost some stands one "(other)" with their exact sum. `diff`: fill side 1 too. -ENOMEM. */
 int ap_tree_finish(const struct ap_tree_builder *b, uint32_t max_nodes, bool diff,
 		   struct ap_tree **ret);
 void ap_tree_free(struct ap_tree *t);

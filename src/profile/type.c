@@ -14,6 +14,10 @@ const struct ap_profile_type ap_profile_types[] = {
 	 AP_EVENT_BIT(AP_EVENT_WAKER), true},
 	{"waker:count", "count", "Lock waits by who ended them", AP_EVENT_BIT(AP_EVENT_WAKER),
 	 false},
+	{"syscall:nanoseconds", "nanoseconds", "Time in slow and failing system calls",
+	 AP_EVENT_BIT(AP_EVENT_SYSCALL), true},
+	{"syscall:count", "count", "Slow and failing system calls", AP_EVENT_BIT(AP_EVENT_SYSCALL),
+	 false},
 };
 const size_t ap_profile_type_count = AP_ARRAY_SIZE(ap_profile_types);
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/io.h"
 #include "symbol/inflate.h"
 
 #ifndef ELFCOMPRESS_ZSTD
@@ -47,20 +48,9 @@ int ap_open_regular(const char *path)
 
 static int read_at(const struct reader *r, uint64_t off, void *p, size_t n)
 {
-	size_t done = 0;
+	int result = ap_range_ok(off, n, r->file_size) ? ap_read_at(r->fd, off, p, n) : -ENODATA;
 
-	if (!ap_range_ok(off, n, r->file_size))
-		return -ENOEXEC;
-	while (done < n) {
-		ssize_t k = pread(r->fd, (char *)p + done, n - done, (off_t)(off + done));
-
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k <= 0)
-			return k < 0 ? -errno : -ENOEXEC;
-		done += (size_t)k;
-	}
-	return 0;
+	return result == -ENODATA ? -ENOEXEC : result;
 }
 
 static int read_section(const struct reader *r, uint32_t i, struct section *ret)

@@ -9,8 +9,12 @@
 #include "base/intern.h"
 #include "base/vec.h"
 
-#define CHUNK_BYTES    16384 /* read at once; stdio takes 1 KiB by itself */
-#define LINE_MAX_BYTES 1024  /* the kernel's names are at most 512 bytes */
+#define CHUNK_BYTES    16384	   /* read at once; stdio takes 1 KiB by itself */
+#define LINE_MAX_BYTES 1024	   /* the kernel's names are at most 512 bytes */
+#define OBJECT_MAX     (64u << 10) /* the same for data */
+#define DATA_TYPES     "bBdDrR"
+/* Data that any kernel has: where it is not among the symbols, the few data that are say little. */
+#define ANY_OBJECT "init_task"
 /* Past this a last symbol of a region (a module, a BPF program) no longer holds an address. */
 #define FUNCTION_MAX (1u << 20)
 
@@ -183,20 +187,12 @@ int ap_kallsyms_read(const char *path, struct ap_kallsyms **ret)
 
 int ap_kallsyms_find(const struct ap_kallsyms *k, uint64_t addr, struct ap_buf *out)
 {
-	size_t lo = 0, hi = k->entries.n;
+	size_t after = ap_first(k->entries.p, k->entries.n, x, x->addr > addr);
 	const struct entry *e;
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (k->entries.p[mid].addr <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	if (lo == 0)
+	if (after == 0)
 		return -ENOENT;
-	e = &k->entries.p[lo - 1];
+	e = &k->entries.p[after - 1];
 	if (!e->name || addr - e->addr >= FUNCTION_MAX)
 		return -ENOENT;
 	ap_buf_puts(out, (const char *)k->names.p + e->name);
@@ -224,5 +220,79 @@ int ap_kallsyms_address(const char *path, const char *name, uint64_t *ret)
 		err = address ? 0 : -EACCES;
 	}
 	fclose(f);
+	return err;
+}
+
+/* The symbol nearest to an address, from below. */
+struct nearest {
+	uint64_t at;
+	struct ap_buf name; /* empty: no data */
+};
+
+/* The first of `addrs` that is not below `address`. */
+static size_t first_from(const uint64_t *addrs, size_t n, uint64_t address)
+{
+	return ap_first(addrs, n, a, *a >= address);
+}
+
+static void note_nearest(const uint64_t *addrs, size_t n, struct nearest *nearest,
+			 struct ap_str line, bool *ret_any)
+{
+	uint64_t at = strtoull(ap_str_cut(&line, ' ').p, NULL, 16);
+	struct ap_str type = ap_str_cut(&line, ' '), name = ap_str_cut(&line, '\t');
+	bool data = type.n == 1 && strchr(DATA_TYPES, type.p[0]);
+	size_t i = first_from(addrs, n, at);
+
+	*ret_any |= data && ap_str_is(name, ANY_OBJECT);
+	if (i == n || at == 0 || at < nearest[i].at || (at == nearest[i].at && !data))
+		return;
+	nearest[i].at = at;
+	ap_buf_clear(&nearest[i].name);
+	if (!data)
+		return;
+	ap_buf_str(&nearest[i].name, name);
+	ap_buf_byte(&nearest[i].name, 0);
+	ap_buf_str(&nearest[i].name, line); /* the module */
+}
+
+static void name_object(const struct nearest *nearest, uint64_t address, struct ap_buf *name)
+{
+	struct ap_str module = ap_buf_view(&nearest->name), text = ap_str_cut(&module, '\0');
+	uint64_t offset = address - nearest->at;
+
+	if (!text.n || offset >= OBJECT_MAX)
+		return;
+	ap_buf_str(name, text);
+	if (offset)
+		ap_buf_printf(name, "+0x%llx", (unsigned long long)offset);
+	if (module.n)
+		ap_buf_printf(name, " %.*s", AP_STR_ARG(module));
+}
+
+int ap_kallsyms_objects(const char *path, const uint64_t *addrs, size_t n, struct ap_buf *names)
+{
+	_cleanup_free_ struct nearest *nearest = calloc(n + 1, sizeof(*nearest));
+	char line[LINE_MAX_BYTES];
+	bool any = false;
+	FILE *f;
+	int err = 0;
+
+	if (!nearest)
+		return -ENOMEM;
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f))
+		note_nearest(addrs, n, nearest, ap_str_trim(ap_str_of(line)), &any);
+	fclose(f);
+	for (size_t i = 0, k = 0; i < n; i++) {
+		if (nearest[i].at)
+			k = i;
+		if (any)
+			name_object(&nearest[k], addrs[i], &names[i]);
+		err = err ?: ap_buf_error(&nearest[i].name) ?: ap_buf_error(&names[i]);
+	}
+	for (size_t i = 0; i < n; i++)
+		ap_buf_free(&nearest[i].name);
 	return err;
 }

@@ -22,6 +22,11 @@ size_t ap_kallsyms_bytes(const struct ap_kallsyms *k);
 /* Appends "name" or "name [module]" of the function that holds `addr`; -ENOENT: none does. */
 int ap_kallsyms_find(const struct ap_kallsyms *k, uint64_t addr, struct ap_buf *out);
 
+/* Names of the data that hold `addrs`, which ascend: appends "name", "name+0x40", each perhaps with " [module]", to
+ * names[i]; nothing where none is known. A kernel without CONFIG_KALLSYMS_ALL names no data. -EACCES, -ENOMEM, or
+ * -errno of opening. */
+int ap_kallsyms_objects(const char *path, const uint64_t *addrs, size_t n, struct ap_buf *names);
+
 /* The address of a symbol of any type: 0; -ENOENT: there is none; -EACCES, or -errno of opening. */
 int ap_kallsyms_address(const char *path, const char *name, uint64_t *ret);
 

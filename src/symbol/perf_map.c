@@ -383,21 +383,12 @@ int ap_perf_map_refresh(struct ap_perf_map *m)
 
 int ap_perf_map_find(const struct ap_perf_map *m, uint64_t addr, struct ap_buf *out)
 {
-	size_t lo = 0, hi = m->index.v.n;
+	size_t after = ap_first(m->index.v.p, m->index.v.n, x, x->start > addr);
+	const struct entry *e = after ? &m->index.v.p[after - 1] : NULL;
 	char name[NAME_BYTES];
-	const struct entry *e;
 	struct ap_str line;
 	ssize_t n;
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (m->index.v.p[mid].start <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	e = lo ? &m->index.v.p[lo - 1] : NULL;
 	if (!e || addr >= end_of(e))
 		return -ENOENT;
 	n = pread(m->fd, name, sizeof(name), e->name);

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "base/io.h"
+#include "symbol/data_symbols.h"
 #include "symbol/debug_file.h"
 #include "symbol/debug_link.h"
 #include "symbol/demangle.h"
@@ -435,5 +436,16 @@ int ap_source_find(struct ap_source *s, const uint64_t *addrs, size_t n, struct 
 	}
 	for (size_t i = 0; i < n && err == 0; i++)
 		err = ap_answers_put(a, left[i], NULL, 0);
+	return err;
+}
+
+int ap_source_find_data(struct ap_source *s, const uint64_t *addrs, size_t n, struct ap_answers *a)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < s->n_images && err == 0; i++)
+		err = ap_data_symbols_find(s->images[i].fd, &s->images[i].elf, addrs, n, a);
+	for (size_t i = 0; i < n && err == 0; i++)
+		err = ap_answers_put(a, addrs[i], NULL, 0);
 	return err;
 }

@@ -36,7 +36,9 @@ size_t ap_source_bytes(const struct ap_source *s); /* an estimate of what it hol
 /* The build-id of the separate file that would tell more than this one does; "": it tells all. */
 const char *ap_source_lacks(const struct ap_source *s);
 
-/* Puts an answer for each of `addrs`. 0 or -ENOMEM. */
+/* Puts an answer for each of `addrs`, which are sorted: of code, of data (symbol/data_symbols.h). 0 or
+ * -ENOMEM. */
 int ap_source_find(struct ap_source *s, const uint64_t *addrs, size_t n, struct ap_answers *a);
+int ap_source_find_data(struct ap_source *s, const uint64_t *addrs, size_t n, struct ap_answers *a);
 
 #endif

@@ -3,9 +3,8 @@
 
 #include <elf.h>
 
-#define CHUNK_SYMBOLS  2048u
-#define NAME_MAX_BYTES 4096u
-#define FILTER_BITS    16384u /* a power of two */
+#define CHUNK_SYMBOLS 2048u
+#define FILTER_BITS   16384u /* a power of two */
 
 /* One pass through the tables. */
 struct search {
@@ -51,65 +50,85 @@ static size_t filter_bit(uint64_t addr)
 }
 
 /* Large programs have a million symbols, of which a few are wanted. */
-static void match(struct search *q, uint64_t value, uint8_t info, uint32_t name)
+static bool match(void *ctx, const struct ap_elf_symbol *y)
 {
+	struct search *q = ctx;
 	struct ap_symbol_name *w;
-	uint8_t type = ELF64_ST_TYPE(info);
-	size_t bit = filter_bit(value);
+	size_t bit = filter_bit(y->value);
 
 	if (!(q->filter[bit / 8] & 1 << bit % 8))
-		return;
-	if (name == 0 || (type != STT_FUNC && type != STT_GNU_IFUNC))
-		return;
-	w = find(q->names, value);
+		return true;
+	if (y->name == 0 || (y->type != STT_FUNC && y->type != STT_GNU_IFUNC))
+		return true;
+	w = find(q->names, y->value);
 	if (!w || w->table)
-		return;
-	w->table = name + 1;
+		return true;
+	w->table = y->name + 1;
 	w->dynamic = q->dynamic;
-	q->left--;
+	return --q->left > 0;
 }
 
-static void scan(struct search *q, int fd, const struct ap_elf *elf, uint8_t *buf)
+static struct ap_elf_symbol symbol_at(const uint8_t *p, bool is64)
 {
-	const struct ap_elf_section *t = q->dynamic ? &elf->dynsym : &elf->symtab;
-	size_t entry = elf->is64 ? sizeof(Elf64_Sym) : sizeof(Elf32_Sym);
+	Elf64_Sym y;
+	Elf32_Sym y32;
 
-	for (uint64_t at = 0; q->left && at + entry <= t->size;) {
+	if (is64) {
+		memcpy(&y, p, sizeof(y));
+		return (struct ap_elf_symbol){y.st_value, y.st_size, y.st_name,
+					      ELF64_ST_TYPE(y.st_info)};
+	}
+	memcpy(&y32, p, sizeof(y32));
+	return (struct ap_elf_symbol){y32.st_value, y32.st_size, y32.st_name,
+				      ELF32_ST_TYPE(y32.st_info)};
+}
+
+int ap_symbol_table_each(int fd, const struct ap_elf *elf, bool dynamic,
+			 bool (*fn)(void *ctx, const struct ap_elf_symbol *y), void *ctx)
+{
+	const struct ap_elf_section *t = dynamic ? &elf->dynsym : &elf->symtab;
+	size_t entry = elf->is64 ? sizeof(Elf64_Sym) : sizeof(Elf32_Sym);
+	_cleanup_free_ uint8_t *buf = malloc(CHUNK_SYMBOLS * sizeof(Elf64_Sym));
+
+	if (!buf)
+		return -ENOMEM;
+	for (uint64_t at = 0; at + entry <= t->size;) {
 		size_t want = AP_MIN(t->size - at, CHUNK_SYMBOLS * entry);
 		ssize_t got = pread(fd, buf, want - want % entry, (off_t)(t->offset + at));
 
 		if (got < (ssize_t)entry)
-			return;
+			return 0;
 		got -= got % (ssize_t)entry;
 		for (size_t i = 0; i < (size_t)got; i += entry) {
-			if (elf->is64) {
-				Elf64_Sym y;
+			struct ap_elf_symbol y = symbol_at(buf + i, elf->is64);
 
-				memcpy(&y, buf + i, sizeof(y));
-				match(q, y.st_value, y.st_info, y.st_name);
-			} else {
-				Elf32_Sym y;
-
-				memcpy(&y, buf + i, sizeof(y));
-				match(q, y.st_value, y.st_info, y.st_name);
-			}
+			if (!fn(ctx, &y))
+				return 0;
 		}
 		at += (uint64_t)got;
 	}
+	return 0;
+}
+
+int ap_symbol_table_text(int fd, const struct ap_elf *elf, bool dynamic, uint32_t name,
+			 char ret[AP_SYMBOL_NAME_BYTES])
+{
+	const struct ap_elf_section *t = dynamic ? &elf->dynstr : &elf->strtab;
+	ssize_t got;
+
+	if (name >= t->size)
+		return -ENOENT;
+	got = pread(fd, ret, AP_MIN(t->size - name, (uint64_t)AP_SYMBOL_NAME_BYTES),
+		    (off_t)(t->offset + name));
+	return got > 0 && memchr(ret, 0, (size_t)got) ? 0 : -ENOENT;
 }
 
 static void read_text(struct ap_symbol_names *s, struct ap_symbol_name *w, int fd,
 		      const struct ap_elf *elf)
 {
-	const struct ap_elf_section *t = w->dynamic ? &elf->dynstr : &elf->strtab;
-	char name[NAME_MAX_BYTES];
-	uint64_t at = w->table - 1;
-	ssize_t got;
+	char name[AP_SYMBOL_NAME_BYTES];
 
-	if (w->table == 0 || at >= t->size)
-		return;
-	got = pread(fd, name, AP_MIN(t->size - at, sizeof(name)), (off_t)(t->offset + at));
-	if (got <= 0 || !memchr(name, 0, (size_t)got))
+	if (w->table == 0 || ap_symbol_table_text(fd, elf, w->dynamic, w->table - 1, name) < 0)
 		return;
 	w->text = (uint32_t)s->text.n;
 	ap_buf_append(&s->text, name, strlen(name) + 1);
@@ -118,23 +137,23 @@ static void read_text(struct ap_symbol_names *s, struct ap_symbol_name *w, int f
 int ap_symbol_names_read(struct ap_symbol_names *s, int fd, const struct ap_elf *elf)
 {
 	struct search q = {.names = s};
-	_cleanup_free_ uint8_t *buf = NULL;
+	int err;
 
 	if (s->n == 0)
 		return 0;
 	qsort(s->p, s->n, sizeof(*s->p), by_addr);
-	buf = malloc(CHUNK_SYMBOLS * sizeof(Elf64_Sym));
-	if (!buf)
-		return -ENOMEM;
 	for (size_t i = 0; i < s->n; i++) {
 		size_t bit = filter_bit(s->p[i].addr);
 
 		q.filter[bit / 8] |= (uint8_t)(1 << bit % 8);
 		q.left += i == 0 || s->p[i].addr != s->p[i - 1].addr;
 	}
-	scan(&q, fd, elf, buf);
+	err = ap_symbol_table_each(fd, elf, false, match, &q);
 	q.dynamic = true;
-	scan(&q, fd, elf, buf);
+	if (err == 0 && q.left)
+		err = ap_symbol_table_each(fd, elf, true, match, &q);
+	if (err < 0)
+		return err;
 	ap_buf_byte(&s->text, 0);
 	for (size_t i = 0; i < s->n; i++)
 		read_text(s, &s->p[i], fd, elf);

@@ -27,6 +27,7 @@
 struct file {
 	UT_hash_handle hh;
 	struct ap_answers *answers;
+	struct ap_answers *data; /* of variables; NULL: nobody asked */
 	struct ap_source *source;
 	bool refused;  /* cannot be opened as a source: not tried again */
 	char *lacks;   /* build-id of a debug file to fetch; NULL: none */
@@ -46,6 +47,8 @@ struct ap_symbolizer {
 	uint64_t kallsyms_renew; /* after how long it may be read again */
 	int kallsyms_err;
 	struct ap_answers *kernel;
+	struct ap_answers *kernel_data;
+	uint64_t kernel_data_ns; /* since when they have been kept */
 	struct ap_jit *jit;
 	struct ap_answers *jit_answers; /* of the last call */
 	struct ap_symbolizer_stats stats;
@@ -105,6 +108,7 @@ static void free_file(struct ap_symbolizer *s, struct file *f)
 	HASH_DEL(s->files, f);
 	ap_source_free(f->source);
 	ap_answers_free(f->answers);
+	ap_answers_free(f->data);
 	free(f->lacks);
 	free(f->fetched);
 	free(f);
@@ -124,6 +128,7 @@ void ap_symbolizer_free(struct ap_symbolizer *s)
 	ap_kallsyms_free(s->kallsyms);
 	free(s->kallsyms_path);
 	ap_answers_free(s->kernel);
+	ap_answers_free(s->kernel_data);
 	ap_answers_free(s->jit_answers);
 	ap_jit_free(s->jit);
 	free(s);
@@ -149,6 +154,8 @@ static void trim(struct ap_symbolizer *s, const struct file *keep, uint64_t now)
 
 		HASH_ITER(hh, s->files, f, next) {
 			answers += ap_answers_bytes(f->answers);
+			if (f->data)
+				answers += ap_answers_bytes(f->data);
 			if (f->source) {
 				sources += ap_source_bytes(f->source);
 				n++;
@@ -259,7 +266,9 @@ static int look_for_fetched(struct ap_symbolizer *s, struct file *f)
 	if (!fresh)
 		return -ENOMEM;
 	ap_answers_free(f->answers);
+	ap_answers_free(f->data);
 	f->answers = fresh;
+	f->data = NULL;
 	free(f->fetched);
 	f->fetched = AP_TAKE_PTR(f->lacks);
 	if (f->source)
@@ -286,32 +295,50 @@ static int open_source(struct ap_symbolizer *s, struct file *f, const struct ap_
 	return 0;
 }
 
-int ap_symbolizer_file(struct ap_symbolizer *s, const struct ap_symbol_file *file,
-		       const uint64_t *addrs, size_t n, struct ap_symbol *ret)
+static int look_up(struct ap_symbolizer *s, const struct ap_symbol_file *file, bool data,
+		   const uint64_t *addrs, size_t n, struct ap_symbol *ret)
 {
+	int (*find)(struct ap_source *, const uint64_t *, size_t, struct ap_answers *) =
+		data ? ap_source_find_data : ap_source_find;
 	struct file *f = file_of(s, file->key);
 	_cleanup_free_ uint64_t *m = NULL;
+	struct ap_answers **answers;
 	size_t k = 0;
-	int err = f ? 0 : -ENOMEM;
+	int err;
 
 	memset(ret, 0, n * sizeof(*ret));
-	if (err < 0)
-		return err;
+	if (!f)
+		return -ENOMEM;
+	answers = data ? &f->data : &f->answers;
 	f->used = ap_clock_mono_ns();
 	trim(s, f, f->used);
 	err = look_for_fetched(s, f);
+	if (err == 0 && !*answers && !(*answers = ap_answers_new()))
+		err = -ENOMEM;
 	if (err == 0)
-		err = missing(f->answers, addrs, n, &m, &k);
+		err = missing(*answers, addrs, n, &m, &k);
 	if (err == 0 && k > 0)
 		err = open_source(s, f, file);
 	if (err == 0 && k > 0 && f->source)
-		err = ap_source_find(f->source, m, k, f->answers);
+		err = find(f->source, m, k, *answers);
 	if (err < 0)
 		return err;
 	s->stats.lookups += n;
 	s->stats.hits += n - AP_MIN(k, n);
-	collect(s, f->answers, addrs, n, ret);
+	collect(s, *answers, addrs, n, ret);
 	return 0;
+}
+
+int ap_symbolizer_file(struct ap_symbolizer *s, const struct ap_symbol_file *file,
+		       const uint64_t *addrs, size_t n, struct ap_symbol *ret)
+{
+	return look_up(s, file, false, addrs, n, ret);
+}
+
+int ap_symbolizer_data(struct ap_symbolizer *s, const struct ap_symbol_file *file,
+		       const uint64_t *addrs, size_t n, struct ap_symbol *ret)
+{
+	return look_up(s, file, true, addrs, n, ret);
 }
 
 static int read_kallsyms(struct ap_symbolizer *s, uint64_t now)
@@ -378,6 +405,49 @@ int ap_symbolizer_kernel(struct ap_symbolizer *s, const uint64_t *addrs, size_t 
 	s->stats.lookups += n;
 	s->stats.hits += n - AP_MIN(k, n);
 	collect(s, s->kernel, addrs, n, ret);
+	return 0;
+}
+
+static int name_data(struct ap_symbolizer *s, const uint64_t *addrs, size_t n)
+{
+	_cleanup_free_ struct ap_buf *names = calloc(n + 1, sizeof(*names));
+	int err = names ? 0 : -ENOMEM;
+
+	if (err == 0 && n)
+		err = ap_kallsyms_objects(s->kallsyms_path, addrs, n, names);
+	for (size_t i = 0; names && i < n; i++) {
+		struct ap_symbol_level level = {.name = ap_buf_view(&names[i])};
+
+		if (err != -ENOMEM)
+			err = ap_answers_put(s->kernel_data, addrs[i], &level, level.name.n > 0);
+		ap_buf_free(&names[i]);
+	}
+	return err;
+}
+
+int ap_symbolizer_kernel_data(struct ap_symbolizer *s, const uint64_t *addrs, size_t n,
+			      struct ap_symbol *ret)
+{
+	_cleanup_free_ uint64_t *m = NULL;
+	uint64_t now = ap_clock_mono_ns();
+	size_t k = 0;
+	int err;
+
+	memset(ret, 0, n * sizeof(*ret));
+	/* Modules come and go. */
+	if (!s->kernel_data || now - s->kernel_data_ns >= KALLSYMS_HOUR_NS) {
+		ap_answers_free(s->kernel_data);
+		s->kernel_data = ap_answers_new();
+		s->kernel_data_ns = now;
+	}
+	err = s->kernel_data ? missing(s->kernel_data, addrs, n, &m, &k) : -ENOMEM;
+	if (err == 0)
+		err = name_data(s, m, k);
+	if (err == -ENOMEM)
+		return err;
+	s->stats.lookups += n;
+	s->stats.hits += n - AP_MIN(k, n);
+	collect(s, s->kernel_data, addrs, n, ret);
 	return 0;
 }
 

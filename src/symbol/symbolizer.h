@@ -92,16 +92,22 @@ struct ap_symbolizer *ap_symbolizer_new(const struct ap_symbolizer_opts *opts);
 void ap_symbolizer_free(struct ap_symbolizer *s);
 AP_DEFINE_CLEANUP(symbolizer, struct ap_symbolizer, ap_symbolizer_free)
 
-/* The three look-ups fill `ret[i]` for `addrs[i]`, of which there are `n`, each valid until the
+/* The look-ups fill `ret[i]` for `addrs[i]`, of which there are `n`, each valid until the
  * next call of any of them. An address is that of an instruction: for a return address give the
  * byte before it. 0 or -ENOMEM; then all of `ret` are without symbol. */
 
 /* ELF virtual addresses in `f`. */
 int ap_symbolizer_file(struct ap_symbolizer *s, const struct ap_symbol_file *f,
 		       const uint64_t *addrs, size_t n, struct ap_symbol *ret);
+/* The same of data: the variable that holds an address, "lock" or within it "table+0x40". */
+int ap_symbolizer_data(struct ap_symbolizer *s, const struct ap_symbol_file *f,
+		       const uint64_t *addrs, size_t n, struct ap_symbol *ret);
 /* Kernel addresses. A module's symbols are named "symbol [module]". */
 int ap_symbolizer_kernel(struct ap_symbolizer *s, const uint64_t *addrs, size_t n,
 			 struct ap_symbol *ret);
+/* Addresses of the kernel's own data: "symbol", "symbol+0x40", each perhaps with " [module]". */
+int ap_symbolizer_kernel_data(struct ap_symbolizer *s, const uint64_t *addrs, size_t n,
+			      struct ap_symbol *ret);
 /* Addresses of anonymous executable memory, from /tmp/perf-PID.map as that process sees it,
  * provided that it is a regular file owned by the process's user or root. It has to be asked for
  * while the process lives; within a minute of that also later. An address without name gets one

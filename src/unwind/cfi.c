@@ -167,22 +167,14 @@ static int add_cie(struct ap_cfi *c, uint64_t offset, uint64_t at, const uint8_t
 
 static const struct ap_cie *find_cie(struct ap_cfi *c, uint64_t offset)
 {
-	size_t low = 0, high = c->places.n;
+	size_t i = c->last;
 
-	if (c->last < c->places.n && c->places.p[c->last].offset == offset)
-		return &c->cies.p[c->places.p[c->last].cie];
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (c->places.p[middle].offset < offset)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low >= c->places.n || c->places.p[low].offset != offset)
+	if (i >= c->places.n || c->places.p[i].offset != offset)
+		i = ap_first(c->places.p, c->places.n, place, place->offset >= offset);
+	if (i >= c->places.n || c->places.p[i].offset != offset)
 		return NULL;
-	c->last = (uint32_t)low;
-	return &c->cies.p[c->places.p[low].cie];
+	c->last = (uint32_t)i;
+	return &c->cies.p[c->places.p[i].cie];
 }
 
 /* `at`: the address of `p`, what follows the pointer to the CIE. */

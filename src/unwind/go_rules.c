@@ -24,7 +24,8 @@
 #define CODE_MAX  512
 #define SPANS_MAX 8
 #define REG_DX	  1
-#define STEPS_MAX (32u << 20) /* over all values; many functions share theirs */
+#define VALUE_MAX (INT32_MAX - 16) /* more is damage, as what is below zero is */
+#define STEPS_MAX (32u << 20)	   /* over all values; many functions share theirs */
 
 /* A part of a function that has another rule than its values give. */
 struct span {
@@ -111,26 +112,67 @@ static void clone_thread(struct maker *m)
 	end_after(m, AFTER(m, 0, "\x48\x89\xf4")); /* mov %rsi,%rsp, in the child */
 }
 
+/* The first value of a function that has a frame, and the code there, where the prologue goes on. */
+static bool find_prologue(struct maker *m, struct ap_go_values *v, uint8_t code[8])
+{
+	ap_go_values_begin(v, m->g, &m->f, m->f.pcsp);
+	do {
+		if (!ap_go_values_next(v))
+			return false;
+	} while (v->value < 8);
+	return ap_gopclntab_code(m->g, v->begin, code, 8) == 8;
+}
+
+/* The bytes of a store of the frame pointer into the frame, as up to Go 1.20; 0: it is none. */
+static size_t frame_store(const uint8_t code[8])
+{
+	if (memcmp(code, "\x48\x89\x6c\x24", 4) == 0) /* mov %rbp,N(%rsp) */
+		return 5;
+	return memcmp(code, "\x48\x89\xac\x24", 4) == 0 ? 8 : 0;
+}
+
 /* Where the frame pointer points to the frame from, counted from the entry; 0: it never does. */
 static size_t frame_begins(struct maker *m)
 {
 	struct ap_go_values v;
 	uint8_t c[8];
-	uint64_t at;
+	size_t at, store;
 
-	ap_go_values_begin(&v, m->g, &m->f, m->f.pcsp);
-	do {
-		if (!ap_go_values_next(&v))
-			return 0;
-	} while (v.value < 8);
-	at = v.begin - m->f.entry;
-	if (ap_gopclntab_code(m->g, v.begin, c, sizeof(c)) < sizeof(c))
+	if (!find_prologue(m, &v, c))
 		return 0;
+	at = v.begin - m->f.entry;
 	if (memcmp(c, "\x48\x89\xe5", 3) == 0) /* mov %rsp,%rbp */
 		return at + 3;
-	if (memcmp(c, "\x48\x89\x6c\x24", 4) == 0) /* mov %rbp,N(%rsp); lea N(%rsp),%rbp */
-		return at + 10;
-	return memcmp(c, "\x48\x89\xac\x24", 4) == 0 ? at + 16 : 0;
+	store = frame_store(c);
+	return store ? at + 2 * store : 0; /* lea N(%rsp),%rbp, as long as the store */
+}
+
+/* The caller `value` bytes and its return address above the stack pointer, the frame pointer its own. */
+static struct ap_rule above_sp(int32_t value)
+{
+	return (struct ap_rule){
+		.cfa = AP_CFA_REGISTER,
+		.cfa_register = AP_REG_SP,
+		.cfa_offset = value + 8,
+		.ra = AP_SAVED_CFA,
+		.ra_offset = -8,
+		.fp_tracked = AP_SAVED_SAME | AP_SAVED_UNDEFINED << 4,
+	};
+}
+
+/* Its caller, cgocallback, is found by the frame pointer that it left: a function like any other but
+ * that the frame pointer must not be taken from the frame before it was stored there. (The store
+ * touches a stack that may have no page yet, so programs do stop at it.) */
+static void frame_pending(struct maker *m)
+{
+	struct ap_go_values v;
+	uint8_t c[8];
+	size_t at;
+
+	if (!find_prologue(m, &v, c) || v.value > VALUE_MAX)
+		return;
+	at = v.begin - m->f.entry;
+	add_span(m, at, at + frame_store(c), above_sp(v.value));
 }
 
 /* The frame pointer stays where it is while the stack pointer goes elsewhere. */
@@ -281,6 +323,8 @@ static void sigreturn(struct maker *m)
 	add_span(m, 0, UINT32_MAX, rule);
 }
 
+#define CALLBACK "runtime.cgocallbackg"
+
 static const struct special {
 	const char *name;
 	void (*make)(struct maker *m);
@@ -294,6 +338,7 @@ static const struct special {
 	{"runtime.callCgoSigaction", frame_kept},
 	{"runtime.cgocallback", frame_kept},
 	{"runtime.cgocallback_gofunc", frame_kept},
+	{CALLBACK, frame_pending},
 	{"runtime.clone", clone_thread},
 	{"runtime.gogo", gogo},
 	{"runtime.goexit", whole},
@@ -317,7 +362,7 @@ static int find_spans(struct maker *m)
 	int err;
 
 	m->n_spans = 0;
-	if (!m->f.flags)
+	if (!m->f.flags && !ap_gopclntab_is_named(m->g, m->f.name, AP_STR(CALLBACK)))
 		return 0;
 	err = ap_gopclntab_name(m->g, m->f.name, &name);
 	if (err < 0)
@@ -336,17 +381,11 @@ static int find_spans(struct maker *m)
 
 static struct ap_rule value_rule(int32_t value)
 {
-	struct ap_rule r = {
-		.cfa = AP_CFA_REGISTER,
-		.cfa_register = AP_REG_SP,
-		.cfa_offset = value + 8,
-		.ra = AP_SAVED_CFA,
-		.ra_offset = -8,
-		.fp_tracked = AP_SAVED_SAME | AP_SAVED_UNDEFINED << 4,
-	};
+	struct ap_rule r;
 
-	if (value < 0 || value > INT32_MAX - 16)
+	if (value < 0)
 		return (struct ap_rule){0};
+	r = above_sp(value);
 	if (value >= 8) {
 		r.fp_tracked = AP_SAVED_CFA | AP_SAVED_UNDEFINED << 4;
 		r.fp_offset = -16;
@@ -403,7 +442,7 @@ static int add_function(struct maker *m)
 	while (err == 0 && ap_go_values_next(&v)) {
 		if (m->steps_left-- == 0)
 			return -EFBIG;
-		err = add_rows(m, v.begin, v.end, v.value);
+		err = add_rows(m, v.begin, v.end, v.value > VALUE_MAX ? -1 : v.value);
 	}
 	return err;
 }

@@ -364,6 +364,14 @@ int ap_gopclntab_name(struct ap_gopclntab *g, uint32_t name, struct ap_buf *out)
 	return get_text(g, g->names + name, out);
 }
 
+bool ap_gopclntab_is_named(struct ap_gopclntab *g, uint32_t name, struct ap_str want)
+{
+	char c[64];
+
+	return want.n < sizeof(c) && get(g, g->names + name, c, want.n + 1) &&
+	       memcmp(c, want.p, want.n) == 0 && c[want.n] == 0;
+}
+
 int ap_gopclntab_file(struct ap_gopclntab *g, uint32_t file, struct ap_buf *out)
 {
 	return file ? get_text(g, (g->layout->cu ? g->files : 0) + file - 1, out) : -EBADMSG;

@@ -68,6 +68,8 @@ size_t ap_gopclntab_code(struct ap_gopclntab *g, uint64_t address, void *p, size
 /* A name, by its place; appended to `out`. At most AP_GO_NAME_MAX bytes are read. */
 #define AP_GO_NAME_MAX 4096u
 int ap_gopclntab_name(struct ap_gopclntab *g, uint32_t name, struct ap_buf *out);
+/* Whether a name is `want`, which has fewer than 64 bytes; as cheap as one reading. */
+bool ap_gopclntab_is_named(struct ap_gopclntab *g, uint32_t name, struct ap_str want);
 
 /* Steps through a table of values by address: `value` holds in [begin, end). */
 struct ap_go_values {

@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include "base/io.h"
 #include "base/str.h"
 #include "unwind/arch.h"
 #include "unwind/encoding.h"
@@ -31,20 +32,9 @@ struct headers {
 
 int ap_unwind_elf_bytes(const struct ap_unwind_elf *e, uint64_t offset, void *p, size_t n)
 {
-	size_t done = 0;
+	int r = ap_range_ok(offset, n, e->file_bytes) ? ap_read_at(e->fd, offset, p, n) : -ENODATA;
 
-	if (!ap_range_ok(offset, n, e->file_bytes))
-		return -ENOEXEC;
-	while (done < n) {
-		ssize_t k = pread(e->fd, (char *)p + done, n - done, (off_t)(offset + done));
-
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k <= 0)
-			return k < 0 ? -errno : -ENOEXEC;
-		done += (size_t)k;
-	}
-	return 0;
+	return r == -ENODATA ? -ENOEXEC : r;
 }
 
 static void free_headers(struct headers *h)

@@ -48,17 +48,7 @@ uint32_t ap_space_take(struct ap_space *s, uint32_t n)
 /* Index of the first run after `at`. */
 static size_t first_after(const struct ap_space *s, uint32_t at)
 {
-	size_t low = 0, high = s->runs.n;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (s->runs.p[mid].at > at)
-			high = mid;
-		else
-			low = mid + 1;
-	}
-	return low;
+	return ap_first(s->runs.p, s->runs.n, run, run->at > at);
 }
 
 void ap_space_give(struct ap_space *s, uint32_t at, uint32_t n)

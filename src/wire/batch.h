@@ -18,6 +18,20 @@
 #define AP_AGENT_ID_LEN 36 /* a UUID in text form */
 #define AP_MODES_MAX	8
 
+#define AP_MODE_BYTES 16 /* of a mode's name, with its NUL */
+
+/* How an agent deals with settings (SettingsStatus). */
+struct ap_settings_status {
+	bool known;    /* false, from older agents: it knows nothing of them, and the rest is 0 */
+	bool accepted; /* it follows them, within: */
+	uint32_t max_frequency_hz;
+	uint64_t max_duration_ns;
+	uint64_t version;	    /* of those dealt with last; 0 = none */
+	uint64_t remaining_ns;	    /* 0: its own configuration is in force */
+	uint64_t wait_threshold_ns; /* in force; 0 = not known */
+	char error[256];	    /* why something is not as asked for; "" */
+};
+
 /* The agent's own state and cost (AgentStatus); the sums are since its start. */
 struct ap_agent_status {
 	uint64_t cpu_user_ns; /* its process, user and system time */
@@ -28,8 +42,9 @@ struct ap_agent_status {
 	uint32_t stride;       /* of so many periods one is sampled; 0, from older agents: each */
 	uint32_t queued_batches;
 	uint32_t n_modes;
-	char modes[AP_MODES_MAX][16]; /* "cpu", … */
-	bool stopping;		      /* the last batch of an orderly stop */
+	char modes[AP_MODES_MAX][AP_MODE_BYTES]; /* "cpu", … */
+	bool stopping;				 /* the last batch of an orderly stop */
+	struct ap_settings_status settings;
 };
 
 /* What a batch says beside its samples. Plain data: copy freely. Texts are valid UTF-8. */
@@ -84,13 +99,27 @@ enum ap_push_status {
 	AP_PUSH_STATUS_MAX,
 };
 
+/* A shorter one may not be asked for: nearly every wait would have stacks. */
+#define AP_SETTINGS_THRESHOLD_MIN_NS 10000ull
+
+/* Settings on their way to an agent (Settings); 0 in a field, or no modes: its own. */
+struct ap_settings {
+	uint32_t n_modes;
+	char modes[AP_MODES_MAX][AP_MODE_BYTES];
+	uint32_t frequency_hz;
+	uint64_t wait_threshold_ns;
+	uint64_t remaining_ns; /* 0: back to its own configuration */
+};
+
 /* A PushResponse. */
 struct ap_push_result {
 	enum ap_push_status status;
 	enum ap_push_code code;
 	char text[256]; /* "" or one sentence that names the field and what to do */
 	uint32_t retry_after_ms;
-	uint64_t config_version;
+	uint64_t config_version; /* of the settings held for this agent; 0 = none */
+	bool has_settings;
+	struct ap_settings settings;
 };
 
 /* Decodes a PushRequest. 0 and a profile of the caller's own with `*ret_meta` filled; or, with

@@ -49,14 +49,11 @@ static int interned(struct ap_decoder *d, int r, size_t i)
 	return 0;
 }
 
-int ap_decode_resolve(struct ap_decoder *d, const char *field, size_t i, const char *dictionary,
-		      const struct ap_id_map *m, uint32_t index, uint32_t *ret)
+int ap_decode_bad_index(struct ap_decoder *d, const char *field, size_t i, const char *dictionary,
+			const struct ap_id_map *m, uint32_t index)
 {
-	if (AP_UNLIKELY(index >= m->n))
-		return INVALID(d, "%s[%zu] is %u but the batch has %zu %s", field, i, index,
-			       m->n - 1, dictionary);
-	*ret = m->ids[index];
-	return 0;
+	return INVALID(d, "%s[%zu] is %u but the batch has %zu %s", field, i, index, m->n - 1,
+		       dictionary);
 }
 
 int ap_decode_same_length(struct ap_decoder *d, const char *field, size_t n, const char *first,

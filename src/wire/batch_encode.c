@@ -14,6 +14,7 @@ typedef Aperture__Aggregator__V1__PushRequest PushRequest;
 typedef Aperture__Aggregator__V1__Batch Batch;
 typedef Aperture__Aggregator__V1__Agent Agent;
 typedef Aperture__Aggregator__V1__AgentStatus AgentStatus;
+typedef Aperture__Aggregator__V1__SettingsStatus SettingsStatus;
 typedef Aperture__Aggregator__V1__Mapping Mapping;
 typedef Aperture__Aggregator__V1__Function Function;
 typedef Aperture__Aggregator__V1__Frames Frames;
@@ -235,6 +236,17 @@ static void encode_ledger(struct encoder *e, Batch *b)
 	}
 }
 
+static void encode_settings(const struct ap_settings_status *from, SettingsStatus *s)
+{
+	s->accepted = from->accepted;
+	s->max_frequency_hz = from->max_frequency_hz;
+	s->max_duration_ns = from->max_duration_ns;
+	s->version = from->version;
+	s->remaining_ns = from->remaining_ns;
+	s->error = (char *)from->error;
+	s->wait_threshold_ns = from->wait_threshold_ns;
+}
+
 static void encode_agent(struct encoder *e, Agent *a, AgentStatus *s)
 {
 	const struct ap_batch_meta *m = e->meta;
@@ -363,6 +375,7 @@ int ap_batch_encode(const struct ap_profile *p, const struct ap_batch_meta *meta
 	Batch b = APERTURE__AGGREGATOR__V1__BATCH__INIT;
 	Agent agent = APERTURE__AGGREGATOR__V1__AGENT__INIT;
 	AgentStatus status = APERTURE__AGGREGATOR__V1__AGENT_STATUS__INIT;
+	SettingsStatus settings = APERTURE__AGGREGATOR__V1__SETTINGS_STATUS__INIT;
 	Frames frames = APERTURE__AGGREGATOR__V1__FRAMES__INIT;
 	Stacks stacks = APERTURE__AGGREGATOR__V1__STACKS__INIT;
 	Samples samples = APERTURE__AGGREGATOR__V1__SAMPLES__INIT;
@@ -382,6 +395,9 @@ int ap_batch_encode(const struct ap_profile *p, const struct ap_batch_meta *meta
 	b.end_time_ns = meta->end_ns;
 	b.period_ns = meta->period_ns;
 	encode_agent(&e, &agent, &status);
+	encode_settings(&meta->status.settings, &settings);
+	if (meta->status.settings.known)
+		status.settings = &settings;
 	encode_strings(&e, &b);
 	encode_mappings(&e, &b);
 	encode_functions(&e, &b);

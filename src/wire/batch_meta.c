@@ -68,6 +68,22 @@ static int decode_agent(struct ap_decoder *d, struct ap_batch_meta *m)
 	return r;
 }
 
+static int decode_settings(struct ap_decoder *d, struct ap_settings_status *to)
+{
+	const Aperture__Aggregator__V1__SettingsStatus *s = d->batch->status->settings;
+
+	if (!s)
+		return 0;
+	to->known = true;
+	to->accepted = s->accepted;
+	to->max_frequency_hz = s->max_frequency_hz;
+	to->max_duration_ns = s->max_duration_ns;
+	to->version = s->version;
+	to->remaining_ns = s->remaining_ns;
+	to->wait_threshold_ns = s->wait_threshold_ns;
+	return copy_text(d, "status.settings.error", s->error, to->error, sizeof(to->error));
+}
+
 static int decode_status(struct ap_decoder *d, struct ap_agent_status *to)
 {
 	const Aperture__Aggregator__V1__AgentStatus *s = d->batch->status;
@@ -91,7 +107,7 @@ static int decode_status(struct ap_decoder *d, struct ap_agent_status *to)
 	for (size_t i = 0; r == 0 && i < s->n_modes; i++)
 		r = copy_text(d, "status.modes", s->modes[i], to->modes[i], sizeof(to->modes[i]));
 	to->n_modes = (uint32_t)s->n_modes;
-	return r;
+	return r < 0 ? r : decode_settings(d, &to->settings);
 }
 
 /* Adds one count to a table of `limit` counters. */

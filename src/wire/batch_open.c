@@ -57,8 +57,8 @@ static void arena_free(void *data, void *p)
 {
 }
 
-static void *unpack(struct ap_decoder *d, const ProtobufCMessageDescriptor *type, const char *what,
-		    struct ap_str bytes)
+void *ap_decode_unpack(struct ap_decoder *d, const ProtobufCMessageDescriptor *type,
+		       const char *what, struct ap_str bytes)
 {
 	struct arena_allocator a = {{arena_alloc, arena_free, &a}, &d->arena, false};
 	void *m = protobuf_c_message_unpack(type, &a.base, bytes.n, (const uint8_t *)bytes.p);
@@ -122,7 +122,8 @@ int ap_decode_open(struct ap_decoder *d, struct ap_str request)
 	PushRequest *r;
 	int err;
 
-	r = unpack(d, &aperture__aggregator__v1__push_request__descriptor, "the request", request);
+	r = ap_decode_unpack(d, &aperture__aggregator__v1__push_request__descriptor, "the request",
+			     request);
 	if (!r)
 		return d->result->code == AP_PUSH_CODE_TOO_LARGE ? -EFBIG : -EBADMSG;
 	if (r->version != AP_BATCH_VERSION)
@@ -153,8 +154,5 @@ int ap_decode_open(struct ap_decoder *d, struct ap_str request)
 				      "encoding %d is not known: use 0 (none) or 1 (zstd)",
 				      (int)r->encoding);
 	}
-	d->batch = unpack(d, &aperture__aggregator__v1__batch__descriptor, "batch", raw);
-	if (!d->batch)
-		return d->result->code == AP_PUSH_CODE_TOO_LARGE ? -EFBIG : -EBADMSG;
-	return 0;
+	return ap_decode_batch(d, raw);
 }

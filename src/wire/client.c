@@ -3,10 +3,15 @@
  * meet. */
 #include "wire/client.h"
 
+#include <fcntl.h>
 #include <grpc/grpc_security.h>
 #include <grpc/support/alloc.h>
 #include <pthread.h>
+#include <stdio.h>
 
+#include "base/io.h"
+#include "tls/authority.h"
+#include "tls/secret.h"
 #include "wire/grpc_glue.h"
 
 enum {
@@ -19,6 +24,7 @@ enum {
 	/* Longer than the longest pause between two attempts, which varies by a fifth. */
 	RECONNECT_WAIT_MS = RECONNECT_MAX_MS + RECONNECT_MAX_MS / 4,
 	CANCEL_CHECK_MS = 100,
+	PEM_MAX = 1 << 20,
 };
 
 struct running {
@@ -28,15 +34,17 @@ struct running {
 
 struct ap_client {
 	grpc_channel *channel;
-	pthread_mutex_t lock; /* guards the two below */
+	char *token_file;     /* NULL: none */
+	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t idle;
 	struct running *running;
 	bool cancelled;
+	char *authorization; /* "Bearer …"; NULL: none */
 };
 
-static grpc_channel *open_channel(const struct ap_client_config *config)
+static grpc_channel *open_channel(const struct ap_client_config *config,
+				  grpc_channel_credentials *how)
 {
-	grpc_channel_credentials *plain = grpc_insecure_credentials_create();
 	grpc_arg args[] = {
 		ap_grpc_int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
 				config->max_reply ? (int)AP_MIN(config->max_reply, INT32_MAX)
@@ -59,16 +67,106 @@ static grpc_channel *open_channel(const struct ap_client_config *config)
 		ap_grpc_int_arg(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
 	};
 	grpc_channel_args list = {.num_args = AP_ARRAY_SIZE(args), .args = args};
-	grpc_channel *channel = grpc_channel_create(config->target, plain, &list);
 
-	grpc_channel_credentials_release(plain);
-	return channel;
+	return grpc_channel_create(config->target, how, &list);
+}
+
+static int read_pem(const char *path, struct ap_buf *ret, struct ap_error *err)
+{
+	int r = path ? ap_read_file(AT_FDCWD, path, PEM_MAX, ret) : 0;
+
+	ap_buf_byte(ret, '\0');
+	if (r == 0)
+		r = ap_buf_error(ret);
+	return r < 0 ? ap_error_set(err, r, "cannot read %s: %s", path, ap_strerror(r)) : 0;
+}
+
+static int make_credentials(const struct ap_client_config *config, grpc_channel_credentials **ret,
+			    struct ap_error *err)
+{
+	_cleanup_buf_ struct ap_buf ca = {0}, cert = {0}, key = {0};
+	char fingerprint[AP_FINGERPRINT_LEN + 1];
+	grpc_ssl_pem_key_cert_pair pair;
+	int r;
+
+	if (!config->tls && !config->ca_file && !config->cert_file && !config->key_file) {
+		*ret = grpc_insecure_credentials_create();
+		return 0;
+	}
+	if (!config->cert_file != !config->key_file)
+		return ap_error_set(
+			err, -EINVAL,
+			"a certificate needs its key and a key its certificate: give both");
+	r = read_pem(config->ca_file, &ca, err);
+	if (r == 0)
+		r = read_pem(config->cert_file, &cert, err);
+	if (r == 0)
+		r = read_pem(config->key_file, &key, err);
+	if (r == 0 && config->ca_file && ap_tls_fingerprint(ap_buf_view(&ca), fingerprint) < 0)
+		r = ap_error_set(err, -EINVAL, "%s holds no certificate in PEM form",
+				 config->ca_file);
+	if (r < 0)
+		return r;
+	pair = (grpc_ssl_pem_key_cert_pair){.private_key = (const char *)key.p,
+					    .cert_chain = (const char *)cert.p};
+	*ret = grpc_ssl_credentials_create_ex(config->ca_file ? (const char *)ca.p : NULL,
+					      config->cert_file ? &pair : NULL, NULL, NULL);
+	explicit_bzero(key.p, key.n);
+	return *ret ? 0
+		    : ap_error_set(err, -EINVAL, "the certificates are not in PEM form: check %s",
+				   config->ca_file ? config->ca_file : config->cert_file);
+}
+
+/* Replaces the token that calls show. */
+static int set_token(struct ap_client *c, const char *token)
+{
+	char *text = NULL, *old;
+
+	if (asprintf(&text, "Bearer %s", token) < 0)
+		return -ENOMEM;
+	pthread_mutex_lock(&c->lock);
+	old = c->authorization;
+	c->authorization = text;
+	pthread_mutex_unlock(&c->lock);
+	ap_secret_free(old);
+	return 0;
+}
+
+static int read_token(struct ap_client *c, struct ap_error *err)
+{
+	_cleanup_secret_ char *token = NULL;
+	int r = ap_secret_read(c->token_file, "--token-file", &token, err);
+
+	return r < 0 ? r : set_token(c, token);
+}
+
+/* The token, where there is one. */
+static int take_token(struct ap_client *c, const struct ap_client_config *config,
+		      struct ap_error *err)
+{
+	if (!config->token_file)
+		return config->token ? set_token(c, config->token) : 0;
+	c->token_file = strdup(config->token_file);
+	return c->token_file ? read_token(c, err) : -ENOMEM;
+}
+
+static void release(struct ap_client *c)
+{
+	if (c->channel)
+		grpc_channel_destroy(c->channel);
+	ap_secret_free(c->authorization);
+	free(c->token_file);
+	pthread_cond_destroy(&c->idle);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
 }
 
 int ap_client_new(const struct ap_client_config *config, struct ap_client **ret,
 		  struct ap_error *err)
 {
+	grpc_channel_credentials *how = NULL;
 	struct ap_client *c;
+	int r;
 
 	if (!config->target || !config->target[0])
 		return ap_error_set(err, -EINVAL,
@@ -77,14 +175,21 @@ int ap_client_new(const struct ap_client_config *config, struct ap_client **ret,
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
-	ap_grpc_init();
-	c->channel = open_channel(config);
-	if (!c->channel) {
-		free(c);
-		return -ENOMEM;
-	}
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->idle, NULL);
+	ap_grpc_init();
+	r = make_credentials(config, &how, err);
+	if (r == 0)
+		r = take_token(c, config, err);
+	if (r == 0) {
+		c->channel = open_channel(config, how);
+		r = c->channel ? 0 : -ENOMEM;
+	}
+	grpc_channel_credentials_release(how);
+	if (r < 0) {
+		release(c);
+		return r;
+	}
 	*ret = c;
 	return 0;
 }
@@ -107,10 +212,7 @@ void ap_client_free(struct ap_client *c)
 	while (c->running)
 		pthread_cond_wait(&c->idle, &c->lock);
 	pthread_mutex_unlock(&c->lock);
-	grpc_channel_destroy(c->channel);
-	pthread_cond_destroy(&c->idle);
-	pthread_mutex_destroy(&c->lock);
-	free(c);
+	release(c);
 }
 
 static int call_begin(struct ap_client *c, struct running *r)
@@ -183,16 +285,32 @@ static void reconnect(struct ap_client *c, const struct running *run, grpc_compl
 
 /* One exchange on a fresh call. */
 struct exchange {
+	grpc_metadata authorization;
+	bool has_authorization;
 	grpc_metadata_array initial, trailing;
 	grpc_byte_buffer *request, *reply;
 	grpc_status_code code;
 	grpc_slice details;
 };
 
+/* Adds what calls show of who makes them. */
+static void exchange_authorize(struct exchange *x, struct ap_client *c)
+{
+	pthread_mutex_lock(&c->lock);
+	if (c->authorization) {
+		x->authorization.key = grpc_slice_from_static_string("authorization");
+		x->authorization.value = grpc_slice_from_copied_string(c->authorization);
+		x->has_authorization = true;
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
 static void exchange_run(struct exchange *x, grpc_call *call, grpc_completion_queue *cq)
 {
 	grpc_op ops[6] = {
-		{.op = GRPC_OP_SEND_INITIAL_METADATA},
+		{.op = GRPC_OP_SEND_INITIAL_METADATA,
+		 .data.send_initial_metadata = {.count = x->has_authorization,
+						.metadata = &x->authorization}},
 		{.op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = x->request},
 		{.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT},
 		{.op = GRPC_OP_RECV_INITIAL_METADATA,
@@ -242,6 +360,8 @@ static void exchange_clear(struct exchange *x)
 	grpc_metadata_array_destroy(&x->initial);
 	grpc_metadata_array_destroy(&x->trailing);
 	grpc_slice_unref(x->details);
+	if (x->has_authorization)
+		grpc_slice_unref(x->authorization.value);
 }
 
 int ap_client_call(struct ap_client *c, const char *method, struct ap_str request,
@@ -265,12 +385,16 @@ int ap_client_call(struct ap_client *c, const char *method, struct ap_str reques
 	if (r == 0) {
 		reconnect(c, &run, cq, deadline);
 		x.request = ap_grpc_message(request);
+		exchange_authorize(&x, c);
 		exchange_run(&x, run.call, cq);
 		if (call_end(c, &run) && x.code == GRPC_STATUS_CANCELLED)
 			r = -ECANCELED;
 		else
 			r = exchange_result(&x, reply, status);
 	}
+	/* A token that was replaced is in its file by now, or will be at the next try. */
+	if (r == 0 && x.code == GRPC_STATUS_UNAUTHENTICATED && c->token_file)
+		read_token(c, NULL);
 	exchange_clear(&x);
 	grpc_call_unref(run.call);
 	grpc_completion_queue_shutdown(cq);

@@ -16,9 +16,18 @@ struct ap_client_config {
 	const char *target;    /* "host:port", "[::1]:port", "unix:/path", "dns:///name:port" */
 	size_t max_reply;      /* bytes of the largest answer accepted; 0 = 64 MiB */
 	uint64_t keepalive_ns; /* between pings of an idle connection; 0 = 30 s */
+	/* TLS where one of these is given, else plain text. PEM files, read here. */
+	bool tls;	     /* with the system's certificates */
+	const char *ca_file; /* certificates that vouch for the server, in place of the system's */
+	const char *cert_file, *key_file; /* this client's own; both or none */
+	/* Holds the token that each call shows, in its first line; read again after a call that was refused
+	 * for it. NULL: `token`, which may be NULL. */
+	const char *token_file;
+	const char *token;
 };
 
-/* Does not connect yet. 0, -ENOMEM, -EINVAL with `err` (no target). */
+/* Does not connect yet. 0, -ENOMEM; -EINVAL with `err`: no target, or a file is not what it should be; or why a
+ * file cannot be read. */
 int ap_client_new(const struct ap_client_config *config, struct ap_client **ret,
 		  struct ap_error *err);
 /* Cancels calls under way and waits for them. */

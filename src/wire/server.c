@@ -19,14 +19,23 @@ enum {
 	DEFAULT_CALLS = 256,
 	DEFAULT_MAX_MESSAGE = 32 << 20,
 	DEFAULT_MAX_MEMORY = 128 << 20,
-	KEEPALIVE_MS = 60000,
-	KEEPALIVE_TIMEOUT_MS = 20000,
-	MIN_PING_MS = 10000, /* clients may ping this often without being disconnected */
+	KEEPALIVE_MS = 30000, /* without a word from it, a client is asked whether it is there … */
+	KEEPALIVE_TIMEOUT_MS = 20000, /* … and has so long to answer */
+	MIN_PING_MS = 10000,	      /* clients may ping this often without being disconnected */
 };
 
 static void on_finished(struct ap_server_call *c, bool ok)
 {
-	ap_server_recycle(c);
+	if (atomic_fetch_sub(&c->parts, 1) == 1)
+		ap_server_recycle(c);
+}
+
+/* The call is over: answered, or its client has gone before. */
+static void on_closed(struct ap_server_call *c, bool ok)
+{
+	if (c->cancelled)
+		atomic_store(&c->gone, true);
+	on_finished(c, ok);
 }
 
 void ap_server_finish(struct ap_server_call *c)
@@ -34,17 +43,23 @@ void ap_server_finish(struct ap_server_call *c)
 	bool sends = c->status.code == AP_RPC_OK && c->reply;
 	grpc_op ops[4] = {
 		{.op = GRPC_OP_SEND_INITIAL_METADATA},
-		{.op = GRPC_OP_RECV_CLOSE_ON_SERVER,
-		 .data.recv_close_on_server.cancelled = &c->cancelled},
 		{.op = GRPC_OP_SEND_STATUS_FROM_SERVER},
-		{.op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = c->reply},
 	};
+	size_t n = 2;
 
+	if (sends)
+		ops[n++] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE,
+				     .data.send_message.send_message = c->reply};
+	if (!c->method) { /* a method's call waits for its close from the beginning */
+		ops[n++] = (grpc_op){.op = GRPC_OP_RECV_CLOSE_ON_SERVER,
+				     .data.recv_close_on_server.cancelled = &c->cancelled};
+		atomic_store(&c->parts, 1);
+	}
 	c->status_text = grpc_slice_from_copied_string(c->status.text);
-	ops[2].data.send_status_from_server.status = (grpc_status_code)c->status.code;
-	ops[2].data.send_status_from_server.status_details = &c->status_text;
+	ops[1].data.send_status_from_server.status = (grpc_status_code)c->status.code;
+	ops[1].data.send_status_from_server.status_details = &c->status_text;
 	c->tag.done = on_finished;
-	grpc_call_start_batch(c->call, ops, sends ? 4 : 3, &c->tag, NULL);
+	grpc_call_start_batch(c->call, ops, n, &c->tag, NULL);
 }
 
 static void on_message(struct ap_server_call *c, bool ok)
@@ -53,13 +68,14 @@ static void on_message(struct ap_server_call *c, bool ok)
 	_cleanup_buf_ struct ap_buf out = {0};
 
 	if (!ok || !c->request) {
+		atomic_fetch_add(&c->server->too_large, 1);
 		ap_rpc_status_set(&c->status, AP_RPC_RESOURCE_EXHAUSTED,
 				  "no message, or one above the limit of this server");
 	} else if (ap_grpc_message_read(c->request, &in) < 0) {
 		ap_rpc_status_set(&c->status, AP_RPC_INTERNAL, "the message cannot be read");
 	} else if (c->method) {
 		grpc_byte_buffer_destroy(AP_TAKE_PTR(c->request));
-		c->method->call(c->method->ctx, ap_buf_view(&in), &out, &c->status);
+		c->method->call(c->method->ctx, ap_buf_view(&in), &c->gone, &out, &c->status);
 		if (c->status.code == AP_RPC_OK && ap_buf_error(&out) < 0)
 			ap_rpc_status_set(&c->status, AP_RPC_RESOURCE_EXHAUSTED, "out of memory");
 		if (c->status.code == AP_RPC_OK)
@@ -72,11 +88,25 @@ static void on_message(struct ap_server_call *c, bool ok)
 	ap_server_finish(c);
 }
 
+/* Whether the call may go on; otherwise its status is set. */
+static bool authorize(struct ap_server_call *c)
+{
+	struct ap_rpc_caller caller;
+
+	if (!c->method || !c->server->authorize)
+		return true;
+	ap_server_caller(c, &caller);
+	c->server->authorize(c->server->authorize_ctx, &caller, &c->status);
+	return c->status.code == AP_RPC_OK;
+}
+
 static void on_call(struct ap_server_call *c, bool ok)
 {
 	struct ap_str name = ap_grpc_slice_view(&c->details.method);
 	grpc_op receive = {.op = GRPC_OP_RECV_MESSAGE,
 			   .data.recv_message.recv_message = &c->request};
+	grpc_op closed = {.op = GRPC_OP_RECV_CLOSE_ON_SERVER,
+			  .data.recv_close_on_server.cancelled = &c->cancelled};
 
 	if (!ok) { /* the server stops: no call came */
 		ap_server_recycle(c);
@@ -85,6 +115,16 @@ static void on_call(struct ap_server_call *c, bool ok)
 	for (size_t i = 0; i < c->server->n_methods; i++)
 		if (ap_str_is(name, c->server->methods[i].name))
 			c->method = &c->server->methods[i];
+	if (!authorize(c)) {
+		c->method = NULL; /* its close is not waited for yet */
+		ap_server_finish(c);
+		return;
+	}
+	if (c->method) {
+		atomic_store(&c->parts, 2);
+		c->close_tag = (struct ap_tag){on_closed, c};
+		grpc_call_start_batch(c->call, &closed, 1, &c->close_tag, NULL);
+	}
 	c->tag.done = on_message;
 	grpc_call_start_batch(c->call, &receive, 1, &c->tag, NULL);
 }
@@ -247,6 +287,8 @@ static int copy_tables(struct ap_server *s, const struct ap_server_config *confi
 	if (config->n_methods)
 		memcpy(s->methods, config->methods, config->n_methods * sizeof(*s->methods));
 	s->n_methods = config->n_methods;
+	s->authorize = config->authorize;
+	s->authorize_ctx = config->authorize_ctx;
 	for (; s->n_services < config->n_services; s->n_services++) {
 		s->services[s->n_services] = ap_str_dup(ap_str_of(config->services[s->n_services]));
 		if (!s->services[s->n_services])
@@ -263,6 +305,7 @@ static void release(struct ap_server *s)
 	free(s->methods);
 	free(s->threads);
 	free(s->slots);
+	ap_server_tls_free(s->tls);
 	pthread_mutex_destroy(&s->lock);
 	pthread_cond_destroy(&s->changed);
 	free(s);
@@ -292,12 +335,16 @@ static int start_threads(struct ap_server *s, uint32_t want)
 }
 
 /* Listens; 0 or the error of ap_server_start(). */
-static int open_port(struct ap_server *s, const char *address, struct ap_error *err)
+static int open_port(struct ap_server *s, const char *address, struct ap_tls_source *source,
+		     struct ap_error *err)
 {
-	grpc_server_credentials *plain = grpc_insecure_server_credentials_create();
-	int port = grpc_server_add_http2_port(s->server, address, plain);
+	grpc_server_credentials *how = ap_server_credentials(source, &s->tls);
+	int port;
 
-	grpc_server_credentials_release(plain);
+	if (!how)
+		return ap_error_set(err, -ENOMEM, "out of memory");
+	port = grpc_server_add_http2_port(s->server, address, how);
+	grpc_server_credentials_release(how);
 	if (port == 0)
 		return listen_error(address, err);
 	s->port = ap_str_starts(ap_str_of(address), AP_STR("unix:")) ? 0 : (uint16_t)port;
@@ -332,7 +379,7 @@ int ap_server_start(const struct ap_server_config *config, struct ap_server **re
 	if (r < 0)
 		ap_error_set(err, r, "cannot start threads for gRPC: %s", ap_strerror(r));
 	else
-		r = open_port(s, config->listen, err);
+		r = open_port(s, config->listen, config->tls, err);
 	if (r < 0) {
 		destroy(s);
 		return r;
@@ -368,6 +415,11 @@ void ap_server_stop(struct ap_server *s, uint64_t grace_ns)
 		pthread_cond_wait(&s->changed, &s->lock);
 	pthread_mutex_unlock(&s->lock);
 	destroy(s);
+}
+
+uint64_t ap_server_too_large(const struct ap_server *s)
+{
+	return atomic_load(&s->too_large);
 }
 
 uint16_t ap_server_port(const struct ap_server *s)

@@ -5,6 +5,7 @@
 #define AP_WIRE_SERVER_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "wire/grpc_glue.h"
 #include "wire/server.h"
@@ -28,6 +29,8 @@ struct ap_server_call {
 	struct ap_rpc_status status;
 	grpc_slice status_text;
 	int cancelled;
+	atomic_bool gone;  /* of a method's call: `cancelled`, for its handler */
+	atomic_uint parts; /* completions that are to come before the slot is free again */
 	struct ap_tag tag, close_tag;
 	/* Of a health watch; guarded by the server's lock. */
 	struct ap_server_call *next_watch;
@@ -47,7 +50,11 @@ struct ap_server {
 	uint16_t port;
 	struct ap_server_call *slots;
 	uint32_t n_slots;
-	pthread_mutex_t lock; /* guards all below and the watches */
+	ap_rpc_authorizer authorize;
+	void *authorize_ctx;
+	atomic_uint_fast64_t too_large;
+	struct ap_server_tls *tls; /* NULL: plain text */
+	pthread_mutex_t lock;	   /* guards all below and the watches */
 	pthread_cond_t changed;
 	bool serving, stopping, stopped;
 	struct ap_server_call *watches;
@@ -58,6 +65,15 @@ struct ap_server {
 void ap_server_finish(struct ap_server_call *c);
 /* Frees what the call holds; arms the slot again unless the server stops. */
 void ap_server_recycle(struct ap_server_call *c);
+
+/* server_tls.c */
+/* Credentials for the port of a server: with a source TLS, else none. `*ret` is what the callback holds on to, to be
+ * freed after the server. NULL: out of memory. */
+grpc_server_credentials *ap_server_credentials(struct ap_tls_source *source,
+					       struct ap_server_tls **ret);
+void ap_server_tls_free(struct ap_server_tls *t); /* NULL is fine */
+/* Who made the call. */
+void ap_server_caller(const struct ap_server_call *c, struct ap_rpc_caller *ret);
 
 /* health.c */
 /* Handles the message of a call to grpc.health.v1.Health: false where its method is another. */

@@ -1,112 +1,15 @@
 """What the system tests share: the built programs, an aggregator of a test's own, and a gRPC client
 generated from proto/. Everything started here is ended by its pid."""
 
-import json
-import os
-import re
-import signal
-import subprocess
 import sys
-import urllib.request
-from pathlib import Path
 
 import pytest
 
-from waiting import wait_for
-
-ROOT = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("AP_BUILD", ROOT / "build/release"))
-CHDB = Path(os.environ.get(
-    "AP_CHDB_LIBRARY", ROOT / "deps/chdb/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so"))
-AGENT = BUILD / "src/agent/aperture-agent"
-AGGREGATOR = BUILD / "src/aggregator/aperture-aggregator"
-
-
-def environment():
-    """This process's, without settings of its own for Aperture."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("APERTURE_")}
-
-
-class Program:
-    """A program of ours that runs until it is told to stop, with its log in a file."""
-
-    def __init__(self, args, log, **kwargs):
-        self.args = [str(a) for a in args]
-        self.log = log
-        kwargs.setdefault("env", environment())
-        with open(log, "wb") as out:
-            self.process = subprocess.Popen(self.args, stdin=subprocess.DEVNULL, stdout=out, stderr=out, **kwargs)
-
-    def text(self):
-        return self.log.read_text(errors="replace")
-
-    def alive(self):
-        return self.process.poll() is None
-
-    def stop(self, sig=signal.SIGTERM, seconds=60):
-        """Its exit status."""
-        if self.alive():
-            self.process.send_signal(sig)
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise AssertionError(f"{self.args[0]} did not stop:\n{self.text()}") from None
-
-
-class Aggregator(Program):
-    """aperture-aggregator on free ports; its data folder is the caller's, so that it can be started
-    again on the same data."""
-
-    command = [AGGREGATOR, "--chdb-library", CHDB]
-
-    def __init__(self, folder, *args):
-        self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        ports = self.folder / "ports.json"
-        ports.unlink(missing_ok=True)
-        super().__init__(
-            [*self.command, "--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--data-dir",
-             self.folder / "data", "--ports-file", ports, *args],
-            self.folder / "aggregator.log")
-        try:
-            wait_for(lambda: ports.exists() or not self.alive(), "the aggregator")
-            if not ports.exists():
-                raise AssertionError(f"the aggregator ended:\n{self.text()}")
-            self.ports = json.loads(ports.read_text())
-        except BaseException:
-            self.process.kill()
-            self.process.wait()
-            raise
-        self.grpc = f"127.0.0.1:{self.ports['grpc']}"
-        self.url = f"http://127.0.0.1:{self.ports['http']}"
-
-    def get(self, path):
-        """The JSON at a path of the REST API."""
-        with urllib.request.urlopen(self.url + path, timeout=30) as answer:
-            return json.load(answer)
-
-    def again(self, *args):
-        """Another aggregator on the same data; this one must have been stopped."""
-        return Aggregator(self.folder, *args)
-
-
-class Agent(Program):
-    def __init__(self, folder, server, *args, prefix=(), **kwargs):
-        folder.mkdir(parents=True, exist_ok=True)
-        super().__init__(
-            [*prefix, AGENT, "--server", server, "--state-dir", folder / "state", "--metrics-listen", "off",
-             "--flush-interval", "500ms", *args], folder / "agent.log", **kwargs)
-
-    def running(self):
-        wait_for(lambda: "profiling" in self.text() or not self.alive(), "the agent to run")
-        assert self.alive(), self.text()
-        return self
-
-    @property
-    def id(self):
-        return re.search(r"agent ([0-9a-f-]{36})", self.text()).group(1)
+import clickhouse
+import cluster
+import proxy
+from daemons import AGENT, AGGREGATOR, BUILD, CHDB, ROOT, Agent, Aggregator, Program, environment  # noqa: F401
+from waiting import wait_for  # noqa: F401
 
 
 @pytest.fixture
@@ -114,14 +17,16 @@ def start_aggregator(tmp_path):
     """Starts aggregators (of folder names) that end with the test."""
     started = []
 
-    def start(name="aggregator", *args):
-        started.append(Aggregator(tmp_path / name, *args))
+    def start(name="aggregator", *args, store=(), **kwargs):
+        started.append(Aggregator(tmp_path / name, *args, store=store, **kwargs))
         return started[-1]
 
     yield start
     for a in started:
-        if a.alive():
-            a.stop()
+        while a:
+            if a.alive():
+                a.stop()
+            a = a.successor
 
 
 @pytest.fixture
@@ -139,8 +44,59 @@ def start_agent(tmp_path):
 
 
 @pytest.fixture
+def start_clickhouse(tmp_path):
+    if not clickhouse.PROGRAM:
+        pytest.skip("clickhouse-server is not installed")
+    started = []
+
+    def start(name="clickhouse", **kwargs):
+        started.append(clickhouse.ClickHouse(tmp_path / name, **kwargs))
+        return started[-1].start()
+
+    yield start
+    for c in started:
+        c.stop()
+
+
+@pytest.fixture
+def start_cluster(tmp_path):
+    if not clickhouse.PROGRAM:
+        pytest.skip("clickhouse-server is not installed")
+    if not cluster.JAVA or not cluster.JAR.exists():
+        pytest.skip("zookeeper is not installed")
+    started = []
+
+    def start(**kwargs):
+        started.append(cluster.Cluster(tmp_path / f"cluster{len(started)}", **kwargs))
+        return started[-1]
+
+    yield start
+    for c in started:
+        c.stop()
+
+
+@pytest.fixture
+def start_proxy():
+    started = []
+
+    def start(server):
+        started.append(proxy.Proxy(server))
+        return started[-1]
+
+    yield start
+    for p in started:
+        p.close()
+
+
+@pytest.fixture
 def aggregator(start_aggregator):
     return start_aggregator()
+
+
+@pytest.fixture(params=["embedded", "server"])
+def store_flags(request):
+    """For tests that are to pass on either store: an aggregator's flags."""
+    return request.getfixturevalue("start_clickhouse")().flags if request.param == "server" else ()
 
 
 @pytest.fixture(scope="session")

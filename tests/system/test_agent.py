@@ -7,12 +7,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 
 from conftest import AGENT, Program, environment, wait_for
+from daemons import metrics_of
 
 CAPABILITIES = "cap_bpf,cap_perfmon,cap_sys_ptrace,cap_syslog,cap_dac_read_search,cap_checkpoint_restore"
 NOBODY = 65534
@@ -38,14 +40,6 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
-
-
-def metrics_of(port):
-    """The agent's own, by name and labels, and their text."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
-        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
-        text = answer.read().decode()
-    return dict(line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
 
 
 def metric(port, name):
@@ -75,7 +69,7 @@ def test_the_ledger_closes_at_every_hop(aggregator, start_agent, busy):
     agent = start_agent(aggregator.grpc).running()
     wait_for(lambda: samples_of(aggregator, agent) > 100, "samples")
     assert agent.stop() == 0
-    stages = {s["stage"]: s for s in aggregator.get(f"/api/v1/ledger?agent={agent.id}")["stages"]}
+    stages = aggregator.stages(agent)
     for name in ("sample", "reader", "batch"):
         s = stages[name]
         assert s["in"]["count"] == s["out"]["count"] + sum(loss["count"] for loss in s["losses"]), s
@@ -110,8 +104,33 @@ def test_nothing_is_lost_or_doubled_while_the_aggregator_is_away(start_aggregato
         assert metric(metrics, f'aperture_push_total{{status="{status}"}}') == 0
     assert agent.stop() == 0
     count = second.get("/api/v1/flamegraph?type=cpu:samples&from=now-10m&to=now")["total"]
-    stages = {s["stage"]: s for s in second.get(f"/api/v1/ledger?agent={agent.id}")["stages"]}
+    stages = second.stages(agent)
     assert count == stages["batch"]["out"]["count"]
+
+
+def test_a_killed_agent_sends_at_its_next_start_what_it_kept(start_aggregator, start_agent, busy):
+    """Both are away: the aggregator stopped, then the agent killed. What the agent had flushed is on disk."""
+    first = start_aggregator()
+    port, metrics = first.ports["grpc"], free_port()
+    agent = start_agent(first.grpc, "--metrics-listen", f"127.0.0.1:{metrics}").running()
+    wait_for(lambda: samples_of(first, agent) > 50, "samples")
+    assert first.stop() == 0
+    wait_for(lambda: metric(metrics, "aperture_queue_batches") >= 4, "batches that wait")
+    assert metric(metrics, "aperture_spool_bytes") > 0
+    agent.stop(signal.SIGKILL)
+    gone = int(time.time() * 1000)
+    second = start_aggregator("aggregator", "--grpc-listen", f"127.0.0.1:{port}")
+    reported = samples_of(second, agent)
+    again = start_agent(second.grpc, "--metrics-listen", f"127.0.0.1:{metrics}").running()
+    assert again.id == agent.id
+    wait_for(lambda: metric(metrics, "aperture_queue_batches") == 0 and samples_of(second, agent) > reported,
+             "what was kept to arrive")
+    # Every batch of the first run, each once, up to the last flush before the kill.
+    with urllib.request.urlopen(f"{second.url}/api/batches", timeout=30) as answer:
+        batches = [b for b in json.load(answer)["batches"] if b["agent_id"] == agent.id and b["to"] <= gone]
+    sequences = sorted(b["sequence"] for b in batches if b["epoch"] == 1)
+    assert len(sequences) >= 4
+    assert sequences == list(range(sequences[0], sequences[0] + len(sequences)))
 
 
 def test_it_runs_without_root_with_six_capabilities(aggregator, start_agent, busy, tmp_path):
@@ -219,6 +238,11 @@ def cgroup():
     folder.rmdir()
 
 
+def thinned(aggregator, agent):
+    losses = aggregator.stages(agent).get("sample", {"losses": []})["losses"]
+    return sum(loss["count"] for loss in losses if loss["name"] == "thinned")
+
+
 def test_the_governor_keeps_the_budget_and_the_nanoseconds(aggregator, start_agent, cgroup):
     """A budget that no profiler can keep: samples become rare, and their nanoseconds stay those that
     the kernel accounts for."""
@@ -229,8 +253,10 @@ def test_the_governor_keeps_the_budget_and_the_nanoseconds(aggregator, start_age
     busy = subprocess.Popen(["chrt", "-f", "1", "sh", "-c", f"echo $$ >{cgroup}/cgroup.procs; while :; do :; done"])
     try:
         wait_for(lambda: metric(port, "aperture_sampling_frequency_hertz") < 99 / 4, "a lower rate")
+        # Samples of the old rate may still be on their way: those that come after the first thinned ones are not.
+        wait_for(lambda: thinned(aggregator, agent) > 100, "periods that are left out")
         before = samples_of(aggregator, agent)
-        wait_for(lambda: samples_of(aggregator, agent) >= before + 30, "samples at that rate")
+        wait_for(lambda: samples_of(aggregator, agent) >= before + 10, "samples at that rate")
     finally:
         busy.kill()
         busy.wait()
@@ -241,11 +267,11 @@ def test_the_governor_keeps_the_budget_and_the_nanoseconds(aggregator, start_age
     assert agent.stop() == 0
     me = agents(aggregator)[agent.id]
     assert me["frequency_hz"] == 99 and me["stride"] >= 4
-    stages = {s["stage"]: s for s in aggregator.get(f"/api/v1/ledger?agent={agent.id}")["stages"]}
+    stages = aggregator.stages(agent)
     assert all(s["balance"] == 0 for name, s in stages.items() if name in ("sample", "reader", "batch")), stages
-    assert next(loss["count"] for loss in stages["sample"]["losses"] if loss["name"] == "thinned") > 100
     total = aggregator.get("/api/v1/flamegraph?type=cpu:nanoseconds&from=now-10m&to=now")["total"]
-    assert used * 0.95 <= total <= used * 1.05
+    # The first and the last sample may stand for time before the program, or miss some of it.
+    assert abs(total - used) <= 0.05 * used + 2 * me["stride"] * 1e9 / me["frequency_hz"]
 
 
 def test_its_own_metrics_are_prometheus_text(aggregator, start_agent, busy):
@@ -256,7 +282,7 @@ def test_its_own_metrics_are_prometheus_text(aggregator, start_agent, busy):
     assert int(metrics['aperture_lost_total{stage="push",reason="queue_full"}']) == 0
     assert int(metrics['aperture_periods_total{stage="push",name="acknowledged"}']) > 0
     assert int(metrics['aperture_push_total{status="ok"}']) > 0
-    assert float(metrics["aperture_bpf_seconds_total"]) > 0
+    assert float(metrics["aperture_bpf_seconds_total"]) > 0 and int(metrics["aperture_bpf_runs_total"]) > 0
     assert int(metrics["aperture_connected"]) == 1
     assert 'aperture_stacks_total{reason="ok"}' in metrics
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,8 +14,15 @@ BUILD = Path(os.environ.get("AP_BUILD", ROOT / "build/release"))
 APERTURE = BUILD / "src/cli/aperture"
 PROGRAMS = {
     "aperture-record.1": [APERTURE, "record"],
+    "aperture-stat.1": [APERTURE, "stat"],
+    "aperture-top.1": [APERTURE, "top"],
     "aperture-report.1": [APERTURE, "report"],
+    "aperture-agents.1": [APERTURE, "agents"],
     "aperture-symbols.1": [APERTURE, "symbols"],
+    "aperture-alerts.1": [APERTURE, "alerts"],
+    "aperture-annotate.1": [APERTURE, "annotate"],
+    "aperture-callers.1": [APERTURE, "callers"],
+    "aperture-heatmap.1": [APERTURE, "heatmap"],
     "aperture-doctor.1": [APERTURE, "doctor"],
     "aperture-agent.8": [BUILD / "src/agent/aperture-agent"],
     "aperture-aggregator.8": [BUILD / "src/aggregator/aperture-aggregator"],
@@ -92,12 +100,49 @@ def test_every_option_is_completed_in_zsh(page):
         assert not short or re.search(rf"^\*?-{short}\+?\[", r.stdout, re.MULTILINE), f"-{short}"
 
 
+def complete_in_fish(words, program=APERTURE):
+    """What fish offers for the last of `words`; it finds completions by the command's name alone."""
+    line = " ".join([program.name, *words])
+    r = run("fish", "--no-config", "-c", f"source {ROOT}/deploy/completions/aperture.fish; complete -C '{line}'",
+            env=dict(os.environ, PATH=f"{program.parent}:{os.environ['PATH']}"))
+    assert r.returncode == 0 and r.stderr == ""
+    return [line.split("\t")[0] for line in r.stdout.splitlines()]
+
+
+needs_fish = pytest.mark.skipif(not shutil.which("fish"), reason="fish is not installed")
+
+
+@needs_fish
+@pytest.mark.parametrize("page", PROGRAMS)
+def test_every_option_is_completed_in_fish(page):
+    program = PROGRAMS[page]
+    offered = complete_in_fish([*program[1:], "-"], program[0])
+    for name, short in options(program):
+        assert f"--{name}" in offered
+        assert not short or f"-{short}" in offered
+
+
+@needs_fish
+def test_subcommands_and_values_are_completed_in_fish():
+    assert {"record", "stat", "top", "report", "symbols", "doctor"} <= set(complete_in_fish(["''"]))
+    assert complete_in_fish(["record", "--format", "sp"]) == ["speedscope"]
+    assert complete_in_fish(["symbols", "mi"]) == ["missing"]
+    assert complete_in_fish(["agents", "re"]) == ["reset"]
+    assert str(os.getpid()) in complete_in_fish(["stat", "-p", str(os.getpid())])
+    assert "true" in complete_in_fish(["stat", "--", "tru"])
+
+
 def test_subcommands_and_values_are_completed():
-    assert {"record", "report", "symbols", "doctor"} <= set(complete([""]))
+    assert {"record", "stat", "top", "report", "agents", "symbols", "doctor"} <= set(complete([""]))
+    assert complete(["stat", "--format", "js"]) == ["json"]
+    assert complete(["top", "--view", "lo"]) == ["locks"]
+    assert "true" in complete(["stat", "--", "tru"])
     assert complete(["record", "--format", "sp"]) == ["speedscope"]
     assert complete(["record", "--format", "=", "sv"]) == ["svg"]
     assert complete(["symbols", ""]) == ["push", "missing"]
     assert complete(["symbols", "mi"]) == ["missing"]
+    assert complete(["agents", ""]) == ["list", "set", "reset"]
+    assert complete(["alerts", "d"]) == ["dry-run"]
     assert str(BUILD) in complete(["symbols", "push", str(BUILD)])
     assert str(os.getpid()) in complete(["record", "-p", str(os.getpid())])
 

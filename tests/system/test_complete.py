@@ -24,9 +24,23 @@ pytestmark = [
 ENOUGH = 400  # samples, to judge half a percent by
 
 
+WHOLE = 0.995
+
+
+def left_out(r):
+    """Whether the share is short by the periods alone that the kernel did not run."""
+    return r.result.complete >= WHOLE * r.result.user and r.share < WHOLE
+
+
 @functools.cache
 def recording(group):
-    return workloads.record(*(workloads.PROGRAMS[name] for name in group), enough=ENOUGH)
+    """A virtual CPU that its host halts loses its periods, though the programs' CPU time goes on: what
+    such a moment spoils is recorded again, three times in all."""
+    for _ in range(3):
+        found = workloads.record(*(workloads.PROGRAMS[name] for name in group), enough=ENOUGH)
+        if not any(left_out(r) for name, r in found.items() if name != "throwing"):
+            break
+    return found
 
 
 def recorded(name):
@@ -47,7 +61,7 @@ def test_complete(name):
     # What the kernel itself left out is not_run; what of it was the program's is in the base.
     assert not set(r.lost) - {"not_run"}, r.lost
     assert r.result.samples >= ENOUGH
-    assert r.share >= 0.995, explain(name, r)
+    assert r.share >= WHOLE, explain(name, r)
 
 
 def test_functions_have_names():

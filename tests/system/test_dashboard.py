@@ -48,7 +48,7 @@ def dashboard(start_aggregator, tmp_path, demo, stripped):
     """An aggregator that knows all of the demo's services, and a program without symbols."""
     aggregator = start_aggregator("aggregator", "--ui-dir", UI)
     agent = Program([AGENT, "--server", aggregator.grpc, "--state-dir", tmp_path / "agent",
-                     "--metrics-listen", "off", "--live", "--mode", "cpu,syscall",
+                     "--metrics-listen", "off", "--live", "--mode", "cpu,syscall", "--syscall-slow", "1ms",
                      "--pid", ",".join(map(str, [*demo.values(), stripped.pid]))],
                     tmp_path / "agent.log")
 
@@ -79,6 +79,7 @@ def walk(script, *args):
 
 def test_every_page_shows_what_the_agent_sent(dashboard):
     assert walk("walk.mjs", dashboard.url) > 30
+    assert walk("queries.mjs", dashboard.url) == 2
 
 
 def test_a_saved_page_is_a_whole_dashboard(demo, tmp_path):

@@ -3,24 +3,14 @@
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
+from waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = Path(os.environ.get("AP_BUILD", ROOT / "build/release")) / "demo/aperture-demo"
 SERVICES = {"checkout", "search", "thumbnailer"}
-
-
-def until(condition, seconds, what):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.05)
-    pytest.fail(f"{what}: not within {seconds} s")
 
 
 def services(launcher):
@@ -41,20 +31,20 @@ def gone(pid):
 def test_services_end_with_the_launcher(how):
     launcher = subprocess.Popen([DEMO])
     try:
-        pids = until(lambda: services(launcher.pid), 10, "three services")
+        pids = wait_for(lambda: services(launcher.pid), "three services", 10)
         # Each leads a process group, which is what names its service.
         assert all(os.getpgid(pid) == pid for pid in pids.values())
     finally:
         launcher.send_signal(how)
         status = launcher.wait(20)
     assert status == (-signal.SIGKILL if how == signal.SIGKILL else 0)
-    until(lambda: all(gone(pid) for pid in pids.values()), 20, "the services' end")
+    wait_for(lambda: all(gone(pid) for pid in pids.values()), "the services' end", 20)
 
 
 def test_a_service_that_ends_is_an_error():
     launcher = subprocess.Popen([DEMO], stderr=subprocess.PIPE)
-    pids = until(lambda: services(launcher.pid), 10, "three services")
+    pids = wait_for(lambda: services(launcher.pid), "three services", 10)
     os.kill(pids["search"], signal.SIGKILL)
     assert launcher.wait(20) == 1
     assert b"search ended" in launcher.stderr.read()
-    until(lambda: all(gone(pid) for pid in pids.values()), 20, "the services' end")
+    wait_for(lambda: all(gone(pid) for pid in pids.values()), "the services' end", 20)

@@ -79,7 +79,7 @@ def test_json_is_plain_json_with_exact_times(tmp_path):
 @needs_go
 def test_go_reads_our_pprof(tmp_path):
     raw = run(GO, "tool", "pprof", "-raw", sample(tmp_path, "x.pb.gz"))
-    assert "samples/count cpu/nanoseconds[dflt] offcpu_waits/count offcpu/nanoseconds" in raw
+    assert "samples/count cpu/nanoseconds[dflt] contentions/count delay/nanoseconds" in raw
     # Leaf first. How Go numbers the locations depends on its version.
     ids = re.search(r"1\s+10101010\s+0\s+0: (\d+) (\d+) (\d+)", raw).groups()
     assert [re.search(rf"^ +{i}: (0x\w+)", raw, re.M)[1] for i in ids] == ["0x2010", "0x1000", "0x29d90"]
@@ -164,9 +164,9 @@ def test_report_refuses_other_files(tmp_path):
     assert r.returncode == 1 and "neither Aperture's JSON nor pprof" in r.stderr
     json_file = sample(tmp_path, "x.json")
     r = subprocess.run(
-        [APERTURE, "report", "--type", "lock:count", json_file], capture_output=True, text=True, timeout=60
+        [APERTURE, "report", "--type", "offcpu:count", json_file], capture_output=True, text=True, timeout=60
     )
-    assert r.returncode == 5 and "no samples of lock:count" in r.stderr
+    assert r.returncode == 5 and "no samples of offcpu:count" in r.stderr
 
 
 def test_report_never_passes_on_control_characters(tmp_path):

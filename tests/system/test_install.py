@@ -36,7 +36,8 @@ def test_everything_is_in_place(installed):
     for name in PROGRAMS:
         assert os.access(installed / "bin" / name, os.X_OK)
         assert (installed / "share/bash-completion/completions" / name).exists()
-    pages = {p.name for p in (ROOT / "docs/man").glob("*.[0-9]")}
+        assert (installed / "share/fish/vendor_completions.d" / f"{name}.fish").exists()
+    pages = {p.name for p in (ROOT / "docs/man").glob("*.[0-9]")} | {"aperture-callees.1"}  # a link to callers
     assert {p.name for p in (installed / "share/man").glob("man*/*")} == pages
     assert all(p.parent.name == f"man{p.suffix[1:]}" for p in (installed / "share/man").glob("man*/*"))
     assert (installed / "share/zsh/site-functions/_aperture").exists()

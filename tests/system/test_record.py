@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from profiles import closed_ledger, stacks
+from waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("AP_BUILD", ROOT / "build/release"))
@@ -60,16 +61,6 @@ def record(*args, **kwargs):
     return subprocess.run([APERTURE, "record", *map(str, args)], timeout=120, **kwargs)
 
 
-def until(condition, seconds, what):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.05)
-    pytest.fail(f"{what}: not within {seconds} s")
-
-
 @pytest.fixture(scope="session")
 def spinner(tmp_path_factory):
     folder = tmp_path_factory.mktemp("spinner")
@@ -108,7 +99,7 @@ def cgroup():
     except OSError as e:
         pytest.skip(f"no cgroup can be made: {e}")
     yield folder
-    until(lambda: not (folder / "cgroup.procs").read_text(), 10, "an empty cgroup")
+    wait_for(lambda: not (folder / "cgroup.procs").read_text(), "an empty cgroup", 10)
     folder.rmdir()
     if own:
         subprocess.run(["umount", own], check=True)
@@ -473,11 +464,11 @@ def test_kill_leaves_nothing(tmp_path):
     process = subprocess.Popen([APERTURE, "record", "-a", "-o", tmp_path / "p.pb.gz"],
                                stderr=subprocess.DEVNULL)
     try:
-        programs = until(lambda: held(process.pid), 20, "a loaded BPF program")
+        programs = wait_for(lambda: held(process.pid), "a loaded BPF program", 20)
     finally:
         process.kill()
         process.wait()
-    until(lambda: not programs & loaded(), 20, "the BPF programs to be gone")
+    wait_for(lambda: not programs & loaded(), "the BPF programs to be gone", 20)
     assert [p.read_text() for p in settings] == old
 
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -92,8 +93,10 @@ OPERATIONS = [(path, method.upper(), operation) for path, item in DOC["paths"].i
               for method, operation in item.items()]
 READS = [(p, o) for p, m, o in OPERATIONS if m == "GET"]
 IDS = [f"{m} {p}" for p, m, _ in OPERATIONS]
-# These answer of what samples have; an empty aggregator says that there is none.
-NEED_DATA = {"/api/v1/symbols", "/api/v1/symbols/missing"}
+# These answer of what samples or agents have; an empty aggregator says that there is none.
+NEED_DATA = {"/api/v1/symbols", "/api/v1/symbols/missing", "/api/v1/agents/{agent}/settings"}
+# What needs tokens and TLS (test_guard.py has both): how this one, which asks nobody, refuses it.
+NEED_GUARD = {("POST", "/api/v1/session"): 401, ("POST", "/api/v1/join"): 409, ("DELETE", "/api/v1/tokens/{name}"): 404}
 
 
 def contents(node):
@@ -108,17 +111,31 @@ def contents(node):
             yield from contents(value)
 
 
-def path_of(path, format="pprof"):
-    return path.replace("{format}", format)
+def path_of(path, format="pprof", id=1):
+    return path.replace("{format}", format).replace("{agent}", "web-1").replace("{name}", "nobody").replace("{id}", str(id))
 
 
-def request_for(path, operation):
+def id_for(server, path):
+    """Of a rule, a silence or an annotation of its own, for a path that needs one."""
+    if "{id}" not in path:
+        return None
+    if "annotations" in path:
+        where, body = "/api/v1/annotations", {"text": "a"}
+    elif "silences" in path:
+        where, body = "/api/alerts/silences", {"duration_s": 60}
+    else:
+        where, body = "/api/alerts", {
+            "name": str(uuid.uuid4()), "metric": "event_throughput", "operator": "lt", "threshold": 0}
+    return server.ask(where, "POST", json.dumps(body)).json["id"]
+
+
+def request_for(path, operation, id=1):
     """A request that gives every required parameter."""
     query = [f"{p['name']}={p['example']}" for p in map(resolve, operation.get("parameters", []))
              if p["in"] == "query" and p.get("required")]
     body = operation.get("requestBody")
     example = json.dumps(body["content"]["application/json"]["example"]) if body else None
-    return path_of(path) + ("?" + "&".join(query) if query else ""), example
+    return path_of(path, id=id) + ("?" + "&".join(query) if query else ""), example
 
 
 def test_the_document_is_valid_and_served(server):
@@ -135,10 +152,14 @@ def test_the_documents_examples_fit_their_schemas():
 
 @pytest.mark.parametrize("path, method, operation", OPERATIONS, ids=IDS)
 def test_every_path_answers_as_described(server, path, method, operation):
-    target, body = request_for(path, operation)
+    target, body = request_for(path, operation, id_for(server, path))
+    if method == "PUT":
+        body = json.dumps({**json.loads(body), "name": "another"})
     answer = server.ask(target, method, body, {"Content-Type": "application/json"})
-    if path in NEED_DATA:
-        assert answer.status == 404, answer.body
+    wanted = 404 if path in NEED_DATA else NEED_GUARD.get((method, path), 200)
+    if wanted != 200:
+        assert answer.status == wanted, answer.body
+        assert str(wanted) in operation["responses"]
         check_named("Error", answer.json)
         return
     assert answer.status == 200, answer.body
@@ -190,6 +211,13 @@ def function(**fields):
     return symbols([{"offset": 1, "functions": [fields]}])
 
 
+ALERTS = "/api/alerts"
+
+
+def rule(**fields):
+    return json.dumps({"name": "n", "metric": "cpu_time", "operator": "gt", "threshold": 1, **fields})
+
+
 TOMORROW = int((time.time() + 86400) * 1000)
 REFUSED = [
     ("GET", FG + "?from=yesterday", None, 400, "invalid_argument", "from"),
@@ -211,6 +239,11 @@ REFUSED = [
     ("GET", FG + "?format=xml", None, 400, "invalid_argument", "format"),
     ("GET", FG + "?from=%zz", None, 400, "bad_request", None),
     ("GET", "/api/v1/top?limit=0", None, 400, "invalid_argument", "limit"),
+    ("POST", "/api/v1/agents/a/settings", '{"duration_s":60}', 400, "invalid_argument", None),
+    ("POST", "/api/v1/agents/a/settings", '{"duration_s":60,"modes":["x"]}', 400, "invalid_argument", "modes"),
+    ("POST", "/api/v1/agents/a/settings?x=1", "{}", 400, "invalid_argument", "x"),
+    ("POST", "/api/v1/agents/a/settings", '{"duration_s":60,"frequency_hz":9}', 404, "not_found", "agent"),
+    ("GET", "/api/v1/agents/a/settings", None, 405, "method_not_allowed", None),
     ("GET", "/api/v1/top?sort=name", None, 400, "invalid_argument", "sort"),
     ("GET", "/api/v1/series?step=1500ms", None, 400, "invalid_argument", "step"),
     ("GET", "/api/v1/series?step=1s&from=now-7d", None, 400, "invalid_argument", "step"),
@@ -257,6 +290,29 @@ REFUSED = [
      "symbols[0].functions[0]"),
     ("POST", SYMBOLS, "[" + " " * (4 << 20), 413, "too_large", None),
     ("POST", SYMBOLS, symbols([ONE]), 404, "not_found", "build_id"),
+    ("GET", ALERTS + "?from=now-1h", None, 400, "invalid_argument", "from"),
+    ("POST", ALERTS, "{}", 400, "invalid_argument", "name"),
+    ("POST", ALERTS, rule(metric="bananas"), 400, "invalid_argument", "metric"),
+    ("POST", ALERTS, rule(operator="like"), 400, "invalid_argument", "operator"),
+    ("POST", ALERTS, rule(threshold="1"), 400, "invalid_argument", "threshold"),
+    ("POST", ALERTS, rule(filter="{"), 400, "invalid_argument", "filter"),
+    ("POST", ALERTS, rule(more=1), 400, "invalid_argument", None),
+    ("POST", ALERTS, rule(baseline={"offset_s": 700000}), 422, "not_kept", "baseline"),
+    ("POST", ALERTS, rule(webhooks=[{"url": "ftp://x/"}]), 400, "invalid_argument", "webhooks"),
+    ("POST", ALERTS, rule(name="Samples lost"), 409, "conflict", "name"),
+    ("POST", ALERTS, " " * 100000, 413, "too_large", None),
+    ("DELETE", ALERTS, None, 405, "method_not_allowed", None),
+    ("PUT", ALERTS + "/999", rule(), 404, "not_found", "id"),
+    ("PUT", ALERTS + "/x", rule(), 404, "not_found", "id"),
+    ("DELETE", ALERTS + "/999", None, 404, "not_found", "id"),
+    ("POST", ALERTS + "/999/toggle", None, 404, "not_found", "id"),
+    ("POST", ALERTS + "/evaluate?rule=999", None, 404, "not_found", "rule"),
+    ("POST", ALERTS + "/dry-run", rule(metric="agent_silent", filter="{host='a'}"), 422, "not_supported", "filter"),
+    ("GET", ALERTS + "/history?limit=0", None, 400, "invalid_argument", "limit"),
+    ("POST", ALERTS + "/silences", "{}", 400, "invalid_argument", None),
+    ("POST", ALERTS + "/silences", '{"duration_s":0}', 400, "invalid_argument", "duration_s"),
+    ("POST", ALERTS + "/silences", '{"duration_s":9,"rule":999}', 404, "not_found", "rule"),
+    ("DELETE", ALERTS + "/silences/999", None, 404, "not_found", "id"),
     ("GET", "/api/export/docx", None, 404, "not_found", None),
     ("GET", "/api/none", None, 404, "not_found", None),
     ("GET", "/api/", None, 404, "not_found", None),
@@ -365,7 +421,8 @@ METRICS = {
     "aperture_clickhouse_flush_rows": "counter",
     "aperture_clickhouse_flush_duration_seconds": "summary",
     "aperture_clickhouse_pending_rows": "gauge", "aperture_lost": "counter",
-    "aperture_stacks": "counter",
+    "aperture_stacks": "counter", "aperture_alert_rules": "gauge",
+    "aperture_alert_evaluations": "counter", "aperture_alert_notifications": "counter",
     "aperture_build_info": "gauge", "process_cpu_seconds": "counter",
     "process_resident_memory_bytes": "gauge",
 }

@@ -111,6 +111,11 @@ class Data:
 
 
 @pytest.fixture
+def aggregator(store_flags, start_aggregator):  # in this order, so that the server ends last
+    return start_aggregator(store=store_flags)
+
+
+@pytest.fixture
 def data(aggregator, pb, stub):
     return Data(aggregator, pb, stub)
 
@@ -194,6 +199,10 @@ def test_top(data):
     assert first["functions"][0]["module"] == "app"
     assert first["total"] == 70 * PERIOD
     assert first["coverage"]["truncated"] == {"what": "functions", "cut": 4}
+    # What waits in the kernel does so on behalf of the program's function that called it.
+    places = check_named("TopFunctions", data.get("/api/v1/top", sort="place"))["functions"]
+    assert [(f["function"], f["place"] // PERIOD) for f in places if f["place"]] == \
+        [("lookup", 40), ("idle\"loop\u00e9", 20), ("serve", 10)]
 
 
 def test_series(data):

@@ -4,6 +4,7 @@ the earlier data still there the next time."""
 import contextlib
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -15,6 +16,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,17 +25,6 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
-
-
-def until(condition, seconds, what):
-    """The first true value of `condition`, tried until the deadline."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.1)
-    pytest.fail(f"{what}: not within {seconds} s")
 
 
 class Run:
@@ -154,8 +145,8 @@ def test_run_as_a_user_with_sudo(users_tree, spinner):
         for _ in range(2):
             run = Run(users_tree / "run", spinner, users_tree, user)
             try:
-                agent = until(lambda: agent_of(users_tree), 30, "the agent")
-                until(run.total, 30, "a first profile")
+                agent = wait_for(lambda: agent_of(users_tree), "the agent", 30)
+                wait_for(run.total, "a first profile", 30)
                 status = (agent / "status").read_text()
                 uid = subprocess.check_output(["id", "-u", user], text=True).strip()
                 assert re.search(rf"^Uid:\s+{uid}\s+{uid}\s+{uid}\s+{uid}$", status, re.M)
@@ -175,11 +166,11 @@ def test_run_as_a_user_without_sudo(users_tree, spinner):
     with a_user(users_tree, may_sudo=False) as (user, _):
         run = Run(users_tree / "run", spinner, users_tree, user)
         try:
-            until(lambda: run.get("/api/health"), 30, "the aggregator")
+            wait_for(lambda: run.get("/api/health"), "the aggregator", 30)
             with urllib.request.urlopen(f"http://127.0.0.1:{run.port}/", timeout=10) as page:
                 assert b"<html" in page.read().lower()
-            log = until(lambda: (t := (users_tree / "run/run.log").read_text()) and "Dashboard:" in t and t, 30,
-                        "the dashboard's address")
+            log = wait_for(lambda: (t := (users_tree / "run/run.log").read_text()) and "Dashboard:" in t and t,
+                           "the dashboard's address", 30)
             warnings = [line for line in log.splitlines() if line.startswith("warning: ")]
             assert len(warnings) == 1, log
             assert "sudo setcap cap_bpf,cap_perfmon" in warnings[0] and "aperture-agent" in warnings[0]
@@ -190,7 +181,7 @@ def test_run_as_a_user_without_sudo(users_tree, spinner):
 
 def test_run_shows_profiles_and_keeps_them(tmp_path, spinner):
     first = Run(tmp_path, spinner)
-    until(first.total, 30, "a first profile")
+    wait_for(first.total, "a first profile", 30)
     services = first.get("/api/v1/services?from=now-1h&to=now")
     assert services["total_value"] > 0
     assert services["coverage"]["hosts_reporting"] == 1
@@ -201,7 +192,38 @@ def test_run_shows_profiles_and_keeps_them(tmp_path, spinner):
 
     until_ms = int(time.time() * 1000)
     second = Run(tmp_path, spinner)
-    earlier = until(lambda: second.get(f"/api/v1/flamegraph?from=now-1h&to={until_ms}"),
-                    10, "an answer after the restart")
+    earlier = wait_for(lambda: second.get(f"/api/v1/flamegraph?from=now-1h&to={until_ms}"),
+                       "an answer after the restart", 10)
     assert earlier["total"] > 0
     assert second.stop() == 0
+
+
+def test_ctrl_c_ends_make_run(users_tree, spinner):
+    """In a terminal: make waits until everything has stopped, and is content."""
+    shutil.copy(ROOT / "Makefile", users_tree)
+    for name in ("setup.sh", "build.sh"):  # of what they do, the tree has the outcome
+        script = users_tree / "tools" / name
+        script.write_text("#!/bin/sh\n")
+        script.chmod(0o755)
+    env = dict(os.environ, HTTP=str(free_port()), GRPC=str(free_port()), METRICS=str(free_port()),
+               RUN_DIR="run", AGENT_ARGS=f"--pid {spinner}")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.chdir(users_tree)
+        os.execvpe("make", ["make", "run"], env)
+    said = b""
+    try:
+        while b"Dashboard: " not in said:
+            said += os.read(terminal, 4096)
+        wait_for(lambda: agent_of(users_tree), "the agent", 30)
+        os.write(terminal, b"\x03")
+        with contextlib.suppress(OSError):  # how the end of a terminal reads
+            while more := os.read(terminal, 4096):
+                said += more
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        status = os.waitpid(pid, 0)[1]
+    assert os.waitstatus_to_exitcode(status) == 0, said.decode()
+    assert agent_of(users_tree) is None and children_of(users_tree) == []

@@ -213,7 +213,7 @@ def test_an_agent_tells_an_aggregator(program, aggregator, start_agent, tmp_path
     assert agent.stop() == 0
     modes = {a["id"]: a["modes"] for a in aggregator.get("/api/v1/agents")["agents"]}
     assert modes[agent.id] == ["syscall"]
-    stages = {s["stage"]: s for s in aggregator.get(f"/api/v1/ledger?agent={agent.id}")["stages"]}
+    stages = aggregator.stages(agent)
     assert stages["syscall"]["balance"] == 0
     assert stages["syscall"]["out"]["count"] == ask(aggregator)["count"]
     cut = ask(aggregator, limit=1, sort="count")
@@ -224,7 +224,7 @@ def test_the_whole_machine_keeps_its_ledger_closed(aggregator, start_agent):
     agent = start_agent(aggregator.grpc, "--mode", "syscall").running()
     wait_for(lambda: ask(aggregator)["count"] > 10000, "system calls")
     assert agent.stop() == 0
-    stages = {s["stage"]: s for s in aggregator.get(f"/api/v1/ledger?agent={agent.id}")["stages"]}
+    stages = aggregator.stages(agent)
     seen = stages["syscall"]
     assert seen["balance"] == 0
     assert seen["in"]["count"] == ask(aggregator)["count"] + sum(e["count"] for e in seen["losses"])

@@ -104,12 +104,12 @@ def mapper(tmp_path_factory):
 
 
 def check(ledger):
-    """All stacks are complete, and nothing was lost on the way."""
+    """All stacks are complete, but for one of a hundred or of few, and nothing was lost on the way."""
     reasons = {r["name"]: r["count"] for r in ledger["reasons"]}
     # While a process ends, the kernel frees its thousand mappings: by then it has no user stack.
     samples = sum(reasons.values()) - reasons.get("kernel_only", 0)
     assert samples > 30
-    assert reasons["ok"] >= 0.99 * samples, reasons
+    assert reasons["ok"] >= samples - max(0.01 * samples, 1), reasons
     assert ledger["process_events_lost"] == 0
     assert all(stage["balance"] == 0 for stage in ledger["stages"])
 

@@ -132,13 +132,17 @@ def need(name):
 # --- Debian's packages
 
 
-def redis(load):
-    """redis-tools holds the server's own binary under another name, without a service."""
+def redis_server(load):
+    """Its socket. redis-tools holds the server's own binary under another name, without a service."""
     server, at = load.folder / "redis-server", str(load.folder / "socket")
     server.symlink_to(shutil.which("redis-server") or need("redis-check-rdb"))
     load.start(server, "--port", "0", "--unixsocket", at, "--save", "", "--dir", load.folder)
     wait_for(lambda: answers(socket.AF_UNIX, at), "redis-server")
-    load.start(need("redis-benchmark"), "-s", at, "-q", "-l", "-n", "100000", "-P", "8", measured=False)
+    return at
+
+
+def redis(load):
+    load.start(need("redis-benchmark"), "-s", redis_server(load), "-q", "-l", "-n", "100000", "-P", "8", measured=False)
 
 
 def nginx(load):
@@ -163,8 +167,8 @@ server {{ listen 127.0.0.1:{port}; root {site}; }}
                f"http://127.0.0.1:{port}/", measured=False)
 
 
-def postgresql(load):
-    """Runs as nobody: the server refuses root."""
+def postgresql_server(load, scale):
+    """pgbench, and what connects it to the server and its tables. Runs as nobody: the server refuses root."""
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: float(p.parent.name))
     assert versions, "PostgreSQL is not installed: see deps/apt/test.txt"
     tools, data = versions[-1], load.folder / "data"
@@ -175,9 +179,13 @@ def postgresql(load):
     connect = ["-h", load.folder, "-U", "nobody", "postgres"]
     wait_for(lambda: subprocess.run([tools / "pg_isready", *connect[:4]], capture_output=True).returncode == 0,
           "PostgreSQL to be ready")
-    load.run(tools / "pgbench", "-i", "-q", "-s", "2", *connect)
-    load.start(tools / "pgbench", "-b", "tpcb-like", "-b", "select-only", "-c", "4", "-T", "600", *connect,
-               measured=False)
+    load.run(tools / "pgbench", "-i", "-q", "-s", scale, *connect)
+    return tools / "pgbench", connect
+
+
+def postgresql(load):
+    pgbench, connect = postgresql_server(load, 2)
+    load.start(pgbench, "-b", "tpcb-like", "-b", "select-only", "-c", "4", "-T", "600", *connect, measured=False)
 
 
 def sqlite3(load):
@@ -319,8 +327,8 @@ def missing(cpu_seconds, seconds, samples, lost, elapsed):
 
 
 @contextlib.contextmanager
-def running(*starters):
-    """What holds the loads (itself one without a program), and the loads, all of them at work."""
+def started(*starters):
+    """What holds the loads (itself one without a program), and the loads."""
     mount = cgroup2_mount()
     assert mount, "no cgroup v2 is mounted"
     with contextlib.ExitStack() as undo:
@@ -336,6 +344,13 @@ def running(*starters):
             loads.append(Load(starter.__name__, folder, Cgroup(parent.cgroup.path / starter.__name__)))
             undo.callback(loads[-1].stop)
             starter(loads[-1])
+        yield parent, loads
+
+
+@contextlib.contextmanager
+def running(*starters):
+    """As started(), with all of them at work."""
+    with started(*starters) as (parent, loads):
         for load in loads:
             load.wait_until_busy()
         yield parent, loads

@@ -41,19 +41,38 @@ def bare_spin(tmp_path_factory):
     return program
 
 
-@pytest.fixture(scope="session")
-def waits(tmp_path_factory):
-    """A program whose threads wait for a lock, a pipe and time (tests/system/programs)."""
-    program = tmp_path_factory.mktemp("waits") / "waits"
+def build_threads(tmp_path_factory, name):
+    program = tmp_path_factory.mktemp(name) / name
     subprocess.run(["cc", "-O2", "-fomit-frame-pointer", "-pthread", "-o", program,
-                    ROOT / "tests/system/programs/waits.c"], check=True)
+                    ROOT / f"tests/system/programs/{name}.c"], check=True)
     return program
 
 
 @pytest.fixture(scope="session")
-def initramfs(tmp_path_factory, bare_spin, waits):
+def waits(tmp_path_factory):
+    """A program whose threads wait for a lock, a pipe and time (tests/system/programs)."""
+    return build_threads(tmp_path_factory, "waits")
+
+
+@pytest.fixture(scope="session")
+def contend(tmp_path_factory):
+    """A program whose threads want the same locks of the kernel."""
+    program = tmp_path_factory.mktemp("contend") / "contend"
+    subprocess.run(["cc", "-O2", "-fomit-frame-pointer", "-pthread", "-o", program,
+                    ROOT / "tests/system/programs/contend.c"], check=True)
+    return program
+
+
+@pytest.fixture(scope="session")
+def wait_ends(tmp_path_factory):
+    """One whose waits for locks end in every way."""
+    return build_threads(tmp_path_factory, "wait_ends")
+
+
+@pytest.fixture(scope="session")
+def initramfs(tmp_path_factory, bare_spin, waits, wait_ends, contend):
     path = tmp_path_factory.mktemp("vm") / "initramfs"
-    programs = [*PROGRAMS, bare_spin, waits]
+    programs = [*PROGRAMS, bare_spin, waits, wait_ends, contend]
     for command, env in kernel_tests().values():
         programs += [command[0], *(v for v in env.values() if Path(v).is_file())]
     write_initramfs(path, programs)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 BUSYBOX = Path("/bin/busybox")
+QEMU = "qemu-system-x86_64"
 
 
 def loaded_libraries(program):
@@ -42,6 +43,14 @@ def write_initramfs(path, files):
         out.write(cpio_entry("TRAILER!!!", 0))
 
 
+def accelerator():
+    """QEMU before 8.1 may translate an instruction that another CPU is writing. The kernel writes its own whenever
+    a tracepoint is attached to, and such a guest panics or stands still: there one thread is to run both CPUs."""
+    version = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True).stdout
+    major, minor = map(int, re.search(r"version (\d+)\.(\d+)", version).groups())
+    return f"tcg,thread={'multi' if (major, minor) >= (8, 1) else 'single'}"
+
+
 class Result(NamedTuple):
     status: int
     out: str
@@ -56,7 +65,7 @@ class Guest:
         self.console = Path(folder) / f"console-{series}.log"
         self.commands, theirs = socket.socketpair()
         self.qemu = subprocess.Popen(
-            ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1G",
+            [QEMU, "-accel", accelerator(), "-cpu", "max", "-smp", "2", "-m", "1G",
              "-nodefaults", "-display", "none", "-no-reboot", "-kernel", kernel, "-initrd", initramfs,
              "-append", "console=ttyS0 panic=-1 quiet",
              "-serial", f"file:{self.console}",
@@ -65,7 +74,7 @@ class Guest:
         theirs.close()
         self.answers = self.commands.makefile("rb")
         try:
-            assert self.answer("booting", 120) == b"ready\n", self.log()
+            assert self.answer("booting", 300) == b"ready\n", self.log()
         except BaseException:
             self.stop()
             raise
@@ -83,12 +92,16 @@ class Guest:
         assert line.endswith(b"\n"), f"{what}: the guest ended; console:\n{self.log()}"
         return line
 
-    def run(self, command, seconds=120):
+    def ask(self, command, seconds):
+        self.commands.sendall(base64.b64encode(command.encode()) + b"\n")
+        return self.answer(command, seconds)
+
+    def run(self, command, seconds=300):
         """Runs a shell command, or a program with its arguments as a list; its status and output."""
         if not isinstance(command, str):
             command = shlex.join(map(str, command))
-        self.commands.sendall(base64.b64encode(command.encode()) + b"\n")
-        status, out, err = self.answer(command, seconds).decode().rstrip("\n").split(" ")
+        answer = self.ask(command, seconds)
+        status, out, err = answer.decode().rstrip("\n").split(" ")
         return Result(int(status), *(base64.b64decode(x).decode(errors="replace") for x in (out, err)))
 
     def stop(self):

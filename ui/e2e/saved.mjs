@@ -10,7 +10,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { chromium } from "playwright-core";
+import { assert, check, finish, openPage, shoot } from "./browser.mjs";
 
 const MARKER = "<!--APERTURE_PROFILE_DATA-->";
 const PROFILE = {
@@ -38,31 +38,20 @@ if (!file) {
   await writeFile(file, page.replace(MARKER, () => `<script type="application/json" id="aperture-profile">${json}</script>`));
 }
 
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--headless", "--no-sandbox", "--disable-gpu"] });
-let passed = 0;
-let failed = 0;
-try {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-  const problems = [];
-  page.on("console", (m) => m.type() === "error" && problems.push(m.text()));
-  page.on("pageerror", (e) => problems.push(e.message));
-  page.on("request", (r) => !/^(file|data|blob):/.test(r.url()) && problems.push(`request to ${r.url()}`));
-  await page.goto(pathToFileURL(file).href);
+const home = pathToFileURL(file).href;
+const { page, problems } = await openPage(home);
+
+await check("a saved profile is a whole dashboard", async () => {
+  await page.goto(home);
   await page.getByTestId("flamegraph").focus();
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Enter");
-  await page.getByText("Zoomed to").waitFor({ timeout: 10_000 });
+  await page.getByText("Zoomed to").waitFor();
   await page.getByRole("table", { name: "Functions" }).getByRole("row").nth(1).waitFor();
-  if (!given && (await page.locator(".fn .name", { hasText: "</script><b>render" }).count()) !== 1) problems.push("a name with markup is not shown as it is");
-  if (process.env.APERTURE_SHOTS) await page.screenshot({ path: `${process.env.APERTURE_SHOTS}/saved.png` });
-  if (problems.length > 0) throw new Error(problems.join("; "));
-  passed++;
-} catch (error) {
-  failed++;
-  console.log(`FAIL  saved profile: ${error.message}`);
-} finally {
-  await browser.close();
-  await rm(folder, { recursive: true });
-}
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed > 0 ? 1 : 0);
+  if (!given) assert((await page.locator(".fn .name", { hasText: "</script><b>render" }).count()) === 1, "a name with markup is not shown as it is");
+  await shoot(page, "saved");
+  assert(problems.length === 0, problems.join("; "));
+});
+
+await rm(folder, { recursive: true });
+await finish();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Answers of the made-up fleet, in the shapes of the server. */
 import type {
-  AgentsAnswer, Coverage, DiffAnswer, FlameAnswer, FlameNodes, LabelValuesAnswer, LedgerAnswer, ModulesAnswer, ProfileTypesAnswer, SeriesAnswer, ServicesAnswer, StoreAnswer, TopAnswer,
+  AgentsAnswer, Coverage, DiffAnswer, FlameAnswer, FlameNodes, FunctionGraphAnswer, HeatmapAnswer, LabelValuesAnswer, LedgerAnswer, ModulesAnswer, ProfileTypesAnswer, SeriesAnswer, ServicesAnswer, StoreAnswer, TopAnswer,
 } from "../src/api/model";
 import { parseFilter } from "../src/state/filter.ts";
 import { resolveTime } from "../src/state/time.ts";
@@ -117,6 +117,7 @@ function coverage(s: Selection, cut: Coverage["truncated"] = null): Coverage {
     samples,
     complete_share: samples > 0 ? 0.982 : null,
     lost: Math.round(samples * 0.0003),
+    pending: 0,
     truncated: cut,
     reasons,
   };
@@ -124,6 +125,8 @@ function coverage(s: Selection, cut: Coverage["truncated"] = null): Coverage {
 
 interface Node {
   frame: Frame;
+  /** Of the stacks whose innermost frame outside the kernel and the C library it is. */
+  place: number;
   total: number;
   self: number;
   totalA: number;
@@ -131,7 +134,7 @@ interface Node {
   children: Map<string, Node>;
 }
 
-const newNode = (frame: Frame): Node => ({ frame, total: 0, self: 0, totalA: 0, selfA: 0, children: new Map() });
+const newNode = (frame: Frame): Node => ({ frame, place: 0, total: 0, self: 0, totalA: 0, selfA: 0, children: new Map() });
 
 function addSelection(root: Node, s: Selection, side: "a" | "b"): void {
   const middle = (s.from + s.to) / 2;
@@ -152,6 +155,8 @@ function addSelection(root: Node, s: Selection, side: "a" | "b"): void {
       }
       for (const node of path) node[side === "a" ? "totalA" : "total"] += value;
       at[side === "a" ? "selfA" : "self"] += value;
+      const place = path.findLast((node) => node !== root && node.frame.kind !== 1 && !node.frame.module.startsWith("libc"));
+      (place ?? at).place += side === "a" ? 0 : value;
     }
   }
 }
@@ -197,14 +202,48 @@ export function flamegraph(q: URLSearchParams): FlameAnswer {
   return { ...about(s), filter: s.filter, total: root.total, nodes: plain, strings, folded_nodes: 12, folded_total: Math.round(root.total / 4000), coverage: coverage(s) };
 }
 
-interface Sums { function: string; module: string; kind: number; self: number; total: number; selfA: number; totalA: number }
+/** The stacks through a function, from its outermost frame outwards or inwards. */
+function through(q: URLSearchParams, outwards: boolean): FunctionGraphAnswer {
+  const s = select(q);
+  const [name, module] = [q.get("function") ?? "", q.get("module")];
+  const all = newNode(ROOT);
+  const root = newNode(ROOT);
+  addSelection(all, s, "b");
+  const add = (frames: Frame[], value: number): void => {
+    let at = root;
+    root.total += value;
+    for (const frame of frames) {
+      const key = frame.module + "\0" + frame.function;
+      let next = at.children.get(key);
+      if (!next) at.children.set(key, (next = newNode(frame)));
+      (at = next).total += value;
+    }
+    at.self += value;
+  };
+  const walk = (node: Node, path: Frame[]): void => {
+    const frames = node === all ? path : [...path, node.frame];
+    const found = frames.findIndex((f) => f.function === name && (module === null || f.module === module));
+    if (found >= 0 && node.self > 0) add(outwards ? frames.slice(0, found + 1).reverse() : frames.slice(found), node.self);
+    for (const child of node.children.values()) walk(child, frames);
+  };
+  walk(all, []);
+  const { nodes, strings } = columns(root);
+  const { total_a: _a, self_a: _b, ...plain } = nodes;
+  return { ...about(s), filter: s.filter, function: name, module, selection_total: all.total, total: root.total, nodes: plain, strings, folded_nodes: 0, folded_total: 0, coverage: coverage(s) };
+}
+
+export const callers = (q: URLSearchParams): FunctionGraphAnswer => through(q, true);
+export const callees = (q: URLSearchParams): FunctionGraphAnswer => through(q, false);
+
+interface Sums { function: string; module: string; kind: number; place: number; self: number; total: number; selfA: number; totalA: number }
 
 function functions(root: Node): Sums[] {
   const rows = new Map<string, Sums>();
   const walk = (node: Node, above: Set<string>): void => {
     const key = node.frame.module + "\0" + node.frame.function;
     let row = rows.get(key);
-    if (!row) rows.set(key, (row = { ...node.frame, self: 0, total: 0, selfA: 0, totalA: 0 }));
+    if (!row) rows.set(key, (row = { ...node.frame, place: 0, self: 0, total: 0, selfA: 0, totalA: 0 }));
+    row.place += node.place;
     row.self += node.self;
     row.selfA += node.selfA;
     if (!above.has(key)) {
@@ -221,11 +260,11 @@ export function top(q: URLSearchParams): TopAnswer {
   const s = select(q);
   const root = newNode(ROOT);
   addSelection(root, s, "b");
-  const by = q.get("sort") === "total" ? "total" : "self";
+  const by = (["total", "place"] as const).find((sort) => sort === q.get("sort")) ?? "self";
   const limit = Number(q.get("limit") ?? 100);
   const rows = functions(root).sort((x, y) => y[by] - x[by]);
   return {
-    functions: rows.slice(0, limit).map(({ function: f, module, kind, self, total }) => ({ function: f, module, kind, self, total, file: kind === 0 && f.includes(".") ? `${f.split(/[.(]/)[0]}.go` : "", line: kind === 0 && f.includes(".") ? 42 : 0 })),
+    functions: rows.slice(0, limit).map(({ function: f, module, kind, self, total, place }) => ({ function: f, module, kind, self, total, place, file: kind === 0 && f.includes(".") ? `${f.split(/[.(]/)[0]}.go` : "", line: kind === 0 && f.includes(".") ? 42 : 0 })),
     ...about(s),
     total: root.total,
     coverage: coverage(s, rows.length > limit ? { what: "functions", cut: rows.length - limit } : null),
@@ -274,12 +313,17 @@ export function modules(q: URLSearchParams): ModulesAnswer {
 }
 
 export function store(): StoreAnswer {
-  const tables = [["samples", 20_412_800, 66_812_000], ["stacks", 210_400, 9_120_000], ["frames", 61_220, 3_400_000], ["ledger", 120_960, 1_010_000]] as const;
+  const tables = [["samples", 20_412_800, 66_812_000, "raw", 7], ["samples_1h", 2_410_000, 21_000_000, "hourly", 90], ["samples_1d", 100_000, 1_200_000, "daily", 400], ["stacks", 210_400, 9_120_000, "shared", 400], ["frames", 61_220, 3_400_000, "shared", 400], ["ledger", 120_960, 1_010_000, "raw", 7]] as const;
+  const oldest_day = new Date(Date.now() - HISTORY_MS).toISOString().slice(0, 10);
   return {
     driver: "embedded", version: "26.7.3.1", folder: "/var/lib/aperture/aggregator", retention_s: 604_800,
-    oldest_day: new Date(Date.now() - HISTORY_MS).toISOString().slice(0, 10),
+    oldest_day,
     bytes: tables.reduce((sum, [, , size]) => sum + size, 0),
-    tables: tables.map(([table, rows, size]) => ({ table, rows, bytes: size })),
+    disk: {
+      budget_bytes: 100_000_000_000, bytes: 500_000_000_000, free_bytes: 300_000_000_000, keep_free_bytes: 25_000_000_000,
+      bytes_per_day: 100_000_000, bytes_full: 7_000_000_000, days_left: null, acts_first: "retention",
+    },
+    tables: tables.map(([table, rows, size, level, days]) => ({ table, rows, bytes: size, oldest_day, level, retention_s: days * 86_400, bytes_per_day: size })),
   };
 }
 
@@ -336,6 +380,20 @@ export function series(q: URLSearchParams): SeriesAnswer {
   return { ...about(s), step_ms: step, from, to, times, series: withTotals, other: null, coverage: coverage(s) };
 }
 
+export function heatmap(q: URLSearchParams): HeatmapAnswer {
+  const s = select(q);
+  const [step, rows] = [[1, 60], [10, 60], [60, 60], [600, 144], [3600, 24]].find(([x, n]) => (s.to - s.from) / (x! * 1000) + 2 * n! < 11_000)!;
+  const column = step! * rows! * 1000;
+  const [from, to] = [Math.floor(s.from / column) * column, Math.ceil(s.to / column) * column];
+  const params = new URLSearchParams(q);
+  for (const [key, value] of Object.entries({ from, to, step: `${step!}s` })) params.set(key, String(value));
+  const smooth = series(params).series[0]!.values;
+  // A burst each minute, as a timer makes it.
+  const cells = smooth.map((v, i) => (v === null ? null : Math.round(v * (i % 60 === 20 ? 1.8 : 0.8 + 0.3 * Math.sin(i * 12.9898)))));
+  const total = cells.reduce<number>((sum, v) => sum + (v ?? 0), 0);
+  return { ...about(s), from, to, step_ms: step! * 1000, rows: rows!, columns: (to - from) / column, cells, max: cells.reduce<number>((most, v) => Math.max(most, v ?? 0), 0), total, coverage: coverage(s) };
+}
+
 export function labelValues(q: URLSearchParams): LabelValuesAnswer {
   const s = select(q);
   const label = q.get("label") ?? "";
@@ -358,7 +416,8 @@ export function agents(): AgentsAnswer {
   const now = Date.now();
   const agent = (host: string, i: number): AgentsAnswer["agents"][number] => ({
     id: `0f3c9a5e-7d1b-4b52-9c11-0000000000${i}0`, host, version: "0.1.0", kernel: i === 2 ? "5.15.0-91-generic" : "6.18.2-amd64", arch: "x86_64", cpus: i === 2 ? 16 : 8,
-    state: i === 2 ? "stale" : "ok", first_seen: now - 9e8, last_seen: now - (i === 2 ? 94_000 : 3_000), epoch: 3 + i, modes: WAIT_HOSTS.includes(host) ? ["cpu", "offcpu"] : ["cpu"], frequency_hz: FREQUENCY, stride: i === 2 ? 4 : 1,
+    state: i === 2 ? "stale" : "ok", first_seen: now - 9e8, last_seen: now - (i === 2 ? 94_000 : 3_000), epoch: 3 + i, modes: WAIT_HOSTS.includes(host) ? ["cpu", "offcpu", "syscall"] : ["cpu", "syscall"], frequency_hz: FREQUENCY, stride: i === 2 ? 4 : 1, wait_threshold_ns: 1e6,
+    settings: { control: i === 2 ? "none" : "on", max_frequency_hz: i === 2 ? null : 1000, max_duration_s: i === 2 ? null : 3600, active_until: null, wanted: null, error: "" },
     queued_batches: i === 2 ? 4 : 0,
     cost: { cpu_user_ns: 1.3e11, cpu_bpf_ns: 4.1e10, cpu_share: 0.0009 + i * 0.0004, rss_bytes: 31e6 + i * 2e6, map_bytes: 12e6 },
     samples: 1_200_000 - i * 210_000, complete_share: 0.992 - i * 0.04, reasons: { ok: 990_000, no_table: 8_000 - i * 100, kernel_only: 12_000 }, lost: i === 2 ? 1_240 : 0,

@@ -5,6 +5,7 @@ import { BINARY_TYPE } from "../src/api/binary.ts";
 import * as api from "./api.ts";
 import { encodeFlamegraph } from "./binary.ts";
 import { isLockType, lockFlamegraph, locks } from "./locks.ts";
+import { syscalls } from "./syscalls.ts";
 
 const ROUTES: Record<string, (q: URLSearchParams) => unknown> = {
   "/api/health": () => ({ status: "ok", version: "0.1.0", uptime_s: 7_290, store: { driver: "embedded", version: "26.7.3.1", error: null }, buffer: { batches: 3, bytes: 91_000, capacity_bytes: 268_435_456 } }),
@@ -15,7 +16,11 @@ const ROUTES: Record<string, (q: URLSearchParams) => unknown> = {
   "/api/v1/agents": api.agents,
   "/api/v1/ledger": api.ledger,
   "/api/v1/flamegraph": (q) => (isLockType(q) ? lockFlamegraph(q) : api.flamegraph(q)),
+  "/api/v1/callers": api.callers,
+  "/api/v1/callees": api.callees,
+  "/api/v1/heatmap": api.heatmap,
   "/api/v1/locks": locks,
+  "/api/v1/syscalls": syscalls,
   "/api/v1/top": api.top,
   "/api/v1/modules": api.modules,
   "/api/v1/store": api.store,

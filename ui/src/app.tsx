@@ -4,8 +4,12 @@ import { Link, Route, Switch } from "wouter";
 import { Empty, ErrorState } from "./components/basics";
 import { Page, Shell } from "./components/shell";
 import { AgentsPage } from "./pages/agents/page";
+import { AggregatorPage } from "./pages/aggregator/page";
+import { AlertsPage } from "./pages/alerts/page";
+import { CallersPage } from "./pages/callers/page";
 import { ComparePage } from "./pages/compare/page";
 import { FlamegraphPage } from "./pages/flamegraph/page";
+import { SessionGate } from "./pages/login/page";
 import { LocksPage } from "./pages/locks/page";
 import { OverviewPage } from "./pages/overview/page";
 import { SettingsPage } from "./pages/settings/page";
@@ -40,21 +44,26 @@ function NotFound(): ReactNode {
 
 export function App(): ReactNode {
   return (
-    <Shell>
-      <Guard>
-        <Switch>
-          <Route path="/" component={OverviewPage} />
-          <Route path="/flamegraph" component={FlamegraphPage} />
-          <Route path="/top" component={TopPage} />
-          <Route path="/syscalls" component={SyscallsPage} />
-          <Route path="/locks" component={LocksPage} />
-          <Route path="/compare" component={ComparePage} />
-          <Route path="/timeline" component={TimelinePage} />
-          <Route path="/agents" component={AgentsPage} />
-          <Route path="/settings" component={SettingsPage} />
-          <Route component={NotFound} />
-        </Switch>
-      </Guard>
-    </Shell>
+    <SessionGate>
+      <Shell>
+        <Guard>
+          <Switch>
+            <Route path="/" component={OverviewPage} />
+            <Route path="/flamegraph" component={FlamegraphPage} />
+            <Route path="/top" component={TopPage} />
+            <Route path="/callers" component={CallersPage} />
+            <Route path="/syscalls" component={SyscallsPage} />
+            <Route path="/locks" component={LocksPage} />
+            <Route path="/compare" component={ComparePage} />
+            <Route path="/timeline" component={TimelinePage} />
+            <Route path="/alerts" component={AlertsPage} />
+            <Route path="/agents" component={AgentsPage} />
+            <Route path="/aggregator" component={AggregatorPage} />
+            <Route path="/settings" component={SettingsPage} />
+            <Route component={NotFound} />
+          </Switch>
+        </Guard>
+      </Shell>
+    </SessionGate>
   );
 }

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { ApiError } from "./api/client";
 import { App } from "./app";
 import "./styles/index.css";
 
-const client = new QueryClient({
+/** A session may end at any time: the form comes back then. */
+function onError(error: Error): void {
+  if (error instanceof ApiError && error.status === 401) void client.invalidateQueries({ queryKey: ["session"] });
+}
+
+const client: QueryClient = new QueryClient({
+  queryCache: new QueryCache({ onError }),
   defaultOptions: {
     queries: {
       staleTime: 15_000,

@@ -5,12 +5,13 @@
 #include "aggregator/api/answer.h"
 #include "base/clock.h"
 
+#define DAY_NS (86400 * AP_NSEC_PER_SEC) /* no agent follows settings for longer */
+
 static void answer_cost(struct ap_buf *b, const struct ap_agent_info *a)
 {
 	const struct ap_agent_status *s = &a->meta.status;
 
-	ap_json_key(b, "cost");
-	ap_buf_byte(b, '{');
+	ap_answer_object(b, "cost");
 	ap_answer_u64(b, "cpu_user_ns", s->cpu_user_ns);
 	ap_answer_u64(b, "cpu_bpf_ns", s->cpu_bpf_ns);
 	ap_answer_share(b, "cpu_share", a->cpu_share);
@@ -19,11 +20,73 @@ static void answer_cost(struct ap_buf *b, const struct ap_agent_info *a)
 	ap_buf_byte(b, '}');
 }
 
-static void answer_agent(struct ap_buf *b, const struct ap_agent_info *a)
+static void answer_strings(struct ap_buf *b, const char *key, const char (*list)[AP_MODE_BYTES],
+			   uint32_t n)
+{
+	ap_answer_array(b, key);
+	for (uint32_t i = 0; i < n; i++) {
+		ap_json_next(b);
+		ap_json_string(b, ap_str_of(list[i]));
+	}
+	ap_buf_byte(b, ']');
+}
+
+/* null where it is 0. */
+static void answer_some(struct ap_buf *b, const char *key, uint64_t v)
+{
+	if (v) {
+		ap_answer_u64(b, key, v);
+		return;
+	}
+	ap_json_key(b, key);
+	ap_buf_puts(b, "null");
+}
+
+static void answer_wanted(struct ap_buf *b, const struct ap_agent_info *a, int64_t now_ns)
+{
+	const struct ap_wanted *w = &a->wanted;
+
+	ap_json_key(b, "wanted");
+	if (!w->version || !w->settings.remaining_ns || now_ns >= w->until_ns) {
+		ap_buf_puts(b, "null");
+		return;
+	}
+	ap_buf_byte(b, '{');
+	answer_strings(b, "modes", w->settings.modes, w->settings.n_modes);
+	answer_some(b, "frequency_hz", w->settings.frequency_hz);
+	answer_some(b, "wait_threshold_ns", w->settings.wait_threshold_ns);
+	ap_answer_i64(b, "until", w->until_ns / 1000000);
+	ap_answer_u64(b, "version", w->version);
+	ap_answer_bool(b, "heard", a->meta.status.settings.version == w->version);
+	ap_buf_byte(b, '}');
+}
+
+static void answer_settings(struct ap_buf *b, const struct ap_agent_info *a, int64_t now_ns)
+{
+	const struct ap_settings_status *s = &a->meta.status.settings;
+	int64_t left = (int64_t)AP_MIN(s->remaining_ns, (uint64_t)DAY_NS);
+	int64_t until = s->remaining_ns ? a->last_seen_ns + left : 0;
+
+	ap_json_key(b, "settings");
+	ap_buf_byte(b, '{');
+	ap_answer_str(b, "control",
+		      !s->known	    ? AP_STR("none")
+		      : s->accepted ? AP_STR("on")
+				    : AP_STR("off"));
+	answer_some(b, "max_frequency_hz", s->max_frequency_hz);
+	answer_some(b, "max_duration_s", s->max_duration_ns / AP_NSEC_PER_SEC);
+	answer_some(b, "active_until",
+		    a->state != AP_AGENT_LEFT && until > now_ns ? (uint64_t)until / 1000000 : 0);
+	answer_wanted(b, a, now_ns);
+	ap_answer_str(b, "error", ap_str_of(s->error));
+	ap_buf_byte(b, '}');
+}
+
+void ap_answer_agent(struct ap_buf *b, const struct ap_agent_info *a, int64_t now_ns)
 {
 	const struct ap_batch_meta *m = &a->meta;
 
-	ap_buf_byte(b, '{');
+	ap_answer_element(b);
 	ap_answer_str(b, "id", ap_str_of(m->agent_id));
 	ap_answer_str(b, "host", ap_str_of(m->host));
 	ap_answer_str(b, "version", ap_str_of(m->version));
@@ -34,15 +97,10 @@ static void answer_agent(struct ap_buf *b, const struct ap_agent_info *a)
 	ap_answer_i64(b, "first_seen", a->first_seen_ns / 1000000);
 	ap_answer_i64(b, "last_seen", a->last_seen_ns / 1000000);
 	ap_answer_u64(b, "epoch", m->epoch);
-	ap_json_key(b, "modes");
-	ap_buf_byte(b, '[');
-	for (uint32_t i = 0; i < m->status.n_modes; i++) {
-		if (i)
-			ap_buf_byte(b, ',');
-		ap_json_string(b, ap_str_of(m->status.modes[i]));
-	}
-	ap_buf_byte(b, ']');
+	answer_strings(b, "modes", m->status.modes, m->status.n_modes);
 	ap_answer_u64(b, "frequency_hz", m->status.frequency_hz);
+	answer_some(b, "wait_threshold_ns", m->status.settings.wait_threshold_ns);
+	answer_settings(b, a, now_ns);
 	ap_answer_u64(b, "stride", AP_MAX(m->status.stride, 1u));
 	ap_answer_u64(b, "queued_batches", m->status.queued_batches);
 	answer_cost(b, a);
@@ -68,18 +126,17 @@ void ap_api_agents(struct ap_http_request *req, void *ctx)
 	if (!ap_params_query(req, names, &p))
 		return;
 	if (ap_agents_list(api->agents, now, &agents, &n) < 0 ||
-	    asprintf(&command, "aperture-agent --server %s", api->agent_address) < 0) {
+	    asprintf(&command, "aperture-agent --server %s%s%s", api->agent_address,
+		     api->tls ? " --tls-ca FILE" : "",
+		     ap_guard_required(api->guard) ? " --token-file FILE" : "") < 0) {
 		ap_http_reply_error(req, 500, "internal", NULL, "out of memory");
 		return;
 	}
 	ap_agents_hosts(api->agents, now - 3600 * (int64_t)AP_NSEC_PER_SEC, now, &reporting,
 			&expected);
 	ap_buf_puts(&b, "{\"agents\":[");
-	for (size_t i = 0; i < n; i++) {
-		if (i)
-			ap_buf_byte(&b, ',');
-		answer_agent(&b, &agents[i]);
-	}
+	for (size_t i = 0; i < n; i++)
+		ap_answer_agent(&b, &agents[i], now);
 	ap_buf_byte(&b, ']');
 	ap_answer_u64(&b, "hosts_expected", expected);
 	ap_answer_str(&b, "install_command", ap_str_of(command));
@@ -108,11 +165,12 @@ static void add_own(const struct ap_api *api, struct ap_ledger *sum)
 	add_ledger(sum, &ingest.ledger);
 	sum->count[AP_LEDGER_STORE_IN] += writer.periods_in;
 	sum->count[AP_LEDGER_STORE_OUT] += writer.periods_stored;
+	sum->count[AP_LEDGER_STORE_DAMAGED] += writer.periods_damaged;
 }
 
+/* The members of an object that the caller has opened; closes it. */
 static void answer_entry(struct ap_buf *b, const char *name, const char *text, uint64_t count)
 {
-	ap_buf_byte(b, '{');
 	ap_answer_str(b, "name", ap_str_of(name));
 	ap_answer_str(b, "text", ap_str_of(text));
 	ap_answer_u64(b, "count", count);
@@ -124,9 +182,8 @@ static void answer_stage(struct ap_buf *b, const struct ap_ledger *l, uint32_t f
 {
 	static const char *const keys[] = {"in", "out"};
 	int64_t balance = 0;
-	bool comma = false;
 
-	ap_buf_byte(b, '{');
+	ap_answer_element(b);
 	ap_answer_str(b, "stage", ap_str_of(ap_ledger_entries[first].stage));
 	for (uint32_t i = first; i < end; i++) {
 		const struct ap_ledger_entry *e = &ap_ledger_entries[i];
@@ -135,19 +192,16 @@ static void answer_stage(struct ap_buf *b, const struct ap_ledger *l, uint32_t f
 		balance += e->kind == AP_LEDGER_KIND_IN ? count : -count;
 		if (e->kind == AP_LEDGER_KIND_LOSS)
 			continue;
-		ap_json_key(b, keys[e->kind]);
+		ap_answer_object(b, keys[e->kind]);
 		answer_entry(b, e->name, e->text, l->count[e->id]);
 	}
-	ap_json_key(b, "losses");
-	ap_buf_byte(b, '[');
+	ap_answer_array(b, "losses");
 	for (uint32_t i = first; i < end; i++) {
 		const struct ap_ledger_entry *e = &ap_ledger_entries[i];
 
 		if (e->kind != AP_LEDGER_KIND_LOSS)
 			continue;
-		if (comma)
-			ap_buf_byte(b, ',');
-		comma = true;
+		ap_answer_element(b);
 		answer_entry(b, e->name, e->text, l->count[e->id]);
 	}
 	ap_buf_byte(b, ']');
@@ -163,8 +217,6 @@ static bool stage_is_own(const char *stage)
 /* `own`: with the aggregator's stages, which are not kept per agent. */
 static void answer_stages(struct ap_buf *b, const struct ap_ledger *l, bool own)
 {
-	bool comma = false;
-
 	ap_buf_puts(b, "{\"stages\":[");
 	for (uint32_t i = 0, end; i < ap_ledger_entry_count; i = end) {
 		const char *stage = ap_ledger_entries[i].stage;
@@ -175,17 +227,13 @@ static void answer_stages(struct ap_buf *b, const struct ap_ledger *l, bool own)
 		}
 		if (!own && stage_is_own(stage))
 			continue;
-		if (comma)
-			ap_buf_byte(b, ',');
-		comma = true;
 		answer_stage(b, l, i, end);
 	}
 	ap_buf_puts(b, "],\"reasons\":[");
 	for (uint32_t i = 0; i < AP_REASONS_MAX; i++) {
 		if (strcmp(ap_reason_name(i), "unknown") == 0)
 			break;
-		if (i)
-			ap_buf_byte(b, ',');
+		ap_answer_element(b);
 		answer_entry(b, ap_reason_name(i), ap_reason_text(i), l->stacks[i]);
 	}
 	ap_buf_byte(b, ']');

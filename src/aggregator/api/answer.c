@@ -8,9 +8,10 @@ void ap_answer_query_error(struct ap_http_request *req, int code, const struct a
 		unsigned int status;
 		const char *word;
 	} table[] = {
-		{-EINVAL, 400, "invalid_argument"}, {-E2BIG, 422, "too_expensive"},
-		{-ENOMEM, 422, "too_expensive"},    {-EBUSY, 503, "busy"},
-		{-ETIMEDOUT, 503, "timeout"},	    {-ECANCELED, 503, "stopping"},
+		{-EINVAL, 400, "invalid_argument"},    {-E2BIG, 422, "too_expensive"},
+		{-ENOMEM, 422, "too_expensive"},       {-EBUSY, 503, "busy"},
+		{-ETIMEDOUT, 503, "timeout"},	       {-ECANCELED, 503, "cancelled"},
+		{-ENOTCONN, 503, "store_unreachable"},
 	};
 	const char *text = err->msg[0] ? err->msg : ap_strerror(code);
 
@@ -25,21 +26,60 @@ void ap_answer_query_error(struct ap_http_request *req, int code, const struct a
 	ap_http_reply_error(req, 500, "internal", NULL, "%s", text);
 }
 
-void ap_answer_expect_hosts(const struct ap_api *api, const struct ap_query *q,
-			    struct ap_coverage *cov)
+bool ap_answer_ask(struct ap_answer *a, struct ap_http_request *req, void *ctx,
+		   const char *const *names)
 {
-	uint32_t reporting, expected;
+	*a = (struct ap_answer){.req = req, .api = ctx};
+	return ap_params_query(req, names, &a->params) &&
+	       ap_params_selection(&a->params, "", &a->selection);
+}
 
-	for (uint32_t i = 0; q->filter && i < q->filter->n; i++) {
-		struct ap_str label = q->filter->matchers[i].label;
-
-		/* Which of the silent ones the filter means is not known here. */
-		if (ap_str_is(label, "host") || ap_str_is(label, "agent"))
-			return;
+bool ap_answer_open(struct ap_answer *a, int r)
+{
+	if (r < 0) {
+		ap_answer_query_error(a->req, r, &a->err);
+		return false;
 	}
-	ap_agents_hosts(api->agents, q->from_ms * 1000000, q->to_ms * 1000000, &reporting,
-			&expected);
-	cov->hosts_expected = AP_MAX(cov->hosts_expected, expected);
+	ap_coverage_expect_hosts(a->api->agents, &a->selection.query, &a->coverage);
+	ap_buf_byte(&a->b, '{');
+	return true;
+}
+
+void ap_answer_close(struct ap_answer *a)
+{
+	ap_answer_coverage(&a->b, &a->coverage);
+	ap_buf_byte(&a->b, '}');
+	ap_http_reply_json(a->req, 200, &a->b);
+}
+
+void ap_answer_free(struct ap_answer *a)
+{
+	ap_selection_free(&a->selection);
+	ap_buf_free(&a->b);
+}
+
+void ap_answer_object(struct ap_buf *b, const char *key)
+{
+	ap_json_key(b, key);
+	ap_buf_byte(b, '{');
+}
+
+void ap_answer_array(struct ap_buf *b, const char *key)
+{
+	ap_json_key(b, key);
+	ap_buf_byte(b, '[');
+}
+
+void ap_answer_element(struct ap_buf *b)
+{
+	ap_json_next(b);
+	ap_buf_byte(b, '{');
+}
+
+void ap_answer_null(struct ap_buf *b, const char *key)
+{
+	ap_json_key(b, key);
+	ap_buf_puts(b, "null");
 }
 
 void ap_answer_str(struct ap_buf *b, const char *key, struct ap_str v)
@@ -77,8 +117,7 @@ void ap_answer_share(struct ap_buf *b, const char *key, double v)
 
 void ap_answer_reasons(struct ap_buf *b, const uint64_t counts[AP_REASONS_MAX])
 {
-	ap_json_key(b, "reasons");
-	ap_buf_byte(b, '{');
+	ap_answer_object(b, "reasons");
 	for (uint32_t i = 0; i < AP_REASONS_MAX; i++) {
 		if (counts[i])
 			ap_answer_u64(b, ap_reason_name(i), counts[i]);
@@ -86,25 +125,39 @@ void ap_answer_reasons(struct ap_buf *b, const uint64_t counts[AP_REASONS_MAX])
 	ap_buf_byte(b, '}');
 }
 
+static void answer_range(struct ap_buf *b, const struct ap_coverage *cov)
+{
+	ap_answer_object(b, "range");
+	ap_answer_i64(b, "from", cov->from_ms);
+	ap_answer_i64(b, "to", cov->to_ms);
+	ap_answer_u64(b, "resolution_s", cov->resolution_s);
+	if (cov->unanswered_to_ms)
+		ap_answer_i64(b, "unanswered_to", cov->unanswered_to_ms);
+	else
+		ap_answer_null(b, "unanswered_to");
+	ap_buf_byte(b, '}');
+}
+
 void ap_answer_coverage(struct ap_buf *b, const struct ap_coverage *cov)
 {
-	ap_json_key(b, "coverage");
-	ap_buf_byte(b, '{');
+	ap_answer_object(b, "coverage");
 	ap_answer_u64(b, "hosts_reporting", cov->hosts_reporting);
 	ap_answer_u64(b, "hosts_expected", cov->hosts_expected);
 	ap_answer_u64(b, "samples", cov->samples);
 	ap_answer_share(b, "complete_share", cov->complete_share);
 	ap_answer_u64(b, "lost", cov->lost);
-	ap_json_key(b, "truncated");
+	ap_answer_u64(b, "pending", cov->pending);
 	if (cov->truncated) {
-		ap_buf_byte(b, '{');
+		ap_answer_object(b, "truncated");
 		ap_answer_str(b, "what", ap_str_of(cov->truncated));
 		ap_answer_u64(b, "cut", cov->cut);
 		ap_buf_byte(b, '}');
 	} else {
-		ap_buf_puts(b, "null");
+		ap_answer_null(b, "truncated");
 	}
 	ap_answer_reasons(b, cov->reasons);
+	if (cov->resolution_s)
+		answer_range(b, cov);
 	ap_buf_byte(b, '}');
 }
 

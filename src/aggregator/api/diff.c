@@ -8,8 +8,7 @@ static const char *const modes[] = {"normalised", "absolute", NULL};
 static void answer_side(struct ap_buf *b, const char *key, const struct ap_selection *s,
 			uint64_t total, const struct ap_coverage *cov)
 {
-	ap_json_key(b, key);
-	ap_buf_byte(b, '{');
+	ap_answer_object(b, key);
 	ap_answer_i64(b, "from", s->query.from_ms);
 	ap_answer_i64(b, "to", s->query.to_ms);
 	ap_answer_str(b, "type", ap_str_of(s->query.type->name));
@@ -21,12 +20,11 @@ static void answer_side(struct ap_buf *b, const char *key, const struct ap_selec
 
 static void answer_functions(struct ap_buf *b, const struct ap_top *top)
 {
-	ap_json_key(b, "functions");
-	ap_buf_byte(b, '[');
+	ap_answer_array(b, "functions");
 	for (uint32_t i = 0; i < top->n; i++) {
 		const struct ap_top_row *f = &top->rows[i];
 
-		ap_buf_puts(b, i ? ",{" : "{");
+		ap_answer_element(b);
 		ap_answer_str(b, "function", f->name);
 		ap_answer_str(b, "module", f->module);
 		ap_answer_u64(b, "self_a", f->self[0]);
@@ -72,8 +70,8 @@ static void answer_diff(struct ap_http_request *req, const struct ap_api *api,
 		ap_answer_query_error(req, r, &err);
 		return;
 	}
-	ap_answer_expect_hosts(api, &a.query, &cov[0]);
-	ap_answer_expect_hosts(api, &b.query, &cov[1]);
+	ap_coverage_expect_hosts(api->agents, &a.query, &cov[0]);
+	ap_coverage_expect_hosts(api->agents, &b.query, &cov[1]);
 	ap_answer_str(&meta, "unit", ap_str_of(a.query.type->unit));
 	ap_answer_str(&meta, "mode", ap_str_of(modes[mode]));
 	answer_side(&meta, "a", &a, tree->total[0][0], &cov[0]);

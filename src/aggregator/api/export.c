@@ -6,6 +6,9 @@
 #include "aggregator/api/answer.h"
 #include "profile/format.h"
 
+/* A profile is in memory until its client has taken it all: so many at once. */
+enum { EXPORTS_MAX = 4 };
+
 /* The formats that can be downloaded: HTML is the dashboard's own matter. */
 static bool find_format(struct ap_http_request *req, enum ap_format *ret)
 {
@@ -59,6 +62,10 @@ static void set_headers(struct ap_http_request *req, const struct ap_selection *
 			 (unsigned long long)cov->cut);
 		ap_http_header_set(req, "Aperture-Truncated", value);
 	}
+	if (cov->pending) {
+		snprintf(value, sizeof(value), "%llu", (unsigned long long)cov->pending);
+		ap_http_header_set(req, "Aperture-Pending", value);
+	}
 }
 
 static int sink_stream(void *ctx, const void *p, size_t n)
@@ -66,35 +73,47 @@ static int sink_stream(void *ctx, const void *p, size_t n)
 	return ap_http_stream_write(ctx, p, n);
 }
 
-void ap_api_export(struct ap_http_request *req, void *ctx)
+static void export(struct ap_http_request *req, const struct ap_api *api, enum ap_format format,
+		   const struct ap_selection *s)
 {
-	static const char *const names[] = {AP_PARAMS_SELECTION, NULL};
-	_cleanup_selection_ struct ap_selection s = {0};
 	_cleanup_(ap_cleanup_profile) struct ap_profile *profile = NULL;
-	const struct ap_api *api = ctx;
-	struct ap_format_options o = {0};
+	struct ap_format_options o = {.type = s->query.type, .max_nodes = s->query.max_nodes};
 	struct ap_http_stream *stream;
 	struct ap_coverage cov;
 	struct ap_error err = {0};
-	struct ap_params p;
-	enum ap_format format;
-	int r;
+	int r = ap_query_profile(api->query, &s->query, 0, &profile, &cov, &err);
 
-	if (!find_format(req, &format) || !ap_params_query(req, names, &p) ||
-	    !ap_params_selection(&p, "", &s))
-		return;
-	r = ap_query_profile(api->query, &s.query, 0, &profile, &cov, &err);
 	if (r < 0) {
 		ap_answer_query_error(req, r, &err);
 		return;
 	}
-	set_headers(req, &s, ap_format_info(format)->extension, &cov);
+	set_headers(req, s, ap_format_info(format)->extension, &cov);
 	stream = ap_http_stream_begin(req, ap_format_info(format)->content_type);
 	if (!stream)
 		return;
-	o.type = s.query.type;
-	o.max_nodes = s.query.max_nodes;
 	r = ap_format_write(format, profile, &o,
 			    (struct ap_sink){.write = sink_stream, .ctx = stream}, &err);
 	ap_http_stream_end(stream, r);
+}
+
+void ap_api_export(struct ap_http_request *req, void *ctx)
+{
+	static const char *const names[] = {AP_PARAMS_SELECTION, NULL};
+	_cleanup_selection_ struct ap_selection s = {0};
+	const struct ap_api *api = ctx;
+	struct ap_params p;
+	enum ap_format format;
+
+	if (!find_format(req, &format) || !ap_params_query(req, names, &p) ||
+	    !ap_params_selection(&p, "", &s))
+		return;
+	if (atomic_fetch_add(api->exports, 1) < EXPORTS_MAX) {
+		export(req, api, format, &s);
+	} else {
+		ap_http_header_set(req, "Retry-After", "5");
+		ap_http_reply_error(req, 503, "busy", NULL,
+				    "%d exports are being sent already: try again in a moment",
+				    EXPORTS_MAX);
+	}
+	atomic_fetch_sub(api->exports, 1);
 }

@@ -20,7 +20,7 @@ static void answer_flamegraph(struct ap_http_request *req, const struct ap_api *
 		ap_answer_query_error(req, r, &err);
 		return;
 	}
-	ap_answer_expect_hosts(api, &s.query, &cov);
+	ap_coverage_expect_hosts(api->agents, &s.query, &cov);
 	ap_answer_selection(&meta, &s.query);
 	ap_answer_str(&meta, "filter", s.filter_text);
 	ap_answer_coverage(&meta, &cov);
@@ -74,4 +74,57 @@ void ap_api_aggregate(struct ap_http_request *req, void *ctx)
 
 	if (ap_params_body(req, names, &p))
 		answer_flamegraph(req, ctx, &p);
+}
+
+static void answer_callers(struct ap_http_request *req, const struct ap_api *api,
+			   enum ap_sandwich_side side)
+{
+	static const char *const names[] = {AP_PARAMS_SELECTION, "function", "module", "format",
+					    NULL};
+	_cleanup_selection_ struct ap_selection s = {0};
+	_cleanup_(ap_cleanup_tree) struct ap_tree *tree = NULL;
+	_cleanup_buf_ struct ap_buf meta = {0};
+	struct ap_tree_function f = {0};
+	struct ap_error err = {0};
+	struct ap_coverage cov;
+	struct ap_params p;
+	uint64_t selection;
+	bool binary;
+	int r;
+
+	if (!ap_params_query(req, names, &p) || !ap_params_selection(&p, "", &s) ||
+	    !ap_answer_tree_format(&p, &binary))
+		return;
+	if (!ap_params_get(&p, "function", &f.name) || f.name.n == 0) {
+		ap_http_reply_error(req, 400, "invalid_argument", "function",
+				    "a function's name is needed: /api/v1/top lists them");
+		return;
+	}
+	ap_params_get(&p, "module", &f.module);
+	r = ap_query_callers(api->query, &s.query, &f, side, &tree, &selection, &cov, &err);
+	if (r < 0) {
+		ap_answer_query_error(req, r, &err);
+		return;
+	}
+	ap_coverage_expect_hosts(api->agents, &s.query, &cov);
+	ap_answer_selection(&meta, &s.query);
+	ap_answer_str(&meta, "filter", s.filter_text);
+	ap_answer_str(&meta, "function", f.name);
+	if (f.module.p)
+		ap_answer_str(&meta, "module", f.module);
+	else
+		ap_answer_null(&meta, "module");
+	ap_answer_u64(&meta, "selection_total", selection);
+	ap_answer_coverage(&meta, &cov);
+	ap_answer_tree(req, tree, binary, &meta);
+}
+
+void ap_api_callers(struct ap_http_request *req, void *ctx)
+{
+	answer_callers(req, ctx, AP_SANDWICH_CALLERS);
+}
+
+void ap_api_callees(struct ap_http_request *req, void *ctx)
+{
+	answer_callers(req, ctx, AP_SANDWICH_CALLEES);
 }

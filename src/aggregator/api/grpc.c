@@ -2,26 +2,33 @@
 #include "aggregator/api/grpc.h"
 
 #include "aggregator.pb-c.h"
+#include "aggregator/ingest/agents.h"
 #include "aggregator/query/query.h"
 #include "wire/server.h"
 
 #define SERVICE "aperture.aggregator.v1.Aggregator"
 
-enum { DEFAULT_THREADS = 6, QUERY_BYTES_MAX = 64 << 10 };
+/* More threads than CPUs: pushes wait for the disk, all that wait for one write. */
+enum { DEFAULT_THREADS = 16, QUERY_BYTES_MAX = 64 << 10 };
 
 typedef Aperture__Aggregator__V1__QueryRequest QueryRequest;
 typedef Aperture__Aggregator__V1__QueryResponse QueryResponse;
 typedef Aperture__Aggregator__V1__DiffRequest DiffRequest;
 typedef Aperture__Aggregator__V1__DiffResponse DiffResponse;
+typedef Aperture__Aggregator__V1__FunctionRequest FunctionRequest;
+typedef Aperture__Aggregator__V1__FunctionResponse FunctionResponse;
+typedef Aperture__Aggregator__V1__HeatmapRequest HeatmapRequest;
+typedef Aperture__Aggregator__V1__HeatmapResponse HeatmapResponse;
 typedef Aperture__Aggregator__V1__Tree Tree;
 typedef Aperture__Aggregator__V1__Coverage Coverage;
+typedef Aperture__Aggregator__V1__StackReason StackReason;
 
 struct ap_grpc {
 	struct ap_server *server;
 	struct ap_grpc_config config;
 };
 
-static void push(void *ctx, struct ap_str request, struct ap_buf *reply,
+static void push(void *ctx, struct ap_str request, const atomic_bool *gone, struct ap_buf *reply,
 		 struct ap_rpc_status *status)
 {
 	struct ap_grpc *g = ctx;
@@ -40,7 +47,8 @@ struct question {
 
 /* Fills `ret`, or `status` with what is wrong; `side` is "", "a." or "b.". */
 static int question_read(const QueryRequest *m, const char *side, enum ap_query_source source,
-			 struct question *ret, struct ap_rpc_status *status)
+			 const atomic_bool *gone, struct question *ret,
+			 struct ap_rpc_status *status)
 {
 	struct ap_str type = m->type[0] ? ap_str_of(m->type) : AP_STR("cpu:nanoseconds");
 	struct ap_error err = {0};
@@ -50,11 +58,12 @@ static int question_read(const QueryRequest *m, const char *side, enum ap_query_
 				       .to_ms = m->to_ms,
 				       .type = ap_profile_type_find(type),
 				       .max_nodes = m->max_nodes,
-				       .source = source}};
-	if (m->from_ms <= 0 || m->to_ms <= m->from_ms) {
+				       .source = source,
+				       .cancel = gone}};
+	if (m->from_ms <= 0 || m->to_ms <= m->from_ms || m->to_ms > AP_QUERY_TIME_MAX_MS) {
 		ap_rpc_status_set(status, AP_RPC_INVALID_ARGUMENT,
 				  "%sfrom_ms and %sto_ms must be Unix milliseconds with from_ms "
-				  "before to_ms",
+				  "before to_ms, and not after the year 2199",
 				  side, side);
 		return -EINVAL;
 	}
@@ -95,6 +104,9 @@ static void set_failure(struct ap_rpc_status *status, int r, const struct ap_err
 	case -ECANCELED:
 		code = AP_RPC_CANCELLED;
 		break;
+	case -ENOTCONN:
+		code = AP_RPC_UNAVAILABLE;
+		break;
 	case -EBUSY:
 	case -ENOMEM:
 	case -E2BIG:
@@ -107,25 +119,31 @@ static void set_failure(struct ap_rpc_status *status, int r, const struct ap_err
 	ap_rpc_status_set(status, code, "%s", err->msg[0] ? err->msg : ap_strerror(r));
 }
 
-/* Hosts that fell silent are expected, though no batch of theirs is in the range. */
-static void expect_silent(const struct ap_grpc *g, const struct ap_query *q, struct ap_coverage *c)
+/* `arena` holds the reasons. */
+static int coverage_set(Coverage *m, const struct ap_coverage *c, struct ap_arena *arena)
 {
-	uint32_t reporting, expected;
+	StackReason *reasons = ap_arena_alloc(arena, AP_REASONS_MAX * sizeof(*reasons));
 
-	if (!g->config.agents || (q->filter && q->filter->n))
-		return;
-	ap_agents_hosts(g->config.agents, q->from_ms * 1000000, q->to_ms * 1000000, &reporting,
-			&expected);
-	c->hosts_expected = AP_MAX(c->hosts_expected, expected);
-}
-
-static void coverage_set(Coverage *m, const struct ap_coverage *c)
-{
+	m->reasons = ap_arena_alloc(arena, AP_REASONS_MAX * sizeof(*m->reasons));
+	if (!reasons || !m->reasons)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < AP_REASONS_MAX; i++) {
+		if (!c->reasons[i])
+			continue;
+		reasons[i] = (StackReason)APERTURE__AGGREGATOR__V1__STACK_REASON__INIT;
+		reasons[i].reason = i;
+		reasons[i].count = c->reasons[i];
+		m->reasons[m->n_reasons++] = &reasons[i];
+	}
 	m->hosts_reporting = c->hosts_reporting;
 	m->hosts_expected = c->hosts_expected;
 	m->complete_share = c->complete_share;
 	m->samples = c->samples;
 	m->lost = c->lost;
+	m->pending = c->pending;
+	m->truncated = (char *)(c->truncated ?: "");
+	m->cut = c->cut;
+	return 0;
 }
 
 /* Points the message's columns at the tree's; `side` gives total and self. What has to be copied
@@ -164,32 +182,46 @@ static int pack(const ProtobufCMessage *m, struct ap_buf *reply)
 	return 0;
 }
 
+/* What the query layer gave, on its way into a message. */
+struct answer {
+	struct ap_grpc *g;
+	const struct question *x;
+	struct ap_coverage found;
+	Coverage coverage;     /* the message's */
+	struct ap_arena arena; /* what had to be copied */
+};
+
+/* Fills in the coverage and packs the message, unless `r` is an error already; ends the answer. */
+static int answer_pack(struct answer *a, int r, const ProtobufCMessage *m, struct ap_buf *reply)
+{
+	if (r == 0) {
+		ap_coverage_expect_hosts(a->g->config.agents, &a->x->q, &a->found);
+		r = coverage_set(&a->coverage, &a->found, &a->arena);
+	}
+	if (r == 0)
+		r = pack(m, reply);
+	ap_arena_free(&a->arena);
+	return r;
+}
+
 static int answer_query(struct ap_grpc *g, const struct question *x, struct ap_buf *reply,
 			struct ap_error *err)
 {
 	_cleanup_(ap_cleanup_tree) struct ap_tree *tree = NULL;
+	struct answer a = {g, x, .coverage = APERTURE__AGGREGATOR__V1__COVERAGE__INIT};
 	QueryResponse m = APERTURE__AGGREGATOR__V1__QUERY_RESPONSE__INIT;
 	Tree columns = APERTURE__AGGREGATOR__V1__TREE__INIT;
-	Coverage coverage = APERTURE__AGGREGATOR__V1__COVERAGE__INIT;
-	struct ap_arena arena = {0};
-	struct ap_coverage cov;
-	int r = ap_query_flamegraph(g->config.query, &x->q, &tree, &cov, err);
+	int r = ap_query_flamegraph(g->config.query, &x->q, &tree, &a.found, err);
 
-	if (r < 0)
-		return r;
-	expect_silent(g, &x->q, &cov);
-	coverage_set(&coverage, &cov);
-	r = tree_set(&columns, tree, 0, x->q.type->unit, &arena);
-	m.tree = &columns;
-	m.coverage = &coverage;
 	if (r == 0)
-		r = pack(&m.base, reply);
-	ap_arena_free(&arena);
-	return r;
+		r = tree_set(&columns, tree, 0, x->q.type->unit, &a.arena);
+	m.tree = &columns;
+	m.coverage = &a.coverage;
+	return answer_pack(&a, r, &m.base, reply);
 }
 
 static void query(struct ap_grpc *g, enum ap_query_source source, struct ap_str request,
-		  struct ap_buf *reply, struct ap_rpc_status *status)
+		  const atomic_bool *gone, struct ap_buf *reply, struct ap_rpc_status *status)
 {
 	struct ap_error err = {0};
 	QueryRequest *m = NULL;
@@ -204,7 +236,7 @@ static void query(struct ap_grpc *g, enum ap_query_source source, struct ap_str 
 				  "not a valid QueryRequest of at most %d bytes", QUERY_BYTES_MAX);
 		return;
 	}
-	r = question_read(m, "", source, &x, status);
+	r = question_read(m, "", source, gone, &x, status);
 	if (r == 0) {
 		r = answer_query(g, &x, reply, &err);
 		if (r < 0)
@@ -214,56 +246,54 @@ static void query(struct ap_grpc *g, enum ap_query_source source, struct ap_str 
 	aperture__aggregator__v1__query_request__free_unpacked(m, NULL);
 }
 
-static void query_buffer(void *ctx, struct ap_str request, struct ap_buf *reply,
-			 struct ap_rpc_status *status)
+static void query_buffer(void *ctx, struct ap_str request, const atomic_bool *gone,
+			 struct ap_buf *reply, struct ap_rpc_status *status)
 {
-	query(ctx, AP_QUERY_BUFFER, request, reply, status);
+	query(ctx, AP_QUERY_BUFFER, request, gone, reply, status);
 }
 
-static void query_storage(void *ctx, struct ap_str request, struct ap_buf *reply,
-			  struct ap_rpc_status *status)
+static void query_storage(void *ctx, struct ap_str request, const atomic_bool *gone,
+			  struct ap_buf *reply, struct ap_rpc_status *status)
 {
-	query(ctx, AP_QUERY_STORE, request, reply, status);
+	query(ctx, AP_QUERY_STORE, request, gone, reply, status);
 }
 
-static void aggregate(void *ctx, struct ap_str request, struct ap_buf *reply,
-		      struct ap_rpc_status *status)
+static void aggregate(void *ctx, struct ap_str request, const atomic_bool *gone,
+		      struct ap_buf *reply, struct ap_rpc_status *status)
 {
-	query(ctx, AP_QUERY_BOTH, request, reply, status);
+	query(ctx, AP_QUERY_BOTH, request, gone, reply, status);
 }
 
-static int answer_diff(struct ap_grpc *g, const struct question *a, const struct question *b,
+static int answer_diff(struct ap_grpc *g, const struct question *qa, const struct question *qb,
 		       struct ap_buf *reply, struct ap_error *err)
 {
 	_cleanup_(ap_cleanup_tree) struct ap_tree *tree = NULL;
+	struct answer b = {g, qb, .coverage = APERTURE__AGGREGATOR__V1__COVERAGE__INIT};
 	DiffResponse m = APERTURE__AGGREGATOR__V1__DIFF_RESPONSE__INIT;
 	Tree columns = APERTURE__AGGREGATOR__V1__TREE__INIT;
-	Coverage coverage[2] = {APERTURE__AGGREGATOR__V1__COVERAGE__INIT,
-				APERTURE__AGGREGATOR__V1__COVERAGE__INIT};
-	struct ap_arena arena = {0};
-	struct ap_coverage cov[2];
-	int r = ap_query_diff(g->config.query, &a->q, &b->q, 0, &tree, NULL, cov, err);
+	Coverage coverage_a = APERTURE__AGGREGATOR__V1__COVERAGE__INIT;
+	struct ap_coverage found[2];
+	int r = ap_query_diff(g->config.query, &qa->q, &qb->q, 0, &tree, NULL, found, err);
 
-	if (r < 0)
-		return r;
-	expect_silent(g, &a->q, &cov[0]);
-	expect_silent(g, &b->q, &cov[1]);
-	coverage_set(&coverage[0], &cov[0]);
-	coverage_set(&coverage[1], &cov[1]);
-	r = tree_set(&columns, tree, 1, b->q.type->unit, &arena);
-	m.tree = &columns;
-	m.n_total_a = m.n_self_a = tree->n;
-	m.total_a = tree->total[0];
-	m.self_a = tree->self[0];
-	m.coverage_a = &coverage[0];
-	m.coverage_b = &coverage[1];
+	if (r == 0) {
+		b.found = found[1];
+		ap_coverage_expect_hosts(g->config.agents, &qa->q, &found[0]);
+		r = coverage_set(&coverage_a, &found[0], &b.arena);
+	}
 	if (r == 0)
-		r = pack(&m.base, reply);
-	ap_arena_free(&arena);
-	return r;
+		r = tree_set(&columns, tree, 1, qb->q.type->unit, &b.arena);
+	if (r == 0) {
+		m.n_total_a = m.n_self_a = tree->n;
+		m.total_a = tree->total[0];
+		m.self_a = tree->self[0];
+	}
+	m.tree = &columns;
+	m.coverage_a = &coverage_a;
+	m.coverage_b = &b.coverage;
+	return answer_pack(&b, r, &m.base, reply);
 }
 
-static void diff(void *ctx, struct ap_str request, struct ap_buf *reply,
+static void diff(void *ctx, struct ap_str request, const atomic_bool *gone, struct ap_buf *reply,
 		 struct ap_rpc_status *status)
 {
 	struct ap_error err = {0};
@@ -278,8 +308,8 @@ static void diff(void *ctx, struct ap_str request, struct ap_buf *reply,
 		ap_rpc_status_set(status, AP_RPC_INVALID_ARGUMENT,
 				  "not a DiffRequest with a and b of at most %d bytes",
 				  QUERY_BYTES_MAX);
-	} else if (question_read(m->a, "a.", AP_QUERY_BOTH, &a, status) == 0 &&
-		   question_read(m->b, "b.", AP_QUERY_BOTH, &b, status) == 0) {
+	} else if (question_read(m->a, "a.", AP_QUERY_BOTH, gone, &a, status) == 0 &&
+		   question_read(m->b, "b.", AP_QUERY_BOTH, gone, &b, status) == 0) {
 		r = answer_diff(ctx, &a, &b, reply, &err);
 		if (r < 0)
 			set_failure(status, r, &err);
@@ -288,6 +318,129 @@ static void diff(void *ctx, struct ap_str request, struct ap_buf *reply,
 	ap_filter_free(b.filter);
 	if (m)
 		aperture__aggregator__v1__diff_request__free_unpacked(m, NULL);
+}
+
+static int answer_function(struct ap_grpc *g, const struct question *x, const FunctionRequest *ask,
+			   enum ap_sandwich_side side, struct ap_buf *reply, struct ap_error *err)
+{
+	bool has_module = ask->file_case == APERTURE__AGGREGATOR__V1__FUNCTION_REQUEST__FILE_MODULE;
+	const struct ap_tree_function f = {
+		.name = ap_str_of(ask->function),
+		.module = has_module ? ap_str_of(ask->module) : (struct ap_str){0},
+	};
+	_cleanup_(ap_cleanup_tree) struct ap_tree *tree = NULL;
+	struct answer a = {g, x, .coverage = APERTURE__AGGREGATOR__V1__COVERAGE__INIT};
+	FunctionResponse m = APERTURE__AGGREGATOR__V1__FUNCTION_RESPONSE__INIT;
+	Tree columns = APERTURE__AGGREGATOR__V1__TREE__INIT;
+	int r = ap_query_callers(g->config.query, &x->q, &f, side, &tree, &m.selection_total,
+				 &a.found, err);
+
+	if (r == 0)
+		r = tree_set(&columns, tree, 0, x->q.type->unit, &a.arena);
+	m.tree = &columns;
+	m.coverage = &a.coverage;
+	return answer_pack(&a, r, &m.base, reply);
+}
+
+static void function(struct ap_grpc *g, enum ap_sandwich_side side, struct ap_str request,
+		     const atomic_bool *gone, struct ap_buf *reply, struct ap_rpc_status *status)
+{
+	struct ap_error err = {0};
+	FunctionRequest *m = NULL;
+	struct question x = {0};
+	int r;
+
+	if (request.n <= QUERY_BYTES_MAX)
+		m = aperture__aggregator__v1__function_request__unpack(NULL, request.n,
+								       (const uint8_t *)request.p);
+	if (!m || !m->query || !m->function[0]) {
+		ap_rpc_status_set(
+			status, AP_RPC_INVALID_ARGUMENT,
+			"not a FunctionRequest with query and function of at most %d bytes",
+			QUERY_BYTES_MAX);
+	} else if (question_read(m->query, "query.", AP_QUERY_BOTH, gone, &x, status) == 0) {
+		r = answer_function(g, &x, m, side, reply, &err);
+		if (r < 0)
+			set_failure(status, r, &err);
+	}
+	ap_filter_free(x.filter);
+	if (m)
+		aperture__aggregator__v1__function_request__free_unpacked(m, NULL);
+}
+
+static void callers(void *ctx, struct ap_str request, const atomic_bool *gone, struct ap_buf *reply,
+		    struct ap_rpc_status *status)
+{
+	function(ctx, AP_SANDWICH_CALLERS, request, gone, reply, status);
+}
+
+static void callees(void *ctx, struct ap_str request, const atomic_bool *gone, struct ap_buf *reply,
+		    struct ap_rpc_status *status)
+{
+	function(ctx, AP_SANDWICH_CALLEES, request, gone, reply, status);
+}
+
+/* What has to be copied comes from `arena`. */
+static int cells_set(HeatmapResponse *m, const struct ap_series *s, struct ap_arena *arena)
+{
+	m->value = ap_arena_alloc(arena, s->n_steps * sizeof(*m->value));
+	m->reported = ap_arena_alloc(arena, s->n_steps * sizeof(*m->reported));
+	if (!m->value || !m->reported)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < s->n_steps; i++) {
+		m->reported[i] = s->rows[0].values[i] != AP_SERIES_NONE;
+		m->value[i] = m->reported[i] ? s->rows[0].values[i] : 0;
+	}
+	m->n_value = m->n_reported = s->n_steps;
+	m->from_ms = s->from_ms;
+	m->to_ms = s->to_ms;
+	m->step_ms = s->step_ms;
+	m->total = s->rows[0].total;
+	return 0;
+}
+
+static int answer_heatmap(struct ap_grpc *g, const struct question *x, const HeatmapRequest *ask,
+			  struct ap_buf *reply, struct ap_error *err)
+{
+	_cleanup_heatmap_ struct ap_heatmap map = {0};
+	struct answer a = {g, x, .coverage = APERTURE__AGGREGATOR__V1__COVERAGE__INIT};
+	HeatmapResponse m = APERTURE__AGGREGATOR__V1__HEATMAP_RESPONSE__INIT;
+	int r = ap_query_heatmap(g->config.query, &x->q, ask->step_ms, ask->rows, &map, &a.found,
+				 err);
+
+	if (r == 0)
+		r = cells_set(&m, map.series, &a.arena);
+	m.rows = map.n_rows;
+	m.columns = map.n_columns;
+	m.max = map.max;
+	m.unit = (char *)x->q.type->unit;
+	m.coverage = &a.coverage;
+	return answer_pack(&a, r, &m.base, reply);
+}
+
+static void heatmap(void *ctx, struct ap_str request, const atomic_bool *gone, struct ap_buf *reply,
+		    struct ap_rpc_status *status)
+{
+	struct ap_error err = {0};
+	HeatmapRequest *m = NULL;
+	struct question x = {0};
+	int r;
+
+	if (request.n <= QUERY_BYTES_MAX)
+		m = aperture__aggregator__v1__heatmap_request__unpack(NULL, request.n,
+								      (const uint8_t *)request.p);
+	if (!m || !m->query) {
+		ap_rpc_status_set(status, AP_RPC_INVALID_ARGUMENT,
+				  "not a HeatmapRequest with query of at most %d bytes",
+				  QUERY_BYTES_MAX);
+	} else if (question_read(m->query, "query.", AP_QUERY_BOTH, gone, &x, status) == 0) {
+		r = answer_heatmap(ctx, &x, m, reply, &err);
+		if (r < 0)
+			set_failure(status, r, &err);
+	}
+	ap_filter_free(x.filter);
+	if (m)
+		aperture__aggregator__v1__heatmap_request__free_unpacked(m, NULL);
 }
 
 int ap_grpc_start(const struct ap_grpc_config *config, struct ap_grpc **ret, struct ap_error *err)
@@ -299,6 +452,9 @@ int ap_grpc_start(const struct ap_grpc_config *config, struct ap_grpc **ret, str
 		{"/" SERVICE "/QueryStorage", query_storage, g},
 		{"/" SERVICE "/Aggregate", aggregate, g},
 		{"/" SERVICE "/Diff", diff, g},
+		{"/" SERVICE "/Callers", callers, g},
+		{"/" SERVICE "/Callees", callees, g},
+		{"/" SERVICE "/Heatmap", heatmap, g},
 	};
 	const char *const services[] = {SERVICE};
 	const struct ap_server_config server = {
@@ -309,6 +465,9 @@ int ap_grpc_start(const struct ap_grpc_config *config, struct ap_grpc **ret, str
 		.n_methods = AP_ARRAY_SIZE(methods),
 		.services = services,
 		.n_services = AP_ARRAY_SIZE(services),
+		.tls = config->tls,
+		.authorize = config->authorize,
+		.authorize_ctx = config->authorize_ctx,
 	};
 	int r;
 
@@ -323,6 +482,11 @@ int ap_grpc_start(const struct ap_grpc_config *config, struct ap_grpc **ret, str
 	ap_server_set_serving(g->server, true);
 	*ret = g;
 	return 0;
+}
+
+uint64_t ap_grpc_too_large(const struct ap_grpc *g)
+{
+	return ap_server_too_large(g->server);
 }
 
 uint16_t ap_grpc_port(const struct ap_grpc *g)

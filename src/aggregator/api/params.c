@@ -12,7 +12,6 @@
 #define PARAMS_MAX   64
 #define RANGE_MAX_MS (400 * 86400000ll) /* the longest retention of any table */
 #define AHEAD_MAX_MS (10 * 60000ll)	/* as for what agents send */
-#define TIME_MAX_MS  7258118400000ll	/* the year 2200: fits 64 bits of nanoseconds */
 #define SHOWN_BYTES  100		/* of a user's value, in a message */
 
 static int shown(struct ap_str s)
@@ -245,7 +244,7 @@ static bool parse_time(const struct ap_params *p, const char *name, const char *
 				    shown(s), s.p);
 		return false;
 	}
-	if (*ret < 0 || *ret > TIME_MAX_MS) {
+	if (*ret < 0 || *ret > AP_QUERY_TIME_MAX_MS) {
 		ap_http_reply_error(p->req, 400, INVALID, name,
 				    "%.*s is out of range: times are Unix milliseconds", shown(s),
 				    s.p);
@@ -325,6 +324,7 @@ bool ap_params_selection(const struct ap_params *p, const char *prefix, struct a
 			    &max_nodes))
 		return false;
 	ret->query.max_nodes = (uint32_t)AP_MAX(max_nodes, 2u); /* the root and "(other)" */
+	ret->query.cancel = ap_http_gone(p->req);
 	return true;
 }
 

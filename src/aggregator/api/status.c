@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The aggregator itself: alive, ready, healthy; its buffer; its own description. */
+/* The aggregator itself: alive, healthy; its buffer; its own description. Whether it is ready: aggregator.c. */
 #include "aggregator/api/answer.h"
 #include "base/clock.h"
 
@@ -20,25 +20,6 @@ void ap_api_healthz(struct ap_http_request *req, void *ctx)
 	ap_http_reply(req, 200, "text/plain; charset=utf-8", &b);
 }
 
-void ap_api_readyz(struct ap_http_request *req, void *ctx)
-{
-	_cleanup_buf_ struct ap_buf b = {0};
-	const struct ap_api *api = ctx;
-	struct ap_writer_stats w;
-	bool running = atomic_load(api->ready), ready;
-
-	ap_writer_get_stats(api->writer, &w);
-	ready = running && !w.last_error[0];
-	ap_buf_byte(&b, '{');
-	ap_answer_bool(&b, "ready", ready);
-	ap_json_key(&b, "checks");
-	ap_buf_byte(&b, '{');
-	ap_answer_str(&b, "store", ap_str_of(w.last_error[0] ? w.last_error : "ok"));
-	ap_answer_str(&b, "grpc", ap_str_of(running ? "ok" : "not serving"));
-	ap_buf_puts(&b, "}}");
-	ap_http_reply_json(req, ready ? 200 : 503, &b);
-}
-
 void ap_api_health(struct ap_http_request *req, void *ctx)
 {
 	_cleanup_buf_ struct ap_buf b = {0};
@@ -54,18 +35,15 @@ void ap_api_health(struct ap_http_request *req, void *ctx)
 	ap_answer_str(&b, "status", ap_str_of(w.last_error[0] ? "degraded" : "ok"));
 	ap_answer_str(&b, "version", AP_STR(APERTURE_VERSION));
 	ap_answer_u64(&b, "uptime_s", (ap_clock_mono_ns() - api->start_ns) / AP_NSEC_PER_SEC);
-	ap_json_key(&b, "store");
-	ap_buf_byte(&b, '{');
+	ap_answer_object(&b, "store");
 	ap_answer_str(&b, "driver", ap_str_of(api->store->driver->name));
 	ap_answer_str(&b, "version", ap_str_of(api->store->version));
-	ap_json_key(&b, "error");
 	if (w.last_error[0])
-		ap_json_string(&b, ap_str_of(w.last_error));
+		ap_answer_str(&b, "error", ap_str_of(w.last_error));
 	else
-		ap_buf_puts(&b, "null");
+		ap_answer_null(&b, "error");
 	ap_buf_byte(&b, '}');
-	ap_json_key(&b, "buffer");
-	ap_buf_byte(&b, '{');
+	ap_answer_object(&b, "buffer");
 	ap_answer_u64(&b, "batches", buffer.batches);
 	ap_answer_u64(&b, "bytes", buffer.bytes);
 	ap_answer_u64(&b, "capacity_bytes", buffer.capacity_bytes);
@@ -93,9 +71,8 @@ void ap_api_openapi(struct ap_http_request *req, void *ctx)
 static void answer_batch(struct ap_buf *b, const struct ap_batch *batch, uint64_t watermark)
 {
 	const struct ap_batch_meta *m = batch->meta;
-	uint64_t segment = ap_batch_segment(batch);
 
-	ap_buf_byte(b, '{');
+	ap_answer_element(b);
 	ap_answer_str(b, "agent_id", ap_str_of(m->agent_id));
 	ap_answer_str(b, "host", ap_str_of(m->host));
 	ap_answer_u64(b, "epoch", m->epoch);
@@ -104,7 +81,7 @@ static void answer_batch(struct ap_buf *b, const struct ap_batch *batch, uint64_
 	ap_answer_i64(b, "to", m->end_ns / 1000000);
 	ap_answer_u64(b, "samples", batch->n_rows);
 	ap_answer_u64(b, "bytes", batch->bytes);
-	ap_answer_bool(b, "stored", segment && segment <= watermark);
+	ap_answer_bool(b, "stored", batch->segment <= watermark);
 	ap_buf_byte(b, '}');
 }
 
@@ -119,16 +96,13 @@ void ap_api_batches(struct ap_http_request *req, void *ctx)
 
 	if (!ap_params_query(req, names, &p) || !ap_params_uint(&p, "limit", 1, 10000, 100, &limit))
 		return;
-	if (ap_buffer_recent(api->buffer, &watermark, &list) < 0) {
+	if (ap_buffer_recent(api->buffer, &watermark, &list, NULL) < 0) {
 		ap_http_reply_error(req, 500, "internal", NULL, "out of memory");
 		return;
 	}
 	ap_buf_puts(&b, "{\"batches\":[");
-	for (size_t i = 0; i < AP_MIN(list.n, limit); i++) {
-		if (i)
-			ap_buf_byte(&b, ',');
+	for (size_t i = 0; i < AP_MIN(list.n, limit); i++)
 		answer_batch(&b, list.p[list.n - 1 - i], watermark);
-	}
 	ap_buf_byte(&b, ']');
 	ap_answer_u64(&b, "total", list.n);
 	ap_buf_byte(&b, '}');

@@ -15,7 +15,7 @@ enum {
 
 static void answer_module(struct ap_buf *b, const struct ap_module *m, uint64_t total)
 {
-	ap_buf_byte(b, '{');
+	ap_answer_element(b);
 	ap_answer_str(b, "module", m->path);
 	ap_answer_str(b, "build_id", m->build_id);
 	ap_answer_u64(b, "kind", m->kind);
@@ -29,39 +29,25 @@ static void answer_module(struct ap_buf *b, const struct ap_module *m, uint64_t 
 void ap_api_modules(struct ap_http_request *req, void *ctx)
 {
 	static const char *const names[] = {"from", "to", "type", "filter", "limit", NULL};
-	_cleanup_selection_ struct ap_selection s = {0};
 	_cleanup_(ap_cleanup_modules) struct ap_modules *modules = NULL;
-	_cleanup_buf_ struct ap_buf b = {0};
-	const struct ap_api *api = ctx;
-	struct ap_coverage cov;
-	struct ap_error err = {0};
-	struct ap_params p;
+	_cleanup_answer_ struct ap_answer a = {0};
+	const struct ap_query *q = &a.selection.query;
 	uint64_t limit;
 	int r;
 
-	if (!ap_params_query(req, names, &p) || !ap_params_selection(&p, "", &s) ||
-	    !ap_params_uint(&p, "limit", 1, 10000, 100, &limit))
+	if (!ap_answer_ask(&a, req, ctx, names) ||
+	    !ap_params_uint(&a.params, "limit", 1, 10000, 100, &limit))
 		return;
-	r = ap_query_modules(api->query, &s.query, (uint32_t)limit, &modules, &cov, &err);
-	if (r < 0) {
-		ap_answer_query_error(req, r, &err);
+	r = ap_query_modules(a.api->query, q, (uint32_t)limit, &modules, &a.coverage, &a.err);
+	if (!ap_answer_open(&a, r))
 		return;
-	}
-	ap_answer_expect_hosts(api, &s.query, &cov);
-	ap_buf_byte(&b, '{');
-	ap_answer_selection(&b, &s.query);
-	ap_json_key(&b, "modules");
-	ap_buf_byte(&b, '[');
-	for (uint32_t i = 0; i < modules->n; i++) {
-		if (i)
-			ap_buf_byte(&b, ',');
-		answer_module(&b, &modules->rows[i], modules->total);
-	}
-	ap_buf_byte(&b, ']');
-	ap_answer_u64(&b, "total", modules->total);
-	ap_answer_coverage(&b, &cov);
-	ap_buf_byte(&b, '}');
-	ap_http_reply_json(req, 200, &b);
+	ap_answer_selection(&a.b, q);
+	ap_answer_array(&a.b, "modules");
+	for (uint32_t i = 0; i < modules->n; i++)
+		answer_module(&a.b, &modules->rows[i], modules->total);
+	ap_buf_byte(&a.b, ']');
+	ap_answer_u64(&a.b, "total", modules->total);
+	ap_answer_close(&a);
 }
 
 /* False: answered. */
@@ -114,11 +100,9 @@ void ap_api_symbols_missing(struct ap_http_request *req, void *ctx)
 	}
 	ap_buf_byte(&b, '{');
 	ap_answer_str(&b, "build_id", build_id);
-	ap_json_key(&b, "offsets");
-	ap_buf_byte(&b, '[');
+	ap_answer_array(&b, "offsets");
 	for (size_t i = 0; i < m.n; i++) {
-		if (i)
-			ap_buf_byte(&b, ',');
+		ap_json_next(&b);
 		ap_json_u64(&b, m.offsets[i]);
 	}
 	ap_buf_byte(&b, ']');

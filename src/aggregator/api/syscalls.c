@@ -5,7 +5,7 @@
 
 static void answer_row(struct ap_buf *b, const struct ap_syscall_row *r, bool by, uint64_t seconds)
 {
-	ap_buf_byte(b, '{');
+	ap_answer_element(b);
 	ap_answer_str(b, "syscall", r->syscall);
 	ap_answer_str(b, "abi", r->abi);
 	if (by)
@@ -42,25 +42,22 @@ static void answer_steps(struct ap_buf *b, const struct ap_syscall_table *t)
 		[STEP_P99] = "p99_ns",
 	};
 
-	ap_json_key(b, "series");
 	if (!t->steps) {
-		ap_buf_puts(b, "null");
+		ap_answer_null(b, "series");
 		return;
 	}
-	ap_buf_byte(b, '{');
+	ap_answer_object(b, "series");
 	ap_answer_i64(b, "step_ms", t->step_ms);
-	ap_json_key(b, "times");
-	ap_buf_byte(b, '[');
+	ap_answer_array(b, "times");
 	for (uint32_t i = 0; i < t->n_steps; i++) {
-		ap_buf_puts(b, i ? "," : "");
+		ap_json_next(b);
 		ap_json_i64(b, t->from_ms + (int64_t)i * t->step_ms);
 	}
 	ap_buf_byte(b, ']');
 	for (uint32_t c = 0; c < AP_ARRAY_SIZE(columns); c++) {
-		ap_json_key(b, columns[c]);
-		ap_buf_byte(b, '[');
+		ap_answer_array(b, columns[c]);
 		for (uint32_t i = 0; i < t->n_steps; i++) {
-			ap_buf_puts(b, i ? "," : "");
+			ap_json_next(b);
 			answer_step(b, &t->steps[i], (enum column)c);
 		}
 		ap_buf_byte(b, ']');
@@ -68,28 +65,24 @@ static void answer_steps(struct ap_buf *b, const struct ap_syscall_table *t)
 	ap_buf_byte(b, '}');
 }
 
-static void answer_table(struct ap_buf *b, const struct ap_query *q,
-			 const struct ap_syscall_query *s, const struct ap_syscall_table *t,
-			 const struct ap_coverage *cov)
+static void answer_table(struct ap_answer *a, const struct ap_syscall_query *s,
+			 const struct ap_syscall_table *t)
 {
-	ap_buf_byte(b, '{');
-	ap_answer_i64(b, "from", q->from_ms);
-	ap_answer_i64(b, "to", q->to_ms);
+	struct ap_buf *b = &a->b;
+
+	ap_answer_i64(b, "from", a->selection.query.from_ms);
+	ap_answer_i64(b, "to", a->selection.query.to_ms);
 	ap_answer_u64(b, "covered_s", t->covered_s);
 	ap_answer_str(b, "by", s->by);
 	ap_answer_u64(b, "count", t->count);
 	ap_answer_u64(b, "errors", t->errors);
 	ap_answer_u64(b, "sum_ns", t->sum_ns);
-	ap_json_key(b, "syscalls");
-	ap_buf_byte(b, '[');
-	for (uint32_t i = 0; i < t->n; i++) {
-		ap_buf_puts(b, i ? "," : "");
+	ap_answer_array(b, "syscalls");
+	for (uint32_t i = 0; i < t->n; i++)
 		answer_row(b, &t->rows[i], s->by.n, t->covered_s);
-	}
 	ap_buf_byte(b, ']');
 	answer_steps(b, t);
-	ap_answer_coverage(b, cov);
-	ap_buf_byte(b, '}');
+	ap_answer_close(a);
 }
 
 void ap_api_syscalls(struct ap_http_request *req, void *ctx)
@@ -99,34 +92,25 @@ void ap_api_syscalls(struct ap_http_request *req, void *ctx)
 	static const char *const sorts[] = {"time", "count",	 "errors", "max",
 					    "p99",  "in_flight", NULL}; /* enum ap_syscall_sort */
 	_cleanup_(ap_cleanup_syscall_table) struct ap_syscall_table *t = NULL;
-	_cleanup_selection_ struct ap_selection sel = {0};
-	_cleanup_buf_ struct ap_buf b = {0};
+	_cleanup_answer_ struct ap_answer a = {0};
+	const struct ap_query *q = &a.selection.query;
 	struct ap_syscall_query s = {0};
-	const struct ap_api *api = ctx;
-	struct ap_coverage cov;
-	struct ap_error err = {0};
-	struct ap_params p;
 	unsigned int sort;
 	uint64_t limit;
 	int r;
 
-	if (!ap_params_query(req, names, &p) || !ap_params_selection(&p, "", &sel) ||
-	    !ap_params_label(&p, "by", false, &s.by) ||
-	    !ap_params_choice(&p, "sort", sorts, &sort) ||
-	    !ap_params_uint(&p, "limit", 1, 10000, 500, &limit) ||
-	    !ap_params_step(&p, &sel.query, &s.step_ms))
+	if (!ap_answer_ask(&a, req, ctx, names) ||
+	    !ap_params_label(&a.params, "by", false, &s.by) ||
+	    !ap_params_choice(&a.params, "sort", sorts, &sort) ||
+	    !ap_params_uint(&a.params, "limit", 1, 10000, 500, &limit) ||
+	    !ap_params_step(&a.params, q, &s.step_ms))
 		return;
-	ap_params_get(&p, "syscall", &s.syscall);
-	ap_params_get(&p, "abi", &s.abi);
+	ap_params_get(&a.params, "syscall", &s.syscall);
+	ap_params_get(&a.params, "abi", &s.abi);
 	s.sort = (enum ap_syscall_sort)sort;
 	s.limit = (uint32_t)limit;
 	s.steps = s.step_ms > 0;
-	r = ap_query_syscalls(api->query, &sel.query, &s, &t, &cov, &err);
-	if (r < 0) {
-		ap_answer_query_error(req, r, &err);
-		return;
-	}
-	ap_answer_expect_hosts(api, &sel.query, &cov);
-	answer_table(&b, &sel.query, &s, t, &cov);
-	ap_http_reply_json(req, 200, &b);
+	r = ap_query_syscalls(a.api->query, q, &s, &t, &a.coverage, &a.err);
+	if (ap_answer_open(&a, r))
+		answer_table(&a, &s, t);
 }

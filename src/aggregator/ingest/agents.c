@@ -1,36 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "aggregator/ingest/agents.h"
-
-#include <pthread.h>
-
-#include "aggregator/ingest/sequence.h"
-
-#define HASH_NONFATAL_OOM	 1
-#define uthash_nonfatal_oom(obj) ((obj)->lost = true)
-#include <uthash.h>
+#include "aggregator/ingest/agents_internal.h"
 
 #define DEFAULT_STALE_NS 30000000000ull
-/* An agent silent for longer is no longer expected, and may make way for a new one. */
-#define FORGET_NS 3600000000000ll
-
-struct epoch {
-	uint64_t number;
-	struct ap_sequence_set seen;
-};
-
-struct agent {
-	struct ap_agent_info info;
-	struct epoch epochs[AP_EPOCHS_MAX]; /* ascending */
-	uint32_t n_epochs;
-	bool lost; /* the table had no memory for it */
-	UT_hash_handle hh;
-};
-
-struct ap_agents {
-	pthread_mutex_t lock; /* guards all below */
-	struct agent *table;  /* by agent id */
-	uint64_t stale_ns;
-};
 
 const char *ap_agent_state_name(enum ap_agent_state s)
 {
@@ -46,6 +17,7 @@ int ap_agents_new(uint64_t stale_ns, struct ap_agents **ret)
 	if (!a)
 		return -ENOMEM;
 	a->stale_ns = stale_ns ? stale_ns : DEFAULT_STALE_NS;
+	pthread_mutex_init(&a->turn, NULL);
 	pthread_mutex_init(&a->lock, NULL);
 	*ret = a;
 	return 0;
@@ -68,21 +40,14 @@ void ap_agents_free(struct ap_agents *a)
 		HASH_DEL(a->table, g);
 		agent_free(g);
 	}
+	ap_vec_free(&a->claims);
+	ap_database_close(a->db);
+	pthread_mutex_destroy(&a->turn);
 	pthread_mutex_destroy(&a->lock);
 	free(a);
 }
 
-void ap_agents_lock(struct ap_agents *a)
-{
-	pthread_mutex_lock(&a->lock);
-}
-
-void ap_agents_unlock(struct ap_agents *a)
-{
-	pthread_mutex_unlock(&a->lock);
-}
-
-static struct agent *find(struct ap_agents *a, const char *id)
+struct agent *agents_find(struct ap_agents *a, const char *id)
 {
 	struct agent *g = NULL;
 
@@ -107,8 +72,8 @@ static int make_room(struct ap_agents *a, int64_t now_ns)
 	return 0;
 }
 
-static int agent_new(struct ap_agents *a, const struct ap_batch_meta *meta, int64_t now_ns,
-		     struct agent **ret)
+int agents_add(struct ap_agents *a, const struct ap_batch_meta *meta, int64_t now_ns,
+	       struct agent **ret)
 {
 	struct agent *g;
 	int r = make_room(a, now_ns);
@@ -130,8 +95,7 @@ static int agent_new(struct ap_agents *a, const struct ap_batch_meta *meta, int6
 	return 0;
 }
 
-/* The agent's epoch of that number, made if it is new; NULL where it is older than all kept. */
-static struct epoch *epoch_of(struct agent *g, uint64_t number)
+struct epoch *agents_epoch(struct agent *g, uint64_t number)
 {
 	uint32_t i = g->n_epochs;
 
@@ -153,37 +117,70 @@ static struct epoch *epoch_of(struct agent *g, uint64_t number)
 	return &g->epochs[i];
 }
 
-int ap_agents_claim(struct ap_agents *a, const struct ap_batch_meta *meta, int64_t now_ns)
+/* Marks a batch as accepted. With the lock held. */
+static int mark(struct ap_agents *a, const struct ap_batch_meta *meta, int64_t now_ns)
 {
-	struct agent *g = find(a, meta->agent_id);
+	struct agent *g = agents_find(a, meta->agent_id);
 	struct epoch *e;
 	int r;
 
 	if (!g) {
-		r = agent_new(a, meta, now_ns, &g);
+		r = agents_add(a, meta, now_ns, &g);
 		if (r < 0)
 			return r;
 	}
-	e = epoch_of(g, meta->epoch);
+	e = agents_epoch(g, meta->epoch);
 	return e ? ap_sequence_add(&e->seen, meta->sequence) : -ESTALE;
 }
 
-void ap_agents_unclaim(struct ap_agents *a, const struct ap_batch_meta *meta)
+/* The claim on that batch; NULL: there is none. */
+static struct claim *claim_of(struct ap_agents *a, const struct ap_batch_meta *meta)
 {
-	struct agent *g = find(a, meta->agent_id);
-	struct epoch *e = g ? epoch_of(g, meta->epoch) : NULL;
+	AP_VEC_FOREACH(&a->claims, c)
+		if (c->sequence == meta->sequence && c->epoch == meta->epoch &&
+		    strcmp(c->agent_id, meta->agent_id) == 0)
+			return c;
+	return NULL;
+}
 
-	if (e)
-		ap_sequence_remove(&e->seen, meta->sequence);
-	if (g && g->info.batches == 0) { /* known only by the batch that was not taken */
-		HASH_DEL(a->table, g);
-		agent_free(g);
-	}
+int ap_agents_claim(struct ap_agents *a, const struct ap_batch_meta *meta, int64_t now_ns)
+{
+	struct claim c = {.epoch = meta->epoch, .sequence = meta->sequence};
+	int r;
+
+	memcpy(c.agent_id, meta->agent_id, sizeof(c.agent_id));
+	pthread_mutex_lock(&a->lock);
+	r = ap_vec_reserve(&a->claims, (size_t)1);
+	if (r == 0)
+		r = mark(a, meta, now_ns);
+	if (r == 0)
+		a->claims.p[a->claims.n++] = c;
+	else if (r == -EEXIST && claim_of(a, meta))
+		r = -EINPROGRESS;
+	pthread_mutex_unlock(&a->lock);
+	return r;
 }
 
 static bool is_later(const struct ap_batch_meta *m, const struct ap_batch_meta *than)
 {
 	return m->epoch != than->epoch ? m->epoch > than->epoch : m->sequence > than->sequence;
+}
+
+int ap_agents_remember(struct ap_agents *a, const struct ap_batch_meta *meta, int64_t received_ns)
+{
+	struct agent *g;
+	int r;
+
+	pthread_mutex_lock(&a->lock);
+	r = mark(a, meta, received_ns);
+	g = r == 0 ? agents_find(a, meta->agent_id) : NULL;
+	if (g) {
+		g->info.last_seen_ns = AP_MAX(g->info.last_seen_ns, received_ns);
+		if (is_later(meta, &g->info.meta))
+			g->info.meta = *meta;
+	}
+	pthread_mutex_unlock(&a->lock);
+	return r;
 }
 
 /* The agent's cost between two of its batches as a share of the host; -1 = cannot be told. */
@@ -198,10 +195,11 @@ static double cpu_share(const struct ap_batch_meta *from, const struct ap_batch_
 	return (double)(after - before) / (double)(to->end_ns - from->end_ns) / to->cpus;
 }
 
-void ap_agents_accepted(struct ap_agents *a, const struct ap_batch_meta *meta, uint64_t periods,
-			int64_t now_ns)
+/* Counts an accepted batch. With the lock held. */
+static void accept_batch(struct ap_agents *a, const struct ap_batch_meta *meta, uint64_t periods,
+			 int64_t now_ns)
 {
-	struct agent *g = find(a, meta->agent_id);
+	struct agent *g = agents_find(a, meta->agent_id);
 
 	if (!g)
 		return;
@@ -219,22 +217,60 @@ void ap_agents_accepted(struct ap_agents *a, const struct ap_batch_meta *meta, u
 		g->info.ledger.stacks[i] += meta->ledger.stacks[i];
 }
 
+/* The batch may come again. With the lock held. */
+static void unmark(struct ap_agents *a, const struct ap_batch_meta *meta)
+{
+	struct agent *g = agents_find(a, meta->agent_id);
+	struct epoch *e = g ? agents_epoch(g, meta->epoch) : NULL;
+	size_t ranges = 0;
+
+	if (!e)
+		return;
+	ap_sequence_remove(&e->seen, meta->sequence);
+	for (uint32_t i = 0; i < g->n_epochs; i++)
+		ranges += g->epochs[i].seen.ranges.n;
+	if (g->info.batches == 0 && ranges == 0) { /* known only by the batch that was not taken */
+		HASH_DEL(a->table, g);
+		agent_free(g);
+	}
+}
+
+void ap_agents_settle(struct ap_agents *a, const struct ap_batch_meta *meta, bool accepted,
+		      uint64_t periods, int64_t now_ns)
+{
+	struct claim *c;
+
+	pthread_mutex_lock(&a->lock);
+	c = claim_of(a, meta);
+	if (c)
+		*c = a->claims.p[--a->claims.n];
+	if (accepted)
+		accept_batch(a, meta, periods, now_ns);
+	else
+		unmark(a, meta);
+	pthread_mutex_unlock(&a->lock);
+}
+
 int ap_agents_restore(struct ap_agents *a, const struct ap_agent_info *info)
 {
+	struct ap_agent_info sums = *info;
 	struct agent *g;
 	int r = 0;
 
-	ap_agents_lock(a);
-	g = find(a, info->meta.agent_id);
-	if (!g) {
-		r = agent_new(a, &info->meta, info->last_seen_ns, &g);
-		if (r == 0) {
-			g->info = *info;
-			g->info.cpu_share = -1;
-			g->info.batches = AP_MAX(info->batches, 1);
-		}
+	pthread_mutex_lock(&a->lock);
+	g = agents_find(a, info->meta.agent_id);
+	if (g) { /* known from batches that were not counted */
+		sums.meta = g->info.meta;
+		sums.last_seen_ns = AP_MAX(info->last_seen_ns, g->info.last_seen_ns);
+	} else {
+		r = agents_add(a, &info->meta, info->last_seen_ns, &g);
 	}
-	ap_agents_unlock(a);
+	if (r == 0 && g->info.batches == 0) {
+		sums.cpu_share = -1;
+		sums.batches = AP_MAX(info->batches, 1);
+		g->info = sums;
+	}
+	pthread_mutex_unlock(&a->lock);
 	return r;
 }
 
@@ -260,7 +296,7 @@ int ap_agents_list(struct ap_agents *a, int64_t now_ns, struct ap_agent_info **r
 	struct agent *g, *next;
 	size_t n = 0;
 
-	ap_agents_lock(a);
+	pthread_mutex_lock(&a->lock);
 	list = calloc(HASH_COUNT(a->table) + 1, sizeof(*list));
 	if (list) {
 		HASH_ITER(hh, a->table, g, next) {
@@ -268,7 +304,7 @@ int ap_agents_list(struct ap_agents *a, int64_t now_ns, struct ap_agent_info **r
 			list[n++].state = state_of(a, &g->info, now_ns);
 		}
 	}
-	ap_agents_unlock(a);
+	pthread_mutex_unlock(&a->lock);
 	if (!list)
 		return -ENOMEM;
 	qsort(list, n, sizeof(*list), by_host);
@@ -283,7 +319,7 @@ void ap_agents_hosts(struct ap_agents *a, int64_t from_ns, int64_t to_ns, uint32
 	uint32_t reporting = 0, expected = 0;
 	struct agent *g, *next;
 
-	ap_agents_lock(a);
+	pthread_mutex_lock(&a->lock);
 	HASH_ITER(hh, a->table, g, next) {
 		const struct ap_agent_info *i = &g->info;
 
@@ -296,7 +332,7 @@ void ap_agents_hosts(struct ap_agents *a, int64_t from_ns, int64_t to_ns, uint32
 			expected++;
 		}
 	}
-	ap_agents_unlock(a);
+	pthread_mutex_unlock(&a->lock);
 	*ret_reporting = reporting;
 	*ret_expected = expected;
 }

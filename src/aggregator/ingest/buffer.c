@@ -4,64 +4,33 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "aggregator/ingest/part.h"
+#include "aggregator/ingest/segments.h"
 #include "base/clock.h"
 
 enum { DEFAULT_CAPACITY = 256 << 20, KEEP_SHARE = 8 };
 
-#define NSEC_PER_DAY (86400ll * 1000000000ll)
-
-/* What the parts of one batch share. */
-struct ap_batch_data {
-	uint32_t refs; /* atomic: one for each part that lives */
-	struct ap_profile *profile;
-	struct ap_batch_meta meta;
+/* A record whose batch is stored, when the watermark came to be this. */
+struct passed {
+	struct ap_journal_at at;
+	uint64_t watermark;
 };
-
-enum segment_state { SEGMENT_OUT, SEGMENT_RETRY, SEGMENT_STORED };
 
 struct ap_buffer {
+	struct ap_buffer_config config;
 	pthread_mutex_t lock;
-	pthread_cond_t more; /* rows came, or the buffer was closed */
-	size_t capacity, keep;
+	pthread_cond_t more;		 /* rows came, or the buffer was closed */
 	AP_VEC(struct ap_batch *) parts; /* in order of arrival */
+	size_t announced;		 /* parts that will come or not */
 	size_t bytes;			 /* of all parts */
 	size_t pending_bytes;		 /* of those not stored */
-	size_t pending_rows;
-	size_t uncut_rows, uncut_parts; /* in no segment */
-	/* States of the segments watermark + 1, watermark + 2, … */
-	AP_VEC(enum segment_state) segments;
-	uint64_t watermark;
+	size_t pending_rows, hidden_rows, restored_rows;
+	size_t uncut_rows; /* of segments that wait to be cut */
+	struct segments segments;
+	uint64_t settled; /* with hold: segments up to it are so, and what waits for others: */
+	AP_VEC(struct passed) passed;
 	bool closed;
 };
-
-struct ap_batch *ap_batch_ref(struct ap_batch *b)
-{
-	__atomic_fetch_add(&b->refs, 1, __ATOMIC_RELAXED);
-	return b;
-}
-
-static void data_unref(struct ap_batch_data *d)
-{
-	if (__atomic_fetch_sub(&d->refs, 1, __ATOMIC_ACQ_REL) > 1)
-		return;
-	ap_profile_free(d->profile);
-	free(d);
-}
-
-void ap_batch_unref(struct ap_batch *b)
-{
-	if (!b || __atomic_fetch_sub(&b->refs, 1, __ATOMIC_ACQ_REL) > 1)
-		return;
-	data_unref(b->data);
-	free(b);
-}
-
-void ap_batch_list_free(struct ap_batch_list *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		ap_batch_unref(l->p[i]);
-	ap_vec_free(l);
-}
 
 int ap_buffer_new(const struct ap_buffer_config *config, struct ap_buffer **ret)
 {
@@ -70,9 +39,14 @@ int ap_buffer_new(const struct ap_buffer_config *config, struct ap_buffer **ret)
 
 	if (!buf)
 		return -ENOMEM;
-	buf->capacity = config->capacity_bytes ? config->capacity_bytes : DEFAULT_CAPACITY;
-	buf->keep = config->keep_bytes ? config->keep_bytes : buf->capacity / KEEP_SHARE;
-	buf->watermark = config->last_segment;
+	buf->config = *config;
+	if (!buf->config.capacity_bytes)
+		buf->config.capacity_bytes = DEFAULT_CAPACITY;
+	if (!buf->config.keep_bytes)
+		buf->config.keep_bytes = buf->config.capacity_bytes / KEEP_SHARE;
+	if (!buf->config.segment_rows)
+		buf->config.segment_rows = AP_SEGMENT_ROWS;
+	buf->segments.watermark = config->last_segment;
 	pthread_mutex_init(&buf->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -89,119 +63,16 @@ void ap_buffer_free(struct ap_buffer *buf)
 	AP_VEC_FOREACH(&buf->parts, b)
 		ap_batch_unref(*b);
 	ap_vec_free(&buf->parts);
-	ap_vec_free(&buf->segments);
+	ap_vec_free(&buf->passed);
+	segments_free(&buf->segments);
 	pthread_cond_destroy(&buf->more);
 	pthread_mutex_destroy(&buf->lock);
 	free(buf);
 }
 
-static int32_t day_of(int64_t time_ns)
-{
-	return (int32_t)(time_ns / NSEC_PER_DAY);
-}
-
-/* Reorders the rows so that days ascend, keeping the order within each. */
-static int sort_by_day(struct ap_profile *p)
-{
-	__typeof__(p->samples) sorted = {0};
-	int32_t day = INT32_MIN, next;
-
-	if (ap_vec_reserve(&sorted, p->samples.n) < 0)
-		return -ENOMEM;
-	/* One pass a day: a batch spans a midnight or two. */
-	while (sorted.n < p->samples.n) {
-		next = INT32_MAX;
-		AP_VEC_FOREACH(&p->samples, s)
-			if (day_of(s->time_ns) > day)
-				next = AP_MIN(next, day_of(s->time_ns));
-		day = next;
-		AP_VEC_FOREACH(&p->samples, s)
-			if (day_of(s->time_ns) == day)
-				sorted.p[sorted.n++] = *s;
-	}
-	ap_vec_free(&p->samples);
-	p->samples.p = sorted.p;
-	p->samples.n = sorted.n;
-	p->samples.cap = sorted.cap;
-	return 0;
-}
-
-/* Where the run of rows of one day that begins at `first` ends; AP_PART_ROWS at most. */
-static size_t day_run(const struct ap_profile *p, size_t first)
-{
-	size_t end = AP_MIN(p->samples.n, first + AP_PART_ROWS);
-	int64_t begin_ns = day_of(p->samples.p[first].time_ns) * NSEC_PER_DAY;
-	size_t i = first;
-
-	while (i < end && p->samples.p[i].time_ns >= begin_ns &&
-	       p->samples.p[i].time_ns < begin_ns + NSEC_PER_DAY)
-		i++;
-	return i;
-}
-
-static bool days_ascend(const struct ap_profile *p)
-{
-	for (size_t at = 0, next; at < p->samples.n; at = next) {
-		next = day_run(p, at);
-		if (next < p->samples.n &&
-		    day_of(p->samples.p[next].time_ns) < day_of(p->samples.p[at].time_ns))
-			return false;
-	}
-	return true;
-}
-
-/* A part of the rows from `first` on: of one day, AP_PART_ROWS at most. */
-static struct ap_batch *part_new(struct ap_batch_data *d, size_t first, size_t total_bytes)
-{
-	const struct ap_profile *p = d->profile;
-	struct ap_batch *b = calloc(1, sizeof(*b));
-
-	if (!b)
-		return NULL;
-	b->refs = 1;
-	b->data = d;
-	b->profile = p;
-	b->meta = &d->meta;
-	b->first_row = first;
-	b->min_time_ns = p->samples.n ? p->samples.p[first].time_ns : d->meta.start_ns;
-	b->max_time_ns = p->samples.n ? b->min_time_ns : d->meta.end_ns - 1;
-	b->day = day_of(b->min_time_ns);
-	b->n_rows = p->samples.n ? day_run(p, first) - first : 0;
-	for (size_t i = first; i < first + b->n_rows; i++) {
-		b->min_time_ns = AP_MIN(b->min_time_ns, p->samples.p[i].time_ns);
-		b->max_time_ns = AP_MAX(b->max_time_ns, p->samples.p[i].time_ns);
-	}
-	b->bytes = p->samples.n ? (size_t)((__uint128_t)total_bytes * b->n_rows / p->samples.n)
-				: total_bytes;
-	b->bytes += sizeof(*b);
-	__atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED);
-	return b;
-}
-
-/* All parts of a batch; the list is empty again on failure. */
-static int split(struct ap_batch_data *d, struct ap_batch_list *ret)
-{
-	size_t total = ap_profile_bytes(d->profile) + sizeof(*d), first = 0;
-	int64_t now = ap_clock_unix_ns();
-
-	do {
-		struct ap_batch *b = part_new(d, first, total);
-
-		if (!b || ap_vec_push(ret, b) < 0) {
-			ap_batch_unref(b);
-			ap_batch_list_free(ret);
-			return -ENOMEM;
-		}
-		b->part = (uint32_t)ret->n - 1;
-		b->received_ns = now;
-		first += b->n_rows;
-	} while (first < d->profile->samples.n);
-	return 0;
-}
-
 static bool is_stored(const struct ap_buffer *buf, const struct ap_batch *b)
 {
-	return b->segment && b->segment <= buf->watermark;
+	return b->segment <= buf->segments.watermark;
 }
 
 /* Drops the oldest stored parts until all parts together take at most `limit` bytes. */
@@ -222,8 +93,8 @@ static void evict(struct ap_buffer *buf, size_t limit)
 	buf->parts.n = kept;
 }
 
-/* Puts the parts in, if there is room. With the lock held. */
-static int admit(struct ap_buffer *buf, const struct ap_batch_list *list)
+/* Whether the parts may come. With the lock held. */
+static int announce(struct ap_buffer *buf, const struct ap_batch_list *list)
 {
 	size_t bytes = 0;
 
@@ -231,56 +102,172 @@ static int admit(struct ap_buffer *buf, const struct ap_batch_list *list)
 		bytes += list->p[i]->bytes;
 	if (buf->closed)
 		return -EPIPE;
-	if (bytes > buf->capacity)
+	if (!buf->config.release && bytes > buf->config.capacity_bytes)
 		return -EFBIG;
-	if (bytes > buf->capacity - buf->pending_bytes)
+	if (!buf->config.release && bytes > buf->config.capacity_bytes - buf->pending_bytes)
 		return -EAGAIN;
-	if (ap_vec_reserve(&buf->parts, list->n) < 0)
+	if (ap_vec_reserve(&buf->parts, buf->announced + list->n) < 0 ||
+	    segments_reserve(&buf->segments, list->n) < 0)
 		return -ENOMEM;
-	evict(buf, buf->capacity - bytes);
-	for (size_t i = 0; i < list->n; i++) {
-		buf->parts.p[buf->parts.n++] = list->p[i];
-		buf->pending_rows += list->p[i]->n_rows;
-		buf->uncut_rows += list->p[i]->n_rows;
-	}
-	buf->uncut_parts += list->n;
-	buf->bytes += bytes;
-	buf->pending_bytes += bytes;
-	pthread_cond_broadcast(&buf->more);
+	buf->announced += list->n;
+	for (size_t i = 0; i < list->n; i++)
+		list->p[i]->segment = segments_join(&buf->segments, list->p[i]->day,
+						    list->p[i]->n_rows, buf->config.segment_rows);
 	return 0;
+}
+
+int ap_buffer_announce(struct ap_buffer *buf, struct ap_profile **profile,
+		       const struct ap_batch_meta *meta, struct ap_batch_list *ret)
+{
+	int r = ap_part_split(*profile, meta, ret);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&buf->lock);
+	r = announce(buf, ret);
+	pthread_mutex_unlock(&buf->lock);
+	if (r == 0)
+		*profile = NULL;
+	else
+		ap_part_join(ret); /* stays the caller's */
+	return r;
+}
+
+/* The parts are in, in memory as far as there is room. With the lock held. */
+static void take_in(struct ap_buffer *buf, struct ap_batch_list *list)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < list->n; i++)
+		bytes += list->p[i]->bytes;
+	if (list->p[0]->data->at.number && bytes + buf->pending_bytes > buf->config.capacity_bytes)
+		ap_part_spill(list);
+	else
+		evict(buf, buf->config.capacity_bytes - bytes);
+	for (size_t i = 0; i < list->n; i++) {
+		struct ap_batch *b = list->p[i];
+
+		buf->parts.p[buf->parts.n++] = b;
+		buf->bytes += b->bytes;
+		buf->pending_bytes += b->bytes;
+		buf->pending_rows += b->n_rows;
+		buf->hidden_rows += b->profile ? 0 : b->n_rows;
+	}
+	ap_vec_free(list); /* the buffer has the references */
+}
+
+/* The parts' segments know of the outcome. With the lock held. */
+static void settle(struct ap_buffer *buf, const struct ap_batch_list *list, bool in)
+{
+	buf->announced -= list->n;
+	for (size_t i = 0; i < list->n; i++) {
+		struct segment *g = segments_get(&buf->segments, list->p[i]->segment);
+
+		g->unsettled--;
+		g->parts += in;
+		if (in) {
+			segment_covers(g, list->p[i]->first_ns, list->p[i]->last_ns);
+			buf->uncut_rows += list->p[i]->n_rows;
+		} else {
+			g->rows -= list->p[i]->n_rows;
+		}
+	}
+}
+
+void ap_buffer_commit(struct ap_buffer *buf, struct ap_batch_list *list,
+		      const struct ap_journal_at *at)
+{
+	pthread_mutex_lock(&buf->lock);
+	if (at)
+		list->p[0]->data->at = *at;
+	settle(buf, list, true);
+	take_in(buf, list);
+	pthread_cond_broadcast(&buf->more);
+	pthread_mutex_unlock(&buf->lock);
+}
+
+struct ap_profile *ap_buffer_withdraw(struct ap_buffer *buf, struct ap_batch_list *list)
+{
+	pthread_mutex_lock(&buf->lock);
+	settle(buf, list, false);
+	pthread_mutex_unlock(&buf->lock);
+	return ap_part_join(list);
 }
 
 int ap_buffer_add(struct ap_buffer *buf, struct ap_profile **profile,
 		  const struct ap_batch_meta *meta)
 {
-	_cleanup_batch_list_ struct ap_batch_list list = {0};
-	struct ap_batch_data *d;
-	int r = 0;
+	struct ap_batch_list list = {0};
+	int r = ap_buffer_announce(buf, profile, meta, &list);
 
-	if (!days_ascend(*profile))
-		r = sort_by_day(*profile);
+	if (r == 0)
+		ap_buffer_commit(buf, &list, NULL);
+	return r;
+}
+
+uint64_t ap_buffer_watermark(struct ap_buffer *buf)
+{
+	uint64_t watermark;
+
+	pthread_mutex_lock(&buf->lock);
+	watermark = buf->segments.watermark;
+	pthread_mutex_unlock(&buf->lock);
+	return watermark;
+}
+
+/* With the lock held. */
+static int restore(struct ap_buffer *buf, struct ap_batch_list *list, const struct ap_restore *from)
+{
+	uint64_t last = 0;
+	size_t kept = 0;
+
+	if (list->n != from->n_parts)
+		return -EBADMSG;
+	if (!buf->parts.n && !buf->segments.list.n)
+		buf->segments.watermark = AP_MAX(buf->segments.watermark, from->watermark);
+	for (size_t i = 0; i < list->n; i++) {
+		if (from->segments[i] > buf->segments.watermark + AP_SEGMENTS_MAX)
+			return -EBADMSG;
+		last = AP_MAX(last, from->segments[i]);
+	}
+	if (segments_extend(&buf->segments, last) < 0 || ap_vec_reserve(&buf->parts, list->n) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < list->n; i++) {
+		struct ap_batch *b = list->p[i];
+		struct segment *g = segments_get(&buf->segments, from->segments[i]);
+
+		if (!g) { /* stored before the watermark that the first record tells of */
+			b->data->unstored--;
+			ap_batch_unref(b);
+			continue;
+		}
+		b->segment = from->segments[i];
+		g->parts++;
+		g->rows += b->n_rows;
+		g->unsure = true;
+		g->day = b->day;
+		buf->uncut_rows += b->n_rows;
+		list->p[kept++] = b;
+	}
+	list->n = kept;
+	return (int)AP_MIN(kept, 1u);
+}
+
+int ap_buffer_restore(struct ap_buffer *buf, struct ap_profile **profile,
+		      const struct ap_batch_meta *meta, const struct ap_restore *from)
+{
+	_cleanup_batch_list_ struct ap_batch_list list = {0};
+	int r = ap_part_split(*profile, meta, &list);
+
 	if (r < 0)
 		return r;
-	d = calloc(1, sizeof(*d));
-	if (!d)
-		return -ENOMEM;
-	d->refs = 1;
-	d->meta = *meta;
-	d->profile = *profile;
-	r = split(d, &list);
-	if (r == 0) {
-		pthread_mutex_lock(&buf->lock);
-		r = admit(buf, &list);
-		pthread_mutex_unlock(&buf->lock);
-	}
-	if (r == 0) {
-		*profile = NULL;
-		ap_vec_free(&list); /* the buffer has the references */
-	} else {
-		ap_batch_list_free(&list);
-		d->profile = NULL; /* stays the caller's */
-	}
-	data_unref(d);
+	*profile = NULL;
+	list.p[0]->data->at = from->at;
+	pthread_mutex_lock(&buf->lock);
+	r = restore(buf, &list, from);
+	if (r > 0)
+		take_in(buf, &list);
+	pthread_mutex_unlock(&buf->lock);
 	return r;
 }
 
@@ -312,73 +299,50 @@ static int list_segment(struct ap_buffer *buf, uint64_t segment, struct ap_batch
 	return 0;
 }
 
-/* Puts the oldest uncut parts of one day into a new segment. */
-static void cut_new(struct ap_buffer *buf, size_t max_rows, uint64_t segment)
+static int cut(struct ap_buffer *buf, struct ap_cut *ret, struct ap_batch_list *ret_list)
 {
-	const struct ap_batch *first = NULL;
-	size_t rows = 0;
+	uint64_t number = segments_cut(&buf->segments);
+	struct segment *g = segments_get(&buf->segments, number);
 
-	AP_VEC_FOREACH(&buf->parts, at) {
-		struct ap_batch *b = *at;
-
-		if (b->segment)
-			continue;
-		if (first && b->day != first->day)
-			continue;
-		if (first && rows + b->n_rows > max_rows)
-			break;
-		first = first ? first : b;
-		rows += b->n_rows;
-		__atomic_store_n(&b->segment, segment, __ATOMIC_RELEASE);
-		buf->uncut_rows -= b->n_rows;
-		buf->uncut_parts--;
-	}
-}
-
-static int cut(struct ap_buffer *buf, size_t max_rows, uint64_t *ret_segment,
-	       struct ap_batch_list *ret_list)
-{
-	uint64_t segment;
-
-	for (size_t i = 0; i < buf->segments.n; i++) {
-		if (buf->segments.p[i] != SEGMENT_RETRY)
-			continue;
-		segment = buf->watermark + 1 + i;
-		if (list_segment(buf, segment, ret_list) < 0)
-			return -ENOMEM;
-		buf->segments.p[i] = SEGMENT_OUT;
-		*ret_segment = segment;
-		return 0;
-	}
-	if (buf->uncut_parts == 0)
+	if (!g)
 		return -ENOENT;
-	if (ap_vec_push(&buf->segments, SEGMENT_OUT) < 0)
-		return -ENOMEM;
-	segment = buf->watermark + buf->segments.n;
-	cut_new(buf, max_rows ? max_rows : AP_PART_ROWS, segment);
-	if (list_segment(buf, segment, ret_list) < 0) {
-		/* The segment exists now: the next cut finds it. */
-		buf->segments.p[buf->segments.n - 1] = SEGMENT_RETRY;
+	if (list_segment(buf, number, ret_list) < 0) {
+		g->state = SEGMENT_RETRY; /* the next cut finds it */
 		return -ENOMEM;
 	}
-	*ret_segment = segment;
+	*ret = (struct ap_cut){.segment = number, .unsure = g->unsure, .again = g->was_cut};
+	if (!g->was_cut)
+		buf->uncut_rows -= g->rows;
+	g->was_cut = true;
 	return 0;
 }
 
-int ap_buffer_cut(struct ap_buffer *buf, size_t max_rows, uint64_t *ret_segment,
-		  struct ap_batch_list *ret_list)
+/* Threads commit in another order than they were written down. */
+static int by_record(const void *a, const void *b)
+{
+	const struct ap_batch *x = *(struct ap_batch *const *)a, *y = *(struct ap_batch *const *)b;
+	uint64_t record_x = x->data->at.number, record_y = y->data->at.number;
+
+	if (record_x != record_y)
+		return record_x < record_y ? -1 : 1;
+	return x->part < y->part ? -1 : x->part > y->part;
+}
+
+int ap_buffer_cut(struct ap_buffer *buf, struct ap_cut *ret, struct ap_batch_list *ret_list)
 {
 	struct ap_batch_list list = {0};
 	int r;
 
 	pthread_mutex_lock(&buf->lock);
-	r = cut(buf, max_rows, ret_segment, &list);
+	r = cut(buf, ret, &list);
 	pthread_mutex_unlock(&buf->lock);
 	if (r == 0 && ap_vec_reserve(ret_list, list.n) < 0) {
-		ap_buffer_retry(buf, *ret_segment);
+		ap_buffer_retry(buf, ret->segment, ret->unsure);
 		r = -ENOMEM;
 	}
 	if (r == 0) {
+		if (buf->config.release)
+			qsort(list.p, list.n, sizeof(*list.p), by_record);
 		for (size_t i = 0; i < list.n; i++)
 			ret_list->p[ret_list->n++] = list.p[i];
 		ap_vec_free(&list);
@@ -387,93 +351,162 @@ int ap_buffer_cut(struct ap_buffer *buf, size_t max_rows, uint64_t *ret_segment,
 	return r;
 }
 
-/* The state of a segment that is out; NULL where it is not. */
-static enum segment_state *segment_out(struct ap_buffer *buf, uint64_t segment)
+/* The segment, if it is out; NULL where it is not. */
+static struct segment *segment_out(struct ap_buffer *buf, uint64_t number)
 {
-	enum segment_state *s;
+	struct segment *g = segments_get(&buf->segments, number);
 
-	if (segment <= buf->watermark || segment - buf->watermark > buf->segments.n)
-		return NULL;
-	s = &buf->segments.p[segment - buf->watermark - 1];
-	return *s == SEGMENT_OUT ? s : NULL;
+	return g && g->state == SEGMENT_OUT ? g : NULL;
+}
+
+/* One part more of its batch is in the store, and no one before it is missing there. */
+static void pass(struct ap_buffer *buf, struct ap_batch *b)
+{
+	struct ap_batch_data *d = b->data;
+
+	buf->pending_rows -= b->n_rows;
+	buf->pending_bytes -= b->bytes;
+	buf->hidden_rows -= b->profile ? 0 : b->n_rows;
+	if (--d->unstored > 0 || !d->at.number || !buf->config.release)
+		return;
+	if (!buf->config.hold)
+		buf->config.release(buf->config.ctx, &d->at);
+	/* Without memory its file stays until the next start. */
+	else if (ap_vec_reserve(&buf->passed, 1) == 0)
+		buf->passed.p[buf->passed.n++] = (struct passed){d->at, buf->segments.watermark};
 }
 
 /* Moves the watermark over the segments that are stored without a gap. */
 static void advance(struct ap_buffer *buf)
 {
-	uint64_t before = buf->watermark;
-	size_t n = 0;
+	uint64_t before = buf->segments.watermark;
 
-	while (n < buf->segments.n && buf->segments.p[n] == SEGMENT_STORED)
-		n++;
-	if (n == 0)
+	if (!segments_advance(&buf->segments))
 		return;
-	buf->segments.n -= n;
-	memmove(buf->segments.p, buf->segments.p + n, buf->segments.n * sizeof(*buf->segments.p));
-	buf->watermark += n;
-	AP_VEC_FOREACH(&buf->parts, b) {
-		if ((*b)->segment > before && (*b)->segment <= buf->watermark) {
-			buf->pending_rows -= (*b)->n_rows;
-			buf->pending_bytes -= (*b)->bytes;
-		}
-	}
-	evict(buf, buf->pending_bytes + buf->keep);
+	AP_VEC_FOREACH(&buf->parts, b)
+		if ((*b)->segment > before && is_stored(buf, *b))
+			pass(buf, *b);
+	evict(buf, buf->pending_bytes + buf->config.keep_bytes);
 }
 
 int ap_buffer_stored(struct ap_buffer *buf, uint64_t segment)
 {
-	enum segment_state *s;
+	struct segment *g;
 
 	pthread_mutex_lock(&buf->lock);
-	s = segment_out(buf, segment);
-	if (s) {
-		*s = SEGMENT_STORED;
+	g = segment_out(buf, segment);
+	if (g) {
+		g->state = SEGMENT_STORED;
 		advance(buf);
 	}
 	pthread_mutex_unlock(&buf->lock);
-	return s ? 0 : -ENOENT;
+	return g ? 0 : -ENOENT;
 }
 
-int ap_buffer_retry(struct ap_buffer *buf, uint64_t segment)
+bool ap_buffer_stored_times(struct ap_buffer *buf, uint64_t after, uint64_t upto,
+			    int64_t *ret_min_ns, int64_t *ret_max_ns)
 {
-	enum segment_state *s;
+	bool known;
 
 	pthread_mutex_lock(&buf->lock);
-	s = segment_out(buf, segment);
-	if (s)
-		*s = SEGMENT_RETRY;
+	known = segments_times(&buf->segments, after, upto, ret_min_ns, ret_max_ns);
 	pthread_mutex_unlock(&buf->lock);
-	return s ? 0 : -ENOENT;
+	return known;
+}
+
+void ap_buffer_settle(struct ap_buffer *buf, uint64_t segment)
+{
+	size_t n = 0;
+
+	pthread_mutex_lock(&buf->lock);
+	buf->settled = AP_MAX(buf->settled, AP_MIN(segment, buf->segments.watermark));
+	while (n < buf->passed.n && buf->passed.p[n].watermark <= buf->settled)
+		buf->config.release(buf->config.ctx, &buf->passed.p[n++].at);
+	if (n) {
+		buf->passed.n -= n;
+		memmove(buf->passed.p, buf->passed.p + n, buf->passed.n * sizeof(*buf->passed.p));
+	}
+	pthread_mutex_unlock(&buf->lock);
+}
+
+uint64_t ap_buffer_settled(struct ap_buffer *buf)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&buf->lock);
+	n = buf->config.hold ? buf->settled : buf->segments.watermark;
+	pthread_mutex_unlock(&buf->lock);
+	return n;
+}
+
+int ap_buffer_retry(struct ap_buffer *buf, uint64_t segment, bool unsure)
+{
+	struct segment *g;
+
+	pthread_mutex_lock(&buf->lock);
+	g = segment_out(buf, segment);
+	if (g) {
+		g->state = SEGMENT_RETRY;
+		g->unsure |= unsure;
+	}
+	pthread_mutex_unlock(&buf->lock);
+	return g ? 0 : -ENOENT;
+}
+
+int ap_buffer_restored(struct ap_buffer *buf, uint64_t stored, uint64_t last)
+{
+	int r;
+
+	pthread_mutex_lock(&buf->lock);
+	last = AP_MAX(last, stored);
+	r = buf->segments.list.n ? segments_extend(&buf->segments, last) : 0;
+	if (r == 0 && !buf->segments.list.n)
+		buf->segments.watermark = AP_MAX(buf->segments.watermark, last);
+	for (uint64_t n = buf->segments.watermark + 1; r == 0 && n <= stored; n++)
+		segments_get(&buf->segments, n)->state = SEGMENT_STORED;
+	advance(buf);
+	buf->settled = buf->segments.watermark;
+	buf->restored_rows = buf->pending_rows;
+	pthread_mutex_unlock(&buf->lock);
+	return r;
 }
 
 /* Lists the parts, without the stored ones if `beyond`. */
 static int list_parts(struct ap_buffer *buf, bool beyond, uint64_t *ret_watermark,
-		      struct ap_batch_list *ret)
+		      struct ap_batch_list *ret, struct ap_batch_list *ret_hidden)
 {
 	int r;
 
 	pthread_mutex_lock(&buf->lock);
 	r = ap_vec_reserve(ret, buf->parts.n);
+	if (r == 0 && ret_hidden)
+		r = ap_vec_reserve(ret_hidden, buf->parts.n);
 	if (r == 0) {
-		AP_VEC_FOREACH(&buf->parts, b)
-			if (!beyond || !is_stored(buf, *b))
+		AP_VEC_FOREACH(&buf->parts, b) {
+			bool stored = is_stored(buf, *b);
+
+			if ((*b)->profile && (!beyond || !stored))
 				ret->p[ret->n++] = ap_batch_ref(*b);
+			else if (ret_hidden && !(*b)->profile && !stored)
+				ret_hidden->p[ret_hidden->n++] = ap_batch_ref(*b);
+		}
 		if (ret_watermark)
-			*ret_watermark = buf->watermark;
+			*ret_watermark = buf->segments.watermark;
 	}
 	pthread_mutex_unlock(&buf->lock);
 	return r;
 }
 
 int ap_buffer_snapshot(struct ap_buffer *buf, uint64_t *ret_watermark,
-		       struct ap_batch_list *ret_list)
+		       struct ap_batch_list *ret_list, struct ap_batch_list *ret_hidden)
 {
-	return list_parts(buf, true, ret_watermark, ret_list);
+	return list_parts(buf, true, ret_watermark, ret_list, ret_hidden);
 }
 
-int ap_buffer_recent(struct ap_buffer *buf, uint64_t *ret_watermark, struct ap_batch_list *ret_list)
+int ap_buffer_recent(struct ap_buffer *buf, uint64_t *ret_watermark, struct ap_batch_list *ret_list,
+		     struct ap_batch_list *ret_hidden)
 {
-	return list_parts(buf, false, ret_watermark, ret_list);
+	return list_parts(buf, false, ret_watermark, ret_list, ret_hidden);
 }
 
 void ap_buffer_get_stats(struct ap_buffer *buf, struct ap_buffer_stats *ret)
@@ -483,9 +516,11 @@ void ap_buffer_get_stats(struct ap_buffer *buf, struct ap_buffer_stats *ret)
 		.batches = buf->parts.n,
 		.bytes = buf->bytes,
 		.pending_rows = buf->pending_rows,
+		.hidden_rows = buf->hidden_rows,
+		.restored_rows = buf->restored_rows,
 		.pending_bytes = buf->pending_bytes,
-		.capacity_bytes = buf->capacity,
-		.watermark = buf->watermark,
+		.capacity_bytes = buf->config.capacity_bytes,
+		.watermark = buf->segments.watermark,
 	};
 	AP_VEC_FOREACH(&buf->parts, b) {
 		if (!is_stored(buf, *b)) {

@@ -2,15 +2,25 @@
 #include "aggregator/ingest/ingest.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 
 #define DEFAULT_RETENTION_NS (7 * 86400 * AP_NSEC_PER_SEC)
 #define DEFAULT_AHEAD_NS     (600 * AP_NSEC_PER_SEC)
 
-enum { RETRY_FULL_MS = 1000, RETRY_STOPPING_MS = 2000, RETRY_AGENTS_MS = 30000 };
+enum { DECODERS_MIN = 2 };
+
+enum {
+	RETRY_IN_HAND_MS = 200,
+	RETRY_FULL_MS = 1000,
+	RETRY_STOPPING_MS = 2000,
+	RETRY_DISK_MS = 5000,
+	RETRY_AGENTS_MS = 30000,
+};
 
 const double ap_ingest_bucket_seconds[AP_INGEST_BUCKETS] = {
 	0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
@@ -18,6 +28,9 @@ const double ap_ingest_bucket_seconds[AP_INGEST_BUCKETS] = {
 
 struct ap_ingest {
 	struct ap_ingest_config config;
+	/* Batches that may be decoded at once, one a CPU. More would be no faster, and each takes some times its size until
+	 * it is decoded. */
+	sem_t decoders;
 	pthread_mutex_t lock; /* guards stats */
 	struct ap_ingest_stats stats;
 };
@@ -25,9 +38,11 @@ struct ap_ingest {
 int ap_ingest_new(const struct ap_ingest_config *config, struct ap_ingest **ret)
 {
 	struct ap_ingest *ing = calloc(1, sizeof(*ing));
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	if (!ing)
 		return -ENOMEM;
+	sem_init(&ing->decoders, 0, (unsigned int)AP_MAX(cpus, (long)DECODERS_MIN));
 	ing->config = *config;
 	if (!ing->config.retention_ns)
 		ing->config.retention_ns = DEFAULT_RETENTION_NS;
@@ -43,6 +58,7 @@ void ap_ingest_free(struct ap_ingest *ing)
 	if (!ing)
 		return;
 	pthread_mutex_destroy(&ing->lock);
+	sem_destroy(&ing->decoders);
 	free(ing);
 }
 
@@ -100,6 +116,19 @@ static bool check_times(struct ap_ingest *ing, struct push *p, int64_t now)
 	return true;
 }
 
+/* Whether the agent has not pushed too much lately. */
+static bool check_rate(struct ap_ingest *ing, struct push *p, size_t bytes, uint64_t mono_ns)
+{
+	uint32_t wait_ms = 0;
+
+	if (ing->config.agent_limits)
+		wait_ms = ap_limits_charge(ing->config.agent_limits, p->meta.agent_id, bytes,
+					   mono_ns);
+	if (wait_ms)
+		come_back(p, wait_ms, "this agent pushes more than --agent-rate permits");
+	return wait_ms == 0;
+}
+
 /* Answers a claim that failed. */
 static void refuse_claim(struct push *p, int r)
 {
@@ -107,6 +136,9 @@ static void refuse_claim(struct push *p, int r)
 	case -EEXIST:
 		answer(p, AP_LEDGER_INGEST_DUPLICATE, AP_PUSH_DUPLICATE, AP_PUSH_CODE_NONE, "%s",
 		       "");
+		break;
+	case -EINPROGRESS:
+		come_back(p, RETRY_IN_HAND_MS, "the same batch is being taken in");
 		break;
 	case -ESTALE:
 		answer(p, AP_LEDGER_INGEST_INVALID, AP_PUSH_ERROR, AP_PUSH_CODE_INVALID_ARGUMENT,
@@ -143,29 +175,70 @@ static void refuse_add(struct push *p, int r)
 	}
 }
 
-/* Claims the batch and puts it into the buffer as one step, so that the same batch pushed at the
- * same time on another connection is told what holds. */
-static void take(struct ap_ingest *ing, struct push *p, int64_t now)
+/* Answers a batch that could not be written down. */
+static void refuse_append(struct push *p, int r)
+{
+	char why[160];
+
+	if (r == -EFBIG) {
+		answer(p, AP_LEDGER_INGEST_INVALID, AP_PUSH_ERROR, AP_PUSH_CODE_TOO_LARGE,
+		       "the batch is larger than a record of the write-ahead log may be: push "
+		       "smaller batches");
+		return;
+	}
+	snprintf(why, sizeof(why),
+		 r == -ENOSPC ? "the write-ahead log is full until the store has caught up, or its "
+				"disk is full"
+			      : "the write-ahead log cannot be written: %s",
+		 ap_strerror(r));
+	come_back(p, RETRY_DISK_MS, why);
+}
+
+/* Puts the claimed batch into the buffer by way of the write-ahead log: whether it is there for good. */
+static bool keep(struct ap_ingest *ing, struct push *p, struct ap_str request, int64_t now)
+{
+	_cleanup_batch_list_ struct ap_batch_list parts = {0};
+	struct ap_journal_at at;
+	uint64_t watermark = ap_buffer_settled(ing->config.buffer);
+	int r = 0;
+
+	if (ing->config.agent_limits)
+		r = ap_limits_apply(ing->config.agent_limits, p->profile, p->meta.agent_id, now,
+				    false);
+	if (r == 0)
+		r = ap_buffer_announce(ing->config.buffer, &p->profile, &p->meta, &parts);
+	if (r < 0) {
+		refuse_add(p, r);
+		return false;
+	}
+	if (ing->config.wal)
+		r = ap_wal_append(ing->config.wal, request, &parts, watermark, now, &at);
+	if (r < 0) {
+		p->profile = ap_buffer_withdraw(ing->config.buffer, &parts);
+		refuse_append(p, r);
+		return false;
+	}
+	ap_buffer_commit(ing->config.buffer, &parts, ing->config.wal ? &at : NULL);
+	return true;
+}
+
+static void take(struct ap_ingest *ing, struct push *p, struct ap_str request, int64_t now)
 {
 	struct ap_agents *agents = ing->config.agents;
-	int r;
+	int r = ap_agents_claim(agents, &p->meta, now);
+	bool kept;
 
-	ap_agents_lock(agents);
-	r = ap_agents_claim(agents, &p->meta, now);
 	if (r < 0) {
 		refuse_claim(p, r);
-	} else {
-		p->rows = p->profile->samples.n;
-		r = ap_buffer_add(ing->config.buffer, &p->profile, &p->meta);
-		if (r < 0) {
-			ap_agents_unclaim(agents, &p->meta);
-			refuse_add(p, r);
-		} else {
-			ap_agents_accepted(agents, &p->meta, p->periods, now);
-			answer(p, AP_LEDGER_INGEST_OUT, AP_PUSH_OK, AP_PUSH_CODE_NONE, "%s", "");
-		}
+		return;
 	}
-	ap_agents_unlock(agents);
+	p->rows = p->profile->samples.n;
+	if (ing->config.show)
+		ing->config.show(ing->config.show_ctx, p->profile, &p->meta);
+	kept = keep(ing, p, request, now);
+	ap_agents_settle(agents, &p->meta, kept, p->periods, now);
+	if (kept)
+		answer(p, AP_LEDGER_INGEST_OUT, AP_PUSH_OK, AP_PUSH_CODE_NONE, "%s", "");
 }
 
 static void count(struct ap_ingest *ing, const struct push *p, size_t bytes, uint64_t duration_ns)
@@ -187,6 +260,18 @@ static void count(struct ap_ingest *ing, const struct push *p, size_t bytes, uin
 	pthread_mutex_unlock(&ing->lock);
 }
 
+static int decode(struct ap_ingest *ing, struct push *p, struct ap_str request)
+{
+	int r;
+
+	while (sem_wait(&ing->decoders) < 0)
+		;
+	r = ap_batch_decode(request, &ing->config.limits, &p->profile, &p->meta, &p->periods,
+			    p->result);
+	sem_post(&ing->decoders);
+	return r;
+}
+
 void ap_ingest_push(struct ap_ingest *ing, struct ap_str request, struct ap_push_result *ret)
 {
 	struct push p = {.result = ret};
@@ -194,12 +279,14 @@ void ap_ingest_push(struct ap_ingest *ing, struct ap_str request, struct ap_push
 	int64_t now = ap_clock_unix_ns();
 	int r;
 
-	r = ap_batch_decode(request, &ing->config.limits, &p.profile, &p.meta, &p.periods, ret);
+	r = decode(ing, &p, request);
 	if (r < 0)
 		p.outcome = ret->status == AP_PUSH_BACKPRESSURE ? AP_LEDGER_INGEST_BACKPRESSURE
 								: AP_LEDGER_INGEST_INVALID;
-	else if (check_times(ing, &p, now))
-		take(ing, &p, now);
+	else if (check_times(ing, &p, now) && check_rate(ing, &p, request.n, begin))
+		take(ing, &p, request, now);
+	if (r == 0)
+		ap_agents_answer(ing->config.agents, &p.meta, now, ret);
 	ap_profile_free(p.profile);
 	count(ing, &p, request.n, ap_clock_mono_ns() - begin);
 }

@@ -6,11 +6,17 @@
 
 #include "aggregator/ingest/agents.h"
 #include "aggregator/ingest/buffer.h"
-#include "wire/batch.h"
+#include "aggregator/ingest/wal.h"
 
 struct ap_ingest_config {
-	struct ap_buffer *buffer; /* borrowed */
-	struct ap_agents *agents; /* borrowed */
+	struct ap_buffer *buffer; /* borrowed, as are the next two */
+	struct ap_agents *agents;
+	struct ap_wal *wal;		/* NULL: what is not stored is in memory alone */
+	struct ap_limits *agent_limits; /* borrowed; NULL: none */
+	/* Shown each batch that is new, before it is taken in; one that was not is shown again when it comes again.
+	 * NULL: nobody looks. Thread-safe. */
+	void (*show)(void *ctx, const struct ap_profile *profile, const struct ap_batch_meta *meta);
+	void *show_ctx;
 	struct ap_batch_limits limits;
 	uint64_t
 		retention_ns; /* batches that begin before now - retention are TOO_OLD; 0 = 7 days */
@@ -35,8 +41,8 @@ struct ap_ingest;
 int ap_ingest_new(const struct ap_ingest_config *config, struct ap_ingest **ret); /* 0, -ENOMEM */
 void ap_ingest_free(struct ap_ingest *ing);
 
-/* Takes in the bytes of one PushRequest; always fills `*ret`. Status OK: the batch is in the buffer
- * and will be stored. */
+/* Takes in the bytes of one PushRequest; always fills `*ret`. Status OK: the batch is on disk and in the
+ * buffer, and will be stored. Waits for the disk, together with pushes of other threads. */
 void ap_ingest_push(struct ap_ingest *ing, struct ap_str request, struct ap_push_result *ret);
 
 void ap_ingest_get_stats(struct ap_ingest *ing, struct ap_ingest_stats *ret);

@@ -11,17 +11,7 @@ void ap_sequence_free(struct ap_sequence_set *s)
 /* The first range that ends at or after `n`. */
 static size_t find(const struct ap_sequence_set *s, uint64_t n)
 {
-	size_t low = 0, high = s->ranges.n;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (s->ranges.p[mid].last < n)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return ap_first(s->ranges.p, s->ranges.n, r, r->last >= n);
 }
 
 bool ap_sequence_has(const struct ap_sequence_set *s, uint64_t n)
@@ -50,6 +40,14 @@ static int insert(struct ap_sequence_set *s, size_t i, uint64_t first, uint64_t 
 	return 0;
 }
 
+static void close_oldest_gap(struct ap_sequence_set *s)
+{
+	if (s->ranges.n <= AP_SEQUENCE_RANGES_MAX)
+		return;
+	s->ranges.p[1].first = s->ranges.p[0].first;
+	erase(s, 0);
+}
+
 int ap_sequence_add(struct ap_sequence_set *s, uint64_t n)
 {
 	size_t i = find(s, n);
@@ -72,10 +70,25 @@ int ap_sequence_add(struct ap_sequence_set *s, uint64_t n)
 	}
 	if (insert(s, i, n, n) < 0)
 		return -ENOMEM;
-	if (s->ranges.n > AP_SEQUENCE_RANGES_MAX) {
-		s->ranges.p[1].first = s->ranges.p[0].first;
-		erase(s, 0);
+	close_oldest_gap(s);
+	return 0;
+}
+
+int ap_sequence_add_range(struct ap_sequence_set *s, uint64_t first, uint64_t last)
+{
+	size_t i = find(s, first ? first - 1 : 0);
+
+	if (first > last)
+		return -EINVAL;
+	/* What it touches becomes part of it. */
+	while (i < s->ranges.n && s->ranges.p[i].first <= (last == UINT64_MAX ? last : last + 1)) {
+		first = AP_MIN(first, s->ranges.p[i].first);
+		last = AP_MAX(last, s->ranges.p[i].last);
+		erase(s, i);
 	}
+	if (insert(s, i, first, last) < 0)
+		return -ENOMEM;
+	close_oldest_gap(s);
 	return 0;
 }
 

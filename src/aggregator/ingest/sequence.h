@@ -22,6 +22,8 @@ void ap_sequence_free(struct ap_sequence_set *s);
 bool ap_sequence_has(const struct ap_sequence_set *s, uint64_t n);
 /* 0; -EEXIST: it was in already; -ENOMEM. */
 int ap_sequence_add(struct ap_sequence_set *s, uint64_t n);
+/* Puts in all numbers of a range, whichever are in already. 0; -EINVAL: first > last; -ENOMEM. */
+int ap_sequence_add_range(struct ap_sequence_set *s, uint64_t first, uint64_t last);
 /* Takes out a number that ap_sequence_add() has just put in. */
 void ap_sequence_remove(struct ap_sequence_set *s, uint64_t n);
 

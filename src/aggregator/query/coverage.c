@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an answer rests on: who reported, what was lost, how complete the stacks are. */
+#include <stdio.h>
+
+#include "aggregator/ingest/agents.h"
 #include "aggregator/query/internal.h"
 #include "aggregator/store/schema.h"
 
@@ -47,31 +50,54 @@ static int take_batch(void *ctx, const struct ap_batch_meta *m)
 	return add_host(h, ap_str_of(m->host), lost);
 }
 
+/* The rows of the range that no answer can tell of yet: samples, or system calls. */
+static uint64_t count_hidden(const struct ap_question *q, const struct ap_range *r, bool calls)
+{
+	uint64_t rows = 0;
+
+	for (size_t i = 0; i < q->hidden.n; i++) {
+		const struct ap_batch *b = q->hidden.p[i];
+
+		if (ap_store_second(b->max_time_ns) >= r->from &&
+		    ap_store_second(b->min_time_ns) < r->to)
+			rows += calls ? b->n_calls : b->n_rows;
+	}
+	return rows;
+}
+
 static int count_hosts(struct ap_question *q, const struct ap_range *r,
 		       bool (*is_lost)(enum ap_ledger_id id), struct ap_coverage *c)
 {
 	_cleanup_(ap_cleanup_intern) struct ap_intern *names = ap_intern_new();
 	struct hosts h = {.q = q, .names = names, .is_lost = is_lost};
-	_cleanup_buf_ struct ap_buf sql = {0};
+	_cleanup_buf_ struct ap_buf columns = {0};
+	struct ap_select what = {.family = AP_ROLLUP_LEDGER, .group = AP_STR("host")};
 	const char *comma = "";
 	int m = 0;
 
-	*c = (struct ap_coverage){.complete_share = -1};
+	*c = (struct ap_coverage){
+		.complete_share = -1,
+		.pending = count_hidden(q, r, is_lost == ap_ledger_is_lost_call),
+		.from_ms = r->from * 1000ll,
+		.to_ms = r->to * 1000ll,
+		.resolution_s = AP_MAX(r->resolution, 1u),
+		.unanswered_to_ms = r->unanswered_to * 1000ll,
+	};
 	if (!names)
 		return ap_question_no_memory(q);
 	if (q->use_store) {
-		ap_buf_printf(&sql, "SELECT host, sumIf(count, kind = %d AND id IN (",
+		ap_buf_printf(&columns, "host, sumIf(count, kind = %d AND id IN (",
 			      AP_LEDGER_ROW_LOSS);
 		for (uint32_t i = 0; i < ap_ledger_entry_count; i++) {
 			if (!is_lost(ap_ledger_entries[i].id))
 				continue;
-			ap_buf_printf(&sql, "%s%d", comma, (int)ap_ledger_entries[i].id);
+			ap_buf_printf(&columns, "%s%d", comma, (int)ap_ledger_entries[i].id);
 			comma = ",";
 		}
-		ap_buf_puts(&sql, ")) FROM aperture.ledger");
-		ap_range_ledger_sql(q, r, &sql);
-		ap_buf_puts(&sql, " GROUP BY host");
-		m = ap_question_select(q, &sql, take_hosts, &h);
+		ap_buf_puts(&columns, "))");
+		what.columns = ap_buf_view(&columns);
+		m = ap_buf_error(&columns) ? ap_question_no_memory(q)
+					   : ap_range_select(q, r, &what, take_hosts, &h);
 	}
 	if (m == 0)
 		m = ap_range_batches(q, r, take_batch, &h);
@@ -102,7 +128,7 @@ void ap_coverage_sums(struct ap_question *q, const struct ap_sums *s, struct ap_
 
 	pthread_rwlock_rdlock(&d->lock);
 	for (size_t i = 0; i < s->v.n; i++)
-		add_reason(c, ap_profile_get_stack(d->p, s->v.p[i].stack).reason, s->v.p[i].count);
+		add_reason(c, d->known.p[s->v.p[i].stack].reason, s->v.p[i].count);
 	pthread_rwlock_unlock(&d->lock);
 	c->complete_share = ap_reason_complete_share(c->reasons);
 }
@@ -125,24 +151,41 @@ static int take_row(void *ctx, size_t part, const struct ap_batch *b, const stru
 
 int ap_coverage_reasons(struct ap_question *q, const struct ap_range *r, struct ap_coverage *c)
 {
-	_cleanup_buf_ struct ap_buf sql = {0};
+	struct ap_select what = {.columns = AP_STR("reason, sum(count)"),
+				 .group = AP_STR("reason")};
+	char join[160];
 	int m = 0;
 
 	if (q->use_store) {
 		/* What is not in the small table of stacks that end early has the default, 0. */
 		_Static_assert(AP_REASON_OK == 0, "rows without a match are complete");
-		ap_buf_printf(
-			&sql,
-			"SELECT reason, sum(count) FROM aperture.samples ANY LEFT JOIN (SELECT id "
-			"AS stack, reason FROM aperture.stacks WHERE day >= toDate(%u) AND day <= "
-			"toDate(%u) AND reason != 0) AS d USING stack",
-			r->from / 86400, r->to / 86400);
-		ap_range_sql(q, r, &sql);
-		ap_buf_puts(&sql, " GROUP BY reason");
-		m = ap_question_select(q, &sql, take_reasons, c);
+		snprintf(join, sizeof(join),
+			 " ANY LEFT JOIN (SELECT id AS stack, reason FROM stacks WHERE day >= "
+			 "toDate(%u) AND day <= toDate(%u) AND reason != 0) AS d USING stack",
+			 r->from / 86400, r->to / 86400);
+		what.join = join;
+		m = ap_range_select(q, r, &what, take_reasons, c);
 	}
 	if (m == 0)
 		m = ap_range_rows(q, r, take_row, c);
 	c->complete_share = ap_reason_complete_share(c->reasons);
 	return m;
+}
+
+void ap_coverage_expect_hosts(struct ap_agents *agents, const struct ap_query *q,
+			      struct ap_coverage *cov)
+{
+	uint32_t reporting, expected;
+
+	if (!agents)
+		return;
+	for (uint32_t i = 0; q->filter && i < q->filter->n; i++) {
+		struct ap_str label = q->filter->matchers[i].label;
+
+		/* Which of the silent ones the filter means is not known here. */
+		if (ap_str_is(label, "host") || ap_str_is(label, "agent"))
+			return;
+	}
+	ap_agents_hosts(agents, q->from_ms * 1000000, q->to_ms * 1000000, &reporting, &expected);
+	cov->hosts_expected = AP_MAX(cov->hosts_expected, expected);
 }

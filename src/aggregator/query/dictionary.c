@@ -26,17 +26,17 @@ static int add_paths(struct ap_dictionary *d)
 	AP_VEC(uint32_t) syms = {0};
 	int r = 0;
 
-	while (r == 0 && d->path_of.n < ap_intern_count(d->p->stacks)) {
-		struct ap_stack st = ap_profile_get_stack(d->p, (uint32_t)d->path_of.n);
-		uint32_t path;
+	while (r == 0 && d->known.n < ap_intern_count(d->p->stacks)) {
+		struct ap_stack st = ap_profile_get_stack(d->p, (uint32_t)d->known.n);
+		struct ap_dictionary_stack known = {.reason = st.reason};
 
 		r = ap_vec_reserve(&syms, (size_t)st.n);
 		for (uint32_t i = 0; i < st.n && r == 0; i++)
 			syms.p[i] = d->symbol_of.p[st.frames[i]];
 		if (r == 0)
-			r = ap_tree_path(d->paths, syms.p, st.n, &path);
+			r = ap_tree_path(d->paths, syms.p, st.n, &known.path);
 		if (r == 0)
-			r = ap_vec_push(&d->path_of, path);
+			r = ap_vec_push(&d->known, known);
 	}
 	ap_vec_free(&syms);
 	return r;
@@ -48,7 +48,7 @@ static void dictionary_free(struct ap_dictionary *d)
 	ap_tree_builder_free(d->paths);
 	ap_idmap_free(&d->stacks);
 	ap_idmap_free(&d->frames);
-	ap_vec_free(&d->path_of);
+	ap_vec_free(&d->known);
 	ap_vec_free(&d->symbol_of);
 	ap_renaming_free(&d->renaming);
 	free(d);
@@ -91,9 +91,8 @@ size_t ap_dictionary_bytes(struct ap_dictionary *d)
 
 	pthread_rwlock_rdlock(&d->lock);
 	n = ap_profile_bytes(d->p) + ap_idmap_bytes(&d->stacks) + ap_idmap_bytes(&d->frames) +
-	    ap_tree_builder_bytes(d->paths) +
-	    (d->path_of.cap + d->symbol_of.cap) * sizeof(uint32_t) +
-	    ap_renaming_bytes(&d->renaming);
+	    ap_tree_builder_bytes(d->paths) + d->known.cap * sizeof(*d->known.p) +
+	    d->symbol_of.cap * sizeof(uint32_t) + ap_renaming_bytes(&d->renaming);
 	pthread_rwlock_unlock(&d->lock);
 	return n;
 }
@@ -159,8 +158,15 @@ static int add_profile_frame(struct ap_dictionary *d, const struct ap_profile *f
 	return ap_idmap_find(&d->frames, id) ? 0 : add_frame(d, id, &t);
 }
 
-int ap_dictionary_add_ids(struct ap_dictionary *d, uint64_t id, const uint64_t *frames, uint32_t n,
-			  uint16_t reason)
+uint32_t ap_dictionary_frame(const struct ap_dictionary *d, uint64_t id)
+{
+	const uint32_t *known = ap_idmap_find(&d->frames, id);
+
+	return known ? *known : 0;
+}
+
+int ap_dictionary_add_path(struct ap_dictionary *d, uint64_t id, const uint32_t *frames, uint32_t n,
+			   uint16_t reason)
 {
 	struct ap_frame_ids path = {0};
 	uint32_t local;
@@ -168,11 +174,8 @@ int ap_dictionary_add_ids(struct ap_dictionary *d, uint64_t id, const uint64_t *
 
 	if (ap_idmap_find(&d->stacks, id))
 		return 0;
-	for (uint32_t i = 0; i < n && r == 0; i++) {
-		const uint32_t *known = ap_idmap_find(&d->frames, frames[i]);
-
-		r = ap_renaming_expand(&d->renaming, d->p, known ? *known : 0, &path);
-	}
+	for (uint32_t i = 0; i < n && r == 0; i++)
+		r = ap_renaming_expand(&d->renaming, d->p, frames[i], &path);
 	if (r == 0)
 		r = ap_profile_stack(d->p, path.p, (uint32_t)path.n, reason, &local);
 	if (r == 0)
@@ -202,16 +205,16 @@ int ap_dictionary_add_stack(struct ap_dictionary *d, const struct ap_profile *fr
 			    const struct ap_identity *id, uint32_t stack)
 {
 	struct ap_stack st = ap_profile_get_stack(from, stack);
-	AP_VEC(uint64_t) path = {0};
+	AP_VEC(uint32_t) path = {0};
 	int r;
 
 	if (ap_idmap_find(&d->stacks, id->stacks[stack]))
 		return 0;
 	r = ap_vec_reserve(&path, (size_t)st.n);
 	for (uint32_t i = 0; i < st.n && r == 0; i++)
-		path.p[i] = id->frames[st.frames[i]];
+		path.p[i] = ap_dictionary_frame(d, id->frames[st.frames[i]]);
 	if (r == 0)
-		r = ap_dictionary_add_ids(d, id->stacks[stack], path.p, st.n, st.reason);
+		r = ap_dictionary_add_path(d, id->stacks[stack], path.p, st.n, st.reason);
 	ap_vec_free(&path);
 	return r;
 }

@@ -16,14 +16,20 @@
 #include "base/idmap.h"
 #include "profile/tree.h"
 
+/* What every question needs of a stack, close together. */
+struct ap_dictionary_stack {
+	uint32_t path; /* in `paths` */
+	uint16_t reason;
+};
+
 struct ap_dictionary {
 	uint32_t refs; /* atomic */
 	pthread_rwlock_t lock;
 	struct ap_profile *p;
-	struct ap_idmap stacks, frames; /* content id to the profile's */
-	struct ap_tree_builder *paths;	/* without values */
-	AP_VEC(uint32_t) path_of;	/* by the profile's stack id: in `paths` */
-	AP_VEC(uint32_t) symbol_of;	/* by its frame id: in `paths` */
+	struct ap_idmap stacks, frames;		  /* content id to the profile's */
+	struct ap_tree_builder *paths;		  /* without values */
+	AP_VEC(struct ap_dictionary_stack) known; /* by the profile's stack id */
+	AP_VEC(uint32_t) symbol_of;		  /* by its frame id: in `paths` */
 	struct ap_renaming renaming;
 };
 
@@ -41,8 +47,10 @@ int ap_dictionary_add_stack(struct ap_dictionary *d, const struct ap_profile *fr
 			    const struct ap_identity *id, uint32_t stack);
 /* Rows of the table `frames`, columns from id on in the schema's order. */
 int ap_dictionary_add_frames(struct ap_dictionary *d, const struct ap_native_view *rows);
-/* A stack by its frames' content ids; frames that are not there are shown as unknown. */
-int ap_dictionary_add_ids(struct ap_dictionary *d, uint64_t id, const uint64_t *frames, uint32_t n,
-			  uint16_t reason);
+/* The profile's frame with a content id; where it is not there the one that is shown as unknown. */
+uint32_t ap_dictionary_frame(const struct ap_dictionary *d, uint64_t id);
+/* A stack by its frames, as they were sent. */
+int ap_dictionary_add_path(struct ap_dictionary *d, uint64_t id, const uint32_t *frames, uint32_t n,
+			   uint16_t reason);
 
 #endif

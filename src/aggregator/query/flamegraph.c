@@ -3,6 +3,7 @@
 #include "aggregator/query/internal.h"
 #include "base/clock.h"
 #include "profile/merge.h"
+#include "profile/tree_builder.h"
 
 /* One selection: its stacks in the dictionary, and what they rest on. */
 struct side {
@@ -33,6 +34,7 @@ static int collect(struct ap_question *q, const struct ap_query *query, struct s
 	int r;
 
 	side->range = ap_range_of(query);
+	ap_range_settle(q, &side->range);
 	side->coverage = c;
 	r = ap_question_both(q, ask_stacks, side, ask_hosts, side);
 	if (r < 0)
@@ -51,7 +53,7 @@ static int add_side(const struct ap_question *q, const struct side *side, struct
 	int r = 0;
 
 	AP_VEC_FOREACH(&side->sums.v, sum) {
-		r = ap_tree_add_path(b, q->dictionary->path_of.p[sum->stack],
+		r = ap_tree_add_path(b, q->dictionary->known.p[sum->stack].path,
 				     ap_range_number(&side->range, sum->count, sum->value), number);
 		if (r < 0)
 			break;
@@ -63,11 +65,28 @@ static int add_side(const struct ap_question *q, const struct side *side, struct
 struct shape {
 	uint32_t max_nodes; /* of the tree */
 	bool diff;
-	struct ap_tree **ret_tree; /* NULL: not wanted */
+	struct ap_tree **ret_tree;		 /* NULL: not wanted */
+	const struct ap_tree_function *function; /* the tree is of its `side`; NULL: of all */
+	enum ap_sandwich_side side;
+	uint64_t *ret_selection; /* with a function: the total of all */
 	enum ap_top_sort sort;
 	uint32_t limit;		 /* of the functions */
 	struct ap_top **ret_top; /* NULL: not wanted */
 };
+
+static int finish_tree(const struct ap_tree_builder *b, const struct shape *s, struct ap_tree **ret)
+{
+	_cleanup_(ap_cleanup_tree_builder) struct ap_tree_builder *part = NULL;
+	int r;
+
+	if (!s->function)
+		return ap_tree_finish(b, s->max_nodes, s->diff, ret);
+	*s->ret_selection = 0;
+	for (uint32_t i = 0; i < b->nodes.n; i++)
+		*s->ret_selection = ap_sum_saturating(*s->ret_selection, ap_tree_self(b, i, 0));
+	r = ap_sandwich_build(b, s->function, s->side, &part);
+	return r == 0 ? ap_tree_finish(part, s->max_nodes, false, ret) : r;
+}
 
 /* The paths are the dictionary's, so it is locked until all is copied out of it. */
 static int build(struct ap_question *q, const struct side *sides, const struct shape *s)
@@ -81,8 +100,10 @@ static int build(struct ap_question *q, const struct side *sides, const struct s
 	r = b ? add_side(q, &sides[0], b, 0) : -ENOMEM;
 	if (r == 0 && s->diff)
 		r = add_side(q, &sides[1], b, 1);
+	if (r == 0)
+		r = ap_tree_gather(b, !s->function && !s->ret_top);
 	if (r == 0 && s->ret_tree)
-		r = ap_tree_finish(b, s->max_nodes, s->diff, &tree);
+		r = finish_tree(b, s, &tree);
 	if (r == 0 && s->ret_top)
 		r = ap_top_build(b, s->sort, s->limit, s->ret_top);
 	ap_tree_builder_free(b);
@@ -92,21 +113,43 @@ static int build(struct ap_question *q, const struct side *sides, const struct s
 	return r < 0 ? ap_question_no_memory(q) : 0;
 }
 
+/* One selection, in one shape. */
+static int ask(struct ap_query_engine *e, enum ap_query_kind kind, const struct ap_query *q,
+	       const struct shape *shape, struct ap_coverage *ret_cov, struct ap_error *err)
+{
+	_cleanup_question_ struct ap_question question = {0};
+	struct side side = {0};
+	int r = ap_question_begin(&question, e, kind, q, err);
+
+	if (r == 0)
+		r = collect(&question, q, &side, ret_cov);
+	if (r == 0)
+		r = build(&question, &side, shape);
+	ap_sums_free(&side.sums);
+	return r;
+}
+
 int ap_query_flamegraph(struct ap_query_engine *e, const struct ap_query *q,
 			struct ap_tree **ret_tree, struct ap_coverage *ret_cov,
 			struct ap_error *err)
 {
 	const struct shape shape = {.max_nodes = q->max_nodes, .ret_tree = ret_tree};
-	_cleanup_question_ struct ap_question question = {0};
-	struct side side = {0};
-	int r = ap_question_begin(&question, e, q, err);
 
-	if (r == 0)
-		r = collect(&question, q, &side, ret_cov);
-	if (r == 0)
-		r = build(&question, &side, &shape);
-	ap_sums_free(&side.sums);
-	return r;
+	return ask(e, AP_QUERY_FLAMEGRAPH, q, &shape, ret_cov, err);
+}
+
+int ap_query_callers(struct ap_query_engine *e, const struct ap_query *q,
+		     const struct ap_tree_function *f, enum ap_sandwich_side side,
+		     struct ap_tree **ret_tree, uint64_t *ret_selection,
+		     struct ap_coverage *ret_cov, struct ap_error *err)
+{
+	const struct shape shape = {.max_nodes = q->max_nodes,
+				    .ret_tree = ret_tree,
+				    .function = f,
+				    .side = side,
+				    .ret_selection = ret_selection};
+
+	return ask(e, AP_QUERY_CALLERS, q, &shape, ret_cov, err);
 }
 
 int ap_query_diff(struct ap_query_engine *e, const struct ap_query *a, const struct ap_query *b,
@@ -127,7 +170,7 @@ int ap_query_diff(struct ap_query_engine *e, const struct ap_query *a, const str
 		return ap_error_set(err, -EINVAL,
 				    "%s and %s are of different units: compare like with like",
 				    a->type->name, b->type->name);
-	r = ap_question_begin(&question, e, a, err);
+	r = ap_question_begin(&question, e, AP_QUERY_DIFF, a, err);
 	if (r == 0)
 		r = collect(&question, a, &sides[0], &ret_cov[0]);
 	if (r == 0)
@@ -144,19 +187,12 @@ int ap_query_top(struct ap_query_engine *e, const struct ap_query *q, enum ap_to
 		 struct ap_error *err)
 {
 	const struct shape shape = {.sort = sort, .limit = limit, .ret_top = ret_top};
-	_cleanup_question_ struct ap_question question = {0};
-	struct side side = {0};
-	int r = ap_question_begin(&question, e, q, err);
+	int r = ask(e, AP_QUERY_TOP, q, &shape, ret_cov, err);
 
-	if (r == 0)
-		r = collect(&question, q, &side, ret_cov);
-	if (r == 0)
-		r = build(&question, &side, &shape);
 	if (r == 0 && (*ret_top)->n < (*ret_top)->n_functions) {
 		ret_cov->truncated = "functions";
 		ret_cov->cut = (*ret_top)->n_functions - (*ret_top)->n;
 	}
-	ap_sums_free(&side.sums);
 	return r;
 }
 
@@ -229,9 +265,11 @@ int ap_query_profile(struct ap_query_engine *e, const struct ap_query *q, uint32
 	int r;
 
 	max_rows = max_rows ?: 1000000;
-	r = ap_question_begin(&question, e, q, err);
-	if (r == 0)
+	r = ap_question_begin(&question, e, AP_QUERY_EXPORT, q, err);
+	if (r == 0) {
+		ap_range_settle(&question, &range);
 		r = ap_coverage_hosts(&question, &range, ret_cov);
+	}
 	if (r == 0)
 		r = ap_sums_collect(&question, &range, export_labels, AP_ARRAY_SIZE(export_labels),
 				    &sums);

@@ -84,13 +84,13 @@ int ap_query_agents(struct ap_query_engine *e, int64_t from_ms,
 	_cleanup_question_ struct ap_question q = {0};
 	struct reader reader = {.fn = fn, .ctx = ctx};
 	_cleanup_buf_ struct ap_buf sql = {0};
-	int r = ap_question_begin(&q, e, &of, err);
+	int r = ap_question_begin(&q, e, AP_QUERY_HISTORY, &of, err);
 
 	if (r < 0 || !q.use_store)
 		return r;
 	ap_buf_printf(&sql,
 		      "SELECT agent, kind, id, sum(count), min(time), max(until), max(epoch), "
-		      "argMax(host, time) FROM aperture.ledger WHERE time >= %lld "
+		      "argMax(host, time) FROM ledger WHERE time >= %lld "
 		      "GROUP BY agent, kind, id ORDER BY agent",
 		      (long long)AP_MAX(from_ms / 1000, (int64_t)0));
 	r = ap_question_select(&q, &sql, take_rows, &reader);

@@ -8,37 +8,46 @@
 
 #include "aggregator/ingest/buffer.h"
 #include "aggregator/query/dictionary.h"
+#include "aggregator/query/guard.h"
+#include "aggregator/query/memo.h"
 #include "aggregator/query/query.h"
-#include "aggregator/store/store.h"
+#include "aggregator/store/rollup.h"
 #include "base/idmap.h"
 
 #define AP_QUERY_ROWS_MAX 5000000ull /* of one statement's answer */
 
 struct ap_query_engine {
 	struct ap_query_engine_options o;
-	pthread_mutex_t lock; /* guards what follows */
-	pthread_cond_t permit;
-	uint32_t running;
+	struct ap_query_guard guard;
+	struct ap_memo *memo;
+	atomic_bool stopping;
+	pthread_mutex_t lock;		  /* guards what follows */
 	struct ap_dictionary *dictionary; /* the current one; questions hold on to theirs */
 	bool renamed;			  /* it has names that are no longer right */
 };
 
 struct ap_question {
-	struct ap_query_engine *e;
+	struct ap_query_engine *e; /* NULL: not begun */
+	enum ap_query_kind kind;
 	const atomic_bool *cancel;
-	struct ap_error *err;
-	uint64_t deadline;
+	struct ap_error *err;	  /* never NULL */
+	struct ap_error own_err;  /* that, where the asker wants none */
+	uint64_t start, deadline; /* CLOCK_MONOTONIC ns */
+	bool entered;		  /* it has a permit */
 	bool use_store;
 	bool has_watermark;
 	uint64_t watermark;
-	struct ap_batch_list parts;	 /* of the buffer; empty where it is not asked */
+	struct ap_rollup_view rollups; /* empty: there are none */
+	struct ap_batch_list parts;    /* of the buffer; empty where it is not asked */
+	struct ap_batch_list hidden;   /* parts that are on disk alone, of which no answer tells */
 	struct ap_identity **identities; /* of parts, made when needed */
 	struct ap_dictionary *dictionary;
 };
 
-/* -EBUSY, -ENOMEM. End it whatever begin returned. */
-int ap_question_begin(struct ap_question *q, struct ap_query_engine *e, const struct ap_query *of,
-		      struct ap_error *err);
+/* -EBUSY, -ECANCELED, -ENOMEM. End it whatever begin returned. */
+int ap_question_begin(struct ap_question *q, struct ap_query_engine *e, enum ap_query_kind kind,
+		      const struct ap_query *of, struct ap_error *err);
+/* What it came to is taken from its error: each failure of a question sets that. */
 void ap_question_end(struct ap_question *q);
 #define _cleanup_question_ _cleanup_(ap_question_end)
 
@@ -59,13 +68,40 @@ struct ap_range {
 	uint32_t from, to;
 	uint32_t events;
 	const struct ap_filter *filter;
-	bool is_value; /* the number asked for: values, else counts */
+	bool is_value;	/* the number asked for: values, else counts */
+	bool fine;	/* tells apart what only rows of seconds do: rollups are no help */
+	uint32_t grain; /* seconds: times are told apart by it; 0: they are not */
+	/* Set by ap_range_settle(). */
+	uint32_t resolution;	/* seconds: what is kept of the range's begin is that coarse */
+	uint32_t unanswered_to; /* of [from, that) what is asked for has gone; 0: nothing has */
 };
+/* `fine` where the filter needs it. */
 struct ap_range ap_range_of(const struct ap_query *q);
-/* Appends " WHERE …" for `samples`. */
+/* That the question tells a label's values apart. */
+void ap_range_need(struct ap_range *r, struct ap_str label);
+/* Widens the range to whole hours or days where no more than those is kept. Once all else is set. */
+void ap_range_settle(const struct ap_question *q, struct ap_range *r);
+/* Whether the rows themselves are kept of all of the range. */
+bool ap_range_has_raw(const struct ap_question *q, const struct ap_range *r);
+/* A step in seconds, raised to what is kept of the range's begin. */
+uint32_t ap_range_step(const struct ap_question *q, const struct ap_range *r, uint32_t step);
+
+/* A SELECT of sums over a range, whichever tables those are in: its rows may tell of one group several
+ * times, to be added up. Of the ledger: of batches that overlap the range, of the hosts that the filter
+ * allows. */
+struct ap_select {
+	enum ap_rollup_family family;
+	struct ap_str columns, group;
+	const char *join;    /* before WHERE; NULL: none */
+	struct ap_str where; /* further conditions, each begins with " AND " */
+};
+int ap_range_select(struct ap_question *q, const struct ap_range *r, const struct ap_select *what,
+		    ap_store_block_fn fn, void *ctx);
+/* Appends " WHERE …" for rows of seconds alone. */
 void ap_range_sql(const struct ap_question *q, const struct ap_range *r, struct ap_buf *sql);
-/* The same for `ledger`: batches that overlap the range, of the hosts that the filter allows. */
-void ap_range_ledger_sql(const struct ap_question *q, const struct ap_range *r, struct ap_buf *sql);
+/* Parts of it: the conditions on events and labels; on what is stored of the snapshot. */
+void ap_range_rows_sql(const struct ap_range *r, struct ap_buf *sql);
+void ap_question_segments_sql(const struct ap_question *q, struct ap_buf *sql);
 /* "count" or "value" */
 const char *ap_range_column(const struct ap_range *r);
 
@@ -78,10 +114,8 @@ static inline uint64_t ap_range_number(const struct ap_range *r, uint64_t count,
 typedef int (*ap_row_fn)(void *ctx, size_t part, const struct ap_batch *b,
 			 const struct ap_sample *row);
 int ap_range_rows(struct ap_question *q, const struct ap_range *r, ap_row_fn fn, void *ctx);
-/* The same for system calls; rows of system calls have no event. `second` is what the store has or will
- * have as the row's time. */
-typedef int (*ap_syscall_row_fn)(void *ctx, const struct ap_batch *b, const struct ap_syscall *row,
-				 uint32_t second);
+/* The same for system calls; rows of system calls have no event. */
+typedef int (*ap_syscall_row_fn)(void *ctx, const struct ap_batch *b, const struct ap_syscall *row);
 int ap_range_syscalls(struct ap_question *q, const struct ap_range *r, ap_syscall_row_fn fn,
 		      void *ctx);
 /* Calls `fn` for each buffered batch (its part 0) that overlaps the range and whose host the filter
@@ -100,6 +134,11 @@ int ap_steps_collect(struct ap_question *q, const struct ap_range *r, struct ap_
 /* A round length that divides the range into 300 steps at most; milliseconds. */
 int64_t ap_steps_round(int64_t range_ms);
 
+/* As ap_query_series(). */
+int ap_series_ask(struct ap_query_engine *e, enum ap_query_kind kind, const struct ap_query *q,
+		  struct ap_str label, int64_t step_ms, uint32_t top, struct ap_series **ret,
+		  struct ap_coverage *ret_cov, struct ap_error *err);
+
 /* Sums by group and stack; what a group is, the caller decides (0 where there are none). */
 struct ap_stack_sum {
 	uint64_t id; /* content id */
@@ -115,8 +154,11 @@ struct ap_sums {
 void ap_sums_free(struct ap_sums *s);
 #define _cleanup_sums_ _cleanup_(ap_sums_free)
 
-/* Sums of a range, by the labels given (at most 7; their values, each with its length before it,
- * are a group's key). 0 or an error of the question. */
+enum { AP_SUMS_LABELS_MAX = 11 };
+
+/* Sums of a range, by the labels given (at most as many; one that is NULL is "" everywhere; their values, each with
+ * its length before it, are a group's key). With labels a group has a stack once; without, a stack may come once from each
+ * table and from the buffer. 0 or an error of the question. */
 int ap_sums_collect(struct ap_question *q, const struct ap_range *r, const char *const *labels,
 		    uint32_t n_labels, struct ap_sums *ret);
 /* The value of the i-th label in a group's key. */

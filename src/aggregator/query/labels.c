@@ -52,12 +52,18 @@ static int take_counts(void *ctx, const struct ap_native_view *v)
 }
 
 static int begin(struct tally *t, struct ap_query_engine *e, const struct ap_query *q,
-		 const struct ap_range *range, struct ap_coverage *c, struct ap_error *err)
+		 struct ap_range *range, struct ap_coverage *c, struct ap_error *err)
 {
-	int r = ap_question_begin(t->q, e, q, err);
+	int r = ap_question_begin(t->q, e, AP_QUERY_LABELS, q, err);
 
 	if (r < 0)
 		return r;
+	/* Without a label, all of them are asked for: as exactly as what is kept tells them apart. */
+	if (t->label.n)
+		ap_range_need(range, t->label);
+	else
+		range->fine |= ap_range_has_raw(t->q, range);
+	ap_range_settle(t->q, range);
 	t->names = ap_intern_new();
 	if (!t->names || ap_vec_push(&t->counts, 0) < 0)
 		return ap_question_no_memory(t->q);
@@ -156,31 +162,34 @@ static int take_columns(void *ctx, const struct ap_native_view *v)
 {
 	int r = 0;
 
-	if (v->n_columns != AP_LABEL_COLUMNS || v->rows == 0)
-		return v->rows ? -EBADMSG : 0;
-	for (uint32_t i = 0; i < AP_LABEL_COLUMNS && r == 0; i++)
-		r = count(ctx, ap_str_of(ap_schema_labels[i]), ap_native_uint(&v->columns[i], 0));
+	if (v->n_columns != AP_LABEL_COLUMNS)
+		return -EBADMSG;
+	for (size_t row = 0; row < v->rows; row++)
+		for (uint32_t i = 0; i < AP_LABEL_COLUMNS && r == 0; i++)
+			r = count(ctx, ap_str_of(ap_schema_labels[i]),
+				  ap_native_uint(&v->columns[i], row));
 	return r;
 }
 
 static int stored_names(struct tally *t, const struct ap_range *range)
 {
-	_cleanup_buf_ struct ap_buf columns = {0}, users = {0};
+	const struct ap_select users = {.columns = AP_STR("arrayJoin(label_keys) AS k, sum(count)"),
+					.group = AP_STR("k")};
+	_cleanup_buf_ struct ap_buf columns = {0};
+	struct ap_select own = {.group = AP_STR("event")};
 	int r;
 
-	ap_buf_puts(&columns, "SELECT ");
-	for (int i = 0; i < AP_LABEL_COLUMNS; i++)
-		ap_buf_printf(&columns, "%ssumIf(count, %s != '')", i ? ", " : "",
-			      ap_schema_labels[i]);
-	ap_buf_puts(&columns, " FROM aperture.samples");
-	ap_range_sql(t->q, range, &columns);
-	r = ap_question_select(t->q, &columns, take_columns, t);
-	if (r < 0)
-		return r;
-	ap_buf_puts(&users, "SELECT arrayJoin(label_keys) AS k, sum(count) FROM aperture.samples");
-	ap_range_sql(t->q, range, &users);
-	ap_buf_puts(&users, " GROUP BY k");
-	return ap_question_select(t->q, &users, take_counts, t);
+	for (int i = 0; i < AP_LABEL_COLUMNS; i++) {
+		const char *label = ap_schema_labels[i];
+
+		if (!range->fine && !ap_rollup_keeps_label(ap_str_of(label)))
+			label = "''";
+		ap_buf_printf(&columns, "%ssumIf(count, %s != '')", i ? ", " : "", label);
+	}
+	own.columns = ap_buf_view(&columns);
+	r = ap_buf_error(&columns) ? ap_question_no_memory(t->q)
+				   : ap_range_select(t->q, range, &own, take_columns, t);
+	return r < 0 ? r : ap_range_select(t->q, range, &users, take_counts, t);
 }
 
 int ap_query_label_names(struct ap_query_engine *e, const struct ap_query *q,
@@ -216,7 +225,8 @@ int ap_query_label_values(struct ap_query_engine *e, const struct ap_query *q, s
 	struct ap_question question = {0};
 	struct ap_range range = ap_range_of(q);
 	struct tally t = {.q = &question, .label = label};
-	_cleanup_buf_ struct ap_buf sql = {0};
+	_cleanup_buf_ struct ap_buf columns = {0};
+	struct ap_select what = {.group = AP_STR("v")};
 	int r;
 
 	if (!ap_label_name_ok(label))
@@ -224,12 +234,12 @@ int ap_query_label_values(struct ap_query_engine *e, const struct ap_query *q, s
 				    (int)AP_MIN(label.n, (size_t)100), label.p);
 	r = begin(&t, e, q, &range, ret_cov, err);
 	if (r == 0 && question.use_store) {
-		ap_buf_puts(&sql, "SELECT ");
-		ap_label_sql(label, &sql);
-		ap_buf_puts(&sql, " AS v, sum(count) FROM aperture.samples");
-		ap_range_sql(&question, &range, &sql);
-		ap_buf_puts(&sql, " GROUP BY v");
-		r = ap_question_select(&question, &sql, take_counts, &t);
+		ap_label_sql(label, &columns);
+		ap_buf_puts(&columns, " AS v, sum(count)");
+		what.columns = ap_buf_view(&columns);
+		r = ap_buf_error(&columns)
+			    ? ap_question_no_memory(&question)
+			    : ap_range_select(&question, &range, &what, take_counts, &t);
 	}
 	if (r == 0)
 		r = ap_range_rows(&question, &range, value_row, &t);
@@ -259,17 +269,15 @@ int ap_query_events(struct ap_query_engine *e, const struct ap_query *q, uint32_
 {
 	_cleanup_question_ struct ap_question question = {0};
 	struct ap_range range = ap_range_of(q);
-	_cleanup_buf_ struct ap_buf sql = {0};
+	const struct ap_select what = {.columns = AP_STR("event"), .group = AP_STR("event")};
 	uint32_t events = 0;
-	int r = ap_question_begin(&question, e, q, err);
+	int r = ap_question_begin(&question, e, AP_QUERY_LABELS, q, err);
 
 	range.events = 0;
-	if (r == 0 && question.use_store) {
-		ap_buf_puts(&sql, "SELECT event FROM aperture.samples");
-		ap_range_sql(&question, &range, &sql);
-		ap_buf_puts(&sql, " GROUP BY event");
-		r = ap_question_select(&question, &sql, take_events, &events);
-	}
+	if (r == 0)
+		ap_range_settle(&question, &range);
+	if (r == 0 && question.use_store)
+		r = ap_range_select(&question, &range, &what, take_events, &events);
 	if (r == 0)
 		r = ap_range_rows(&question, &range, event_row, &events);
 	if (r == 0)

@@ -5,12 +5,18 @@
 #include "aggregator/query/internal.h"
 #include "profile/lock_kind.h"
 
-enum { SERVICE, HOST, PID, LOCK, KIND, WAITER, WAKER, LABELS };
+enum { SERVICE, HOST, PID, LOCK, KIND, CALLER, DOMAIN, PLACE, WAITER, WAKER, ENDED, LABELS };
 
 static const char *const labels[LABELS] = {
-	[SERVICE] = "service", [HOST] = "host",	    [PID] = "pid",     [LOCK] = "lock",
-	[KIND] = "kind",       [WAITER] = "thread", [WAKER] = "waker",
+	[SERVICE] = "service", [HOST] = "host",	    [PID] = "pid",	 [LOCK] = "lock",
+	[KIND] = "kind",       [CALLER] = "caller", [DOMAIN] = "domain", [PLACE] = "place",
+	[WAITER] = "thread",   [WAKER] = "waker",   [ENDED] = "ended",
 };
+
+_Static_assert(LABELS <= (int)AP_SUMS_LABELS_MAX, "sums by all of them");
+
+/* What tells locks apart. */
+static const int lock_labels[] = {SERVICE, HOST, PID, LOCK, KIND, CALLER, DOMAIN};
 
 void ap_locks_free(struct ap_locks *l)
 {
@@ -33,16 +39,18 @@ struct place {
 struct builder {
 	struct ap_question q;
 	struct ap_range range;
+	bool coarse; /* rollups are part of it: locks are told apart by place */
 	struct ap_sums sums;
 	uint64_t missing;
 	struct ap_coverage *coverage;
 	struct ap_intern *lock_keys, *pair_keys, *names; /* rows count from 1 */
+	struct ap_intern *ended;			 /* locks that somebody has let go of */
 	AP_VEC(struct ap_lock_row) rows;		 /* strings of the sums' groups */
 	AP_VEC(struct ap_lock_pair) pairs;
 	struct ap_idmap waiters, wakers; /* (row, name) */
 	struct ap_idmap place_of;	 /* (row, function) */
 	AP_VEC(struct place) places;
-	struct ap_waits total, short_waits;
+	struct ap_waits total, short_waits, not_contended;
 	struct ap_buf key;
 };
 
@@ -52,6 +60,7 @@ static void builder_free(struct builder *b)
 	ap_intern_free(b->lock_keys);
 	ap_intern_free(b->pair_keys);
 	ap_intern_free(b->names);
+	ap_intern_free(b->ended);
 	ap_vec_free(&b->rows);
 	ap_vec_free(&b->pairs);
 	ap_idmap_free(&b->waiters);
@@ -62,15 +71,20 @@ static void builder_free(struct builder *b)
 	ap_question_end(&b->q);
 }
 
+/* Of locks of programs nothing is said. */
+static bool is_kernel(struct ap_str domain)
+{
+	return ap_str_is(domain, "kernel");
+}
+
 static void add_waits(struct ap_waits *to, struct ap_waits w)
 {
 	to->count += w.count;
 	to->ns += w.ns;
 }
 
-/* The id of some of a group's labels: what differs in one of them differs in its id. */
-static int id_of(struct builder *b, struct ap_intern *in, const struct ap_str *values,
-		 const int *which, size_t n, uint32_t *ret, bool *ret_new)
+/* Some of a group's labels as one key: what differs in one of them differs. */
+static int key_of(struct builder *b, const struct ap_str *values, const int *which, size_t n)
 {
 	ap_buf_clear(&b->key);
 	for (size_t i = 0; i < n; i++) {
@@ -79,9 +93,48 @@ static int id_of(struct builder *b, struct ap_intern *in, const struct ap_str *v
 		ap_buf_append(&b->key, &length, sizeof(length));
 		ap_buf_str(&b->key, values[which[i]]);
 	}
-	if (ap_buf_error(&b->key))
+	return ap_buf_error(&b->key);
+}
+
+static int id_of(struct builder *b, struct ap_intern *in, const struct ap_str *values,
+		 const int *which, size_t n, uint32_t *ret, bool *ret_new)
+{
+	if (key_of(b, values, which, n) < 0)
 		return -ENOMEM;
 	return ap_intern_add(in, ap_buf_view(&b->key), ret, ret_new);
+}
+
+static void read_labels(const struct builder *b, uint32_t group, struct ap_str v[LABELS])
+{
+	for (uint32_t i = 0; i < LABELS; i++)
+		v[i] = ap_sums_label(&b->sums, group, i);
+	if (b->coarse && ap_str_starts(v[LOCK], AP_STR("0x")))
+		v[LOCK] = v[PLACE].n ? v[PLACE] : AP_STR("(some lock)");
+}
+
+static int note_ended(struct builder *b)
+{
+	struct ap_str v[LABELS];
+	uint32_t id;
+	int r = 0;
+
+	AP_VEC_FOREACH(&b->sums.v, sum) {
+		read_labels(b, sum->group, v);
+		if (r == 0 && (v[WAKER].n || ap_str_is(v[ENDED], "woken")))
+			r = id_of(b, b->ended, v, lock_labels, AP_ARRAY_SIZE(lock_labels), &id,
+				  NULL);
+	}
+	return r;
+}
+
+static bool is_contended(struct builder *b, const struct ap_str *v)
+{
+	uint32_t id;
+
+	if (is_kernel(v[DOMAIN]) || !ap_lock_may_be_for_work(v[KIND]))
+		return ap_lock_is_contention(v[KIND]);
+	return key_of(b, v, lock_labels, AP_ARRAY_SIZE(lock_labels)) < 0 ||
+	       ap_intern_find(b->ended, ap_buf_view(&b->key), &id) == 0;
 }
 
 /* Counts a thread's name once for each lock. */
@@ -100,25 +153,33 @@ static int count_name(struct builder *b, struct ap_idmap *seen, uint32_t row, st
 static int add_lock(struct builder *b, const struct ap_str *v, struct ap_waits waits,
 		    uint32_t *ret_row)
 {
-	static const int which[] = {SERVICE, HOST, PID, LOCK, KIND};
 	struct ap_lock_row new = {.service = v[SERVICE],
 				  .host = v[HOST],
 				  .pid = v[PID],
 				  .lock = v[LOCK],
-				  .kind = v[KIND]};
+				  .kind = v[KIND],
+				  .caller = v[CALLER],
+				  .kernel = is_kernel(v[DOMAIN])};
 	struct ap_lock_row *row;
 	uint32_t id;
 	bool is_new;
-	int r = id_of(b, b->lock_keys, v, which, AP_ARRAY_SIZE(which), &id, &is_new);
+	int r = id_of(b, b->lock_keys, v, lock_labels, AP_ARRAY_SIZE(lock_labels), &id, &is_new);
 
-	if (r == 0 && is_new)
+	if (r == 0 && is_new) {
+		new.contended = is_contended(b, v);
 		r = ap_vec_push(&b->rows, new);
+	}
 	if (r < 0)
 		return r;
 	*ret_row = id - 1;
 	row = &b->rows.p[id - 1];
 	add_waits(&row->waits, waits);
-	r = count_name(b, &b->waiters, id, v[WAITER], &row->waiters);
+	if (!row->place.n)
+		row->place = v[PLACE];
+	row->timeouts += ap_str_is(v[ENDED], "timeout") ? waits.count : 0;
+	row->signals += ap_str_is(v[ENDED], "signal") ? waits.count : 0;
+	/* Sums of short waits for locks of the kernel name no thread. */
+	r = v[WAITER].n ? count_name(b, &b->waiters, id, v[WAITER], &row->waiters) : 0;
 	if (r == 0 && v[WAKER].n)
 		r = count_name(b, &b->wakers, id, v[WAKER], &row->wakers);
 	return r;
@@ -166,8 +227,7 @@ static int add_sum(struct builder *b, const struct ap_stack_sum *s)
 	int r;
 
 	add_waits(&b->total, waits);
-	for (uint32_t i = 0; i < LABELS; i++)
-		v[i] = ap_sums_label(&b->sums, s->group, i);
+	read_labels(b, s->group, v);
 	if (v[LOCK].n == 0) {
 		add_waits(&b->short_waits, waits);
 		return 0;
@@ -175,17 +235,31 @@ static int add_sum(struct builder *b, const struct ap_stack_sum *s)
 	r = add_lock(b, v, waits, &row);
 	if (r == 0)
 		r = add_pair(b, v, waits);
-	return r < 0 ? r : add_place(b, row, s->stack, waits.ns);
+	/* Who asks for a lock of the kernel is a label. */
+	return r < 0 || is_kernel(v[DOMAIN]) ? r : add_place(b, row, s->stack, waits.ns);
+}
+
+static bool is_of_domain(const struct ap_locks_options *o, struct ap_str domain)
+{
+	return !o->domain || is_kernel(domain) == (o->domain == AP_LOCKS_OF_KERNEL);
 }
 
 /* Leaves the sums of other waits out, before anything is counted of them. */
-static void keep_contended(struct ap_sums *s)
+static void keep_wanted(struct builder *b, const struct ap_locks_options *o)
 {
+	struct ap_sums *s = &b->sums;
+	struct ap_str v[LABELS];
 	size_t n = 0;
 
-	AP_VEC_FOREACH(&s->v, sum)
-		if (ap_lock_is_contention(ap_sums_label(s, sum->group, KIND)))
+	AP_VEC_FOREACH(&s->v, sum) {
+		read_labels(b, sum->group, v);
+		if (!is_of_domain(o, v[DOMAIN]))
+			continue;
+		if (!o->contended_only || v[LOCK].n == 0 || is_contended(b, v))
 			s->v.p[n++] = *sum;
+		else
+			add_waits(&b->not_contended, (struct ap_waits){sum->count, sum->value});
+	}
 	s->v.n = n;
 }
 
@@ -209,7 +283,8 @@ static int row_order(const void *a, const void *b, void *ctx)
 	r = r ?: ap_str_cmp(x->lock, y->lock);
 	r = r ?: ap_str_cmp(x->host, y->host);
 	r = r ?: ap_str_cmp(x->pid, y->pid);
-	return r ?: ap_str_cmp(x->kind, y->kind);
+	r = r ?: ap_str_cmp(x->kind, y->kind);
+	return r ?: ap_str_cmp(x->caller, y->caller);
 }
 
 static int pair_order(const void *a, const void *b, void *ctx)
@@ -280,11 +355,15 @@ static int give_rows(const struct builder *b, uint32_t limit, struct ap_arena *a
 		struct ap_lock_row *r = &l->rows[i];
 
 		*r = b->rows.p[i];
-		if (!keep_strs(
-			    a,
-			    (struct ap_str *[]){&r->service, &r->host, &r->pid, &r->lock, &r->kind},
-			    5))
+		if (!keep_strs(a,
+			       (struct ap_str *[]){&r->service, &r->host, &r->pid, &r->lock,
+						   &r->kind, &r->caller, &r->place},
+			       7))
 			return -ENOMEM;
+		if (r->kernel) {
+			r->function = r->caller;
+			r->module = AP_STR("[kernel]");
+		}
 	}
 	for (size_t i = l->n; i < b->rows.n; i++)
 		add_waits(&l->other, b->rows.p[i].waits);
@@ -326,6 +405,7 @@ static int give(struct builder *b, const struct ap_locks_options *o, struct ap_a
 		qsort_r(b->pairs.p, b->pairs.n, sizeof(*b->pairs.p), pair_order, &by_count);
 	l->total = b->total;
 	l->short_waits = b->short_waits;
+	l->not_contended = b->not_contended;
 	r = give_rows(b, o->limit, arena, l);
 	if (r == 0)
 		r = give_pairs(b, o->limit, arena, l);
@@ -358,7 +438,15 @@ static int ask_hosts(struct ap_question *q, void *ctx)
 static int ask_stacks(struct ap_question *q, void *ctx)
 {
 	struct builder *b = ctx;
-	int r = ap_sums_collect(q, &b->range, labels, LABELS, &b->sums);
+	const char *asked[LABELS];
+	int r;
+
+	for (int i = 0; i < LABELS; i++) {
+		asked[i] = labels[i];
+		if (b->coarse && i != LOCK && !ap_rollup_keeps_label(ap_str_of(labels[i])))
+			asked[i] = NULL;
+	}
+	r = ap_sums_collect(q, &b->range, asked, LABELS, &b->sums);
 
 	return r < 0 ? r : ap_sums_resolve(q, &b->range, &b->sums, &b->missing);
 }
@@ -371,13 +459,16 @@ static int build(struct builder *b, const struct ap_locks_options *o, struct ap_
 	b->lock_keys = ap_intern_new();
 	b->pair_keys = ap_intern_new();
 	b->names = ap_intern_new();
-	if (!b->lock_keys || !b->pair_keys || !b->names)
+	b->ended = ap_intern_new();
+	if (!b->lock_keys || !b->pair_keys || !b->names || !b->ended)
 		return -ENOMEM;
 	r = ap_question_both(&b->q, ask_stacks, b, ask_hosts, b);
 	if (r < 0)
 		return r;
-	if (o->contended_only)
-		keep_contended(&b->sums);
+	r = note_ended(b);
+	if (r < 0)
+		return r;
+	keep_wanted(b, o);
 	ap_coverage_sums(&b->q, &b->sums, b->coverage);
 	pthread_rwlock_rdlock(&b->q.dictionary->lock);
 	for (size_t i = 0; i < b->sums.v.n && r == 0; i++)
@@ -399,12 +490,17 @@ int ap_query_locks(struct ap_query_engine *e, const struct ap_query *of,
 	_cleanup_(builder_free) struct builder b = {.range = ap_range_of(of), .coverage = ret_cov};
 	struct ap_arena arena = AP_ARENA_INIT(64u << 20);
 	struct ap_locks *l = NULL;
-	int r = ap_question_begin(&b.q, e, of, err);
+	int r = ap_question_begin(&b.q, e, AP_QUERY_LOCKS, of, err);
 
 	b.range.events = AP_EVENT_BIT(AP_EVENT_LOCK);
 	b.range.is_value = true;
-	if (r == 0)
+	if (r == 0) {
+		/* Addresses, processes and threads matter for as long as they are kept. */
+		b.coarse = !b.range.fine && !ap_range_has_raw(&b.q, &b.range);
+		b.range.fine |= !b.coarse;
+		ap_range_settle(&b.q, &b.range);
 		r = build(&b, o, &arena, &l);
+	}
 	if (r == -ENOMEM)
 		ap_question_no_memory(&b.q);
 	if (r < 0) {

@@ -165,10 +165,12 @@ int ap_query_modules(struct ap_query_engine *e, const struct ap_query *of, uint3
 	_cleanup_sums_ struct ap_sums sums = {0};
 	struct ap_range range = ap_range_of(of);
 	uint64_t missing;
-	int r = ap_question_begin(&q, e, of, err);
+	int r = ap_question_begin(&q, e, AP_QUERY_MODULES, of, err);
 
-	if (r == 0)
+	if (r == 0) {
+		ap_range_settle(&q, &range);
 		r = ap_coverage_hosts(&q, &range, ret_cov);
+	}
 	if (r == 0)
 		r = ap_sums_collect(&q, &range, NULL, 0, &sums);
 	if (r == 0)

@@ -6,8 +6,8 @@
  * Times are whole seconds in the store and are treated so everywhere: a sample belongs to a range
  * if the second it lies in begins within it. Values are in the unit of the type.
  *
- * Thread-safe. At most `max_concurrent` questions run at once; a further one waits a moment, then
- * fails with -EBUSY. Errors of all: -EBUSY, -ETIMEDOUT, -ECANCELED, -ENOMEM (more memory than a
+ * Thread-safe. At most `max_concurrent` questions run at once; `max_waiting` further ones wait some
+ * seconds, then fail with -EBUSY, as do those beyond them at once. Errors of all: -EBUSY, -ETIMEDOUT, -ECANCELED, -ENOMEM (more memory than a
  * question may take), -E2BIG (more rows or a dearer regular expression than allowed), -EINVAL,
  * -EIO; `err` says what to do. */
 #ifndef AP_AGGREGATOR_QUERY_QUERY_H
@@ -17,37 +17,88 @@
 
 #include "abi/ledger.h"
 #include "aggregator/query/filter.h"
+#include "http/prometheus.h"
 #include "profile/profile.h"
+#include "profile/sandwich.h"
 #include "profile/top.h"
 #include "profile/tree.h"
 #include "symbol/symbolizer.h"
 
+struct ap_agents;
 struct ap_buffer;
+struct ap_rollup;
 struct ap_store;
 struct ap_query_engine;
 
 struct ap_query_engine_options {
 	struct ap_store *store;	  /* may be NULL: buffer only */
 	struct ap_buffer *buffer; /* may be NULL: store only */
+	struct ap_rollup *rollup; /* of the store; NULL: every answer is made of its raw rows */
 	uint32_t max_concurrent;  /* 0 = 4 */
+	uint32_t max_waiting;	  /* questions more than that; 0 = 16 */
+	uint64_t max_wait_ns;	  /* for one of those to end; 0 = 5 s */
 	uint64_t timeout_ns;	  /* of one question; 0 = 30 s */
-	uint64_t max_memory;	  /* bytes in the engine, per question; 0 = 512 MiB */
-	uint64_t max_dictionary;  /* bytes of stacks and frames kept; 0 = 256 MiB */
+	uint64_t max_memory; /* bytes in the store, and of sums here, per question; 0 = 512 MiB */
+	uint64_t max_dictionary; /* bytes of stacks and frames kept; 0 = 256 MiB */
+	uint64_t max_memo;	 /* bytes of the store's answers kept; 0 = 32 MiB */
 };
 
 int ap_query_engine_new(const struct ap_query_engine_options *o, struct ap_query_engine **ret);
+/* Ends, with -ECANCELED, the questions whose askers gave no `cancel` of their own, and later ones. */
+void ap_query_engine_stop(struct ap_query_engine *e);
 void ap_query_engine_free(struct ap_query_engine *e); /* no question may be running */
 AP_DEFINE_CLEANUP(query_engine, struct ap_query_engine, ap_query_engine_free)
+
+/* What has been asked since the start. */
+enum ap_query_kind {
+	AP_QUERY_FLAMEGRAPH,
+	AP_QUERY_DIFF,
+	AP_QUERY_TOP,
+	AP_QUERY_CALLERS,
+	AP_QUERY_SERIES,
+	AP_QUERY_HEATMAP,
+	AP_QUERY_SYSCALLS,
+	AP_QUERY_LOCKS,
+	AP_QUERY_SERVICES,
+	AP_QUERY_LABELS, /* names, values, and which events there are */
+	AP_QUERY_MODULES,
+	AP_QUERY_EXPORT,
+	AP_QUERY_SYMBOLS,
+	AP_QUERY_HISTORY, /* of agents */
+	AP_QUERY_KINDS
+};
+enum ap_query_status {
+	AP_QUERY_OK,
+	AP_QUERY_CANCELLED, /* the asker has gone */
+	AP_QUERY_TIMED_OUT,
+	AP_QUERY_LIMITED, /* by memory, rows or an expression's cost */
+	AP_QUERY_BUSY,	  /* never ran */
+	AP_QUERY_FAILED,
+	AP_QUERY_STATUSES
+};
+struct ap_query_stats {
+	uint32_t running, waiting; /* now */
+	uint64_t total[AP_QUERY_KINDS][AP_QUERY_STATUSES];
+	struct ap_prom_histogram seconds[AP_QUERY_KINDS]; /* of all, waits included */
+	/* Statements that the store was spared, and those that it was asked for the ends of a range alone. */
+	uint64_t recalled, recalled_in_part;
+	uint64_t memo_bytes; /* now */
+};
+const char *ap_query_kind_name(enum ap_query_kind kind);       /* "flamegraph", … */
+const char *ap_query_status_name(enum ap_query_status status); /* "ok", … */
+void ap_query_engine_get_stats(struct ap_query_engine *e, struct ap_query_stats *ret);
+
+#define AP_QUERY_TIME_MAX_MS 7258118400000ll /* the year 2200: fits 64 bits of nanoseconds */
 
 enum ap_query_source { AP_QUERY_BOTH = 0, AP_QUERY_BUFFER = 1, AP_QUERY_STORE = 2 };
 
 struct ap_query {
-	int64_t from_ms, to_ms; /* Unix milliseconds, half-open */
+	int64_t from_ms, to_ms; /* Unix milliseconds, half-open, up to AP_QUERY_TIME_MAX_MS */
 	const struct ap_profile_type *type;
 	const struct ap_filter *filter; /* NULL: everything */
 	uint32_t max_nodes;		/* 0 = AP_TREE_NODES_DEFAULT */
 	enum ap_query_source source;
-	const atomic_bool *cancel; /* may be NULL */
+	const atomic_bool *cancel; /* NULL: until the engine stops */
 };
 
 /* What an answer rests on. */
@@ -58,9 +109,21 @@ struct ap_coverage {
 	uint64_t reasons[AP_REASONS_MAX]; /* those, by why their stacks end */
 	double complete_share;		  /* AP_REASON_OK and KERNEL_ONLY, 0..1; -1: no samples */
 	uint64_t lost;			  /* periods lost in the range, all hosts and stages */
-	const char *truncated;		  /* what a limit cut: "rows", "values"; NULL: nothing */
-	uint64_t cut;			  /* how much of it */
+	uint64_t pending; /* rows of the range's time that wait on disk alone and are not in the
+			   * answer, whatever their type and labels */
+	/* The range that the numbers are of, and how coarse what is kept of its begin is, in seconds: 1,
+	 * or what was asked for has been widened to whole hours (3,600) or days. */
+	int64_t from_ms, to_ms;
+	uint32_t resolution_s;	  /* 0: the numbers are of no range */
+	int64_t unanswered_to_ms; /* of what is before that, nothing is kept which tells
+					   * what was asked; 0: all is answered */
+	const char *truncated;	  /* what a limit cut: "rows", "values"; NULL: nothing */
+	uint64_t cut;		  /* how much of it */
 };
+
+/* Raises hosts_expected by agents that are known but silent; `agents` may be NULL. */
+void ap_coverage_expect_hosts(struct ap_agents *agents, const struct ap_query *q,
+			      struct ap_coverage *cov);
 
 int ap_query_flamegraph(struct ap_query_engine *e, const struct ap_query *q,
 			struct ap_tree **ret_tree, struct ap_coverage *ret_cov,
@@ -76,6 +139,13 @@ int ap_query_diff(struct ap_query_engine *e, const struct ap_query *a, const str
 int ap_query_top(struct ap_query_engine *e, const struct ap_query *q, enum ap_top_sort sort,
 		 uint32_t limit, struct ap_top **ret_top, struct ap_coverage *ret_cov,
 		 struct ap_error *err);
+
+/* The callers or the callees of a function as a tree (profile/sandwich.h). `ret_selection`: the total of
+ * everything selected, which shares are taken of. */
+int ap_query_callers(struct ap_query_engine *e, const struct ap_query *q,
+		     const struct ap_tree_function *f, enum ap_sandwich_side side,
+		     struct ap_tree **ret_tree, uint64_t *ret_selection,
+		     struct ap_coverage *ret_cov, struct ap_error *err);
 
 /* Samples as a profile to export: one row per (service, host, comm, stack), at most `max_rows` (0 =
  * 1,000,000), the largest by count; the rest is told by the coverage as "rows". */
@@ -109,6 +179,25 @@ int ap_query_series(struct ap_query_engine *e, const struct ap_query *q, struct 
 		    struct ap_coverage *ret_cov, struct ap_error *err);
 void ap_series_free(struct ap_series *s);
 AP_DEFINE_CLEANUP(series, struct ap_series, ap_series_free)
+
+/* Values over time in two dimensions: cells of `step_ms`, of which each column has `n_rows`, from the
+ * column's beginning on. Agents tell times to the second, so no cell is shorter. */
+struct ap_heatmap {
+	struct ap_series *series; /* of one row: the cells, column by column */
+	uint32_t n_rows, n_columns;
+	uint64_t max; /* of one cell */
+};
+enum { AP_HEATMAP_ROWS_MAX = 1440 };
+
+/* The range is aligned outwards to columns, which begin at multiples of their length since 1970.
+ * `step_ms` 0: as short as AP_SERIES_STEPS_MAX cells allow, of 1 s, 10 s, 1 min, 10 min, 1 h;
+ * `n_rows` 0: 60, or what makes a column a day of the latter two. Where samples have gone a cell is as long as what is
+ * left of them, an hour or a day, a column of which is a week. -EINVAL for too many cells. */
+int ap_query_heatmap(struct ap_query_engine *e, const struct ap_query *q, int64_t step_ms,
+		     uint32_t n_rows, struct ap_heatmap *ret, struct ap_coverage *ret_cov,
+		     struct ap_error *err);
+void ap_heatmap_free(struct ap_heatmap *h);
+#define _cleanup_heatmap_ _cleanup_(ap_heatmap_free)
 
 /* System calls: a row for each (call, ABI, value of the label `by`). */
 struct ap_syscall_row {
@@ -232,8 +321,15 @@ struct ap_waits {
 	uint64_t count, ns; /* count: of those that have ended */
 };
 struct ap_lock_row {
-	struct ap_str service, host, pid, lock, kind; /* what tells locks apart */
+	struct ap_str service, host, pid, lock,
+		kind;	      /* what tells locks apart, and for those of the
+							 kernel, which mostly have no name, caller */
+	struct ap_str caller; /* "": of a program */
+	bool kernel;
 	struct ap_waits waits;
+	struct ap_str place;		/* where it lies; "" = not known */
+	bool contended;			/* waits are for what another thread holds */
+	uint64_t timeouts, signals;	/* of waits.count, those that ended so */
 	uint32_t waiters, wakers;	/* different names of threads */
 	struct ap_str function, module; /* which function waited longest */
 };
@@ -249,13 +345,17 @@ struct ap_locks {
 	struct ap_waits total;		    /* of everything selected */
 	struct ap_waits short_waits;	    /* of those, too short to know the lock of */
 	struct ap_waits other, other_pairs; /* of what the limit cut off */
+	struct ap_waits not_contended;	    /* of what contended_only left out; not in `total` */
 	struct ap_arena arena;
 };
+enum ap_locks_domain { AP_LOCKS_OF_ALL = 0, AP_LOCKS_OF_PROGRAMS = 1, AP_LOCKS_OF_KERNEL = 2 };
 enum ap_locks_sort { AP_LOCKS_BY_NS = 0, AP_LOCKS_BY_COUNT = 1 };
 struct ap_locks_options {
 	enum ap_locks_sort sort;
-	uint32_t limit;	     /* of locks, and of pairs; 0 = all */
-	bool contended_only; /* leaves out waits for work, for conditions and for threads to end */
+	uint32_t limit; /* of locks, and of pairs; 0 = all */
+	enum ap_locks_domain domain;
+	bool contended_only; /* leaves out waits for work, for conditions and for threads to end,
+				and those for semaphores and the like that nobody ended */
 };
 /* The query's type is ignored. What is cut is told by the coverage as "locks", else "pairs". */
 int ap_query_locks(struct ap_query_engine *e, const struct ap_query *q,

@@ -3,36 +3,43 @@
 #include "aggregator/query/internal.h"
 #include "base/clock.h"
 
-#define PERMIT_WAIT	   AP_NSEC_PER_SEC
+#define WAIT_DEFAULT	   (5 * AP_NSEC_PER_SEC)
 #define TIMEOUT_DEFAULT	   (30 * AP_NSEC_PER_SEC)
 #define MEMORY_DEFAULT	   (512ull << 20)
 #define DICTIONARY_DEFAULT (256ull << 20)
-enum { CONCURRENT_DEFAULT = 4, BATCH_SECONDS_MAX = 3600 };
+#define MEMO_DEFAULT	   (32ull << 20)
+enum { CONCURRENT_DEFAULT = 4, WAITING_DEFAULT = 16 };
 
 int ap_query_engine_new(const struct ap_query_engine_options *o, struct ap_query_engine **ret)
 {
 	struct ap_query_engine *e = calloc(1, sizeof(*e));
-	pthread_condattr_t attr;
 
 	if (!e)
 		return -ENOMEM;
 	e->o = *o;
 	e->o.max_concurrent = o->max_concurrent ?: CONCURRENT_DEFAULT;
+	e->o.max_waiting = o->max_waiting ?: WAITING_DEFAULT;
+	e->o.max_wait_ns = o->max_wait_ns ?: WAIT_DEFAULT;
 	e->o.timeout_ns = o->timeout_ns ?: TIMEOUT_DEFAULT;
 	e->o.max_memory = o->max_memory ?: MEMORY_DEFAULT;
 	e->o.max_dictionary = o->max_dictionary ?: DICTIONARY_DEFAULT;
 	e->dictionary = ap_dictionary_new();
-	if (!e->dictionary) {
+	e->memo = ap_memo_new(o->max_memo ?: MEMO_DEFAULT);
+	if (!e->dictionary || !e->memo) {
+		ap_dictionary_unref(e->dictionary);
+		ap_memo_free(e->memo);
 		free(e);
 		return -ENOMEM;
 	}
 	pthread_mutex_init(&e->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&e->permit, &attr);
-	pthread_condattr_destroy(&attr);
+	ap_query_guard_init(&e->guard, &e->o);
 	*ret = e;
 	return 0;
+}
+
+void ap_query_engine_stop(struct ap_query_engine *e)
+{
+	atomic_store(&e->stopping, true);
 }
 
 void ap_query_engine_free(struct ap_query_engine *e)
@@ -40,29 +47,26 @@ void ap_query_engine_free(struct ap_query_engine *e)
 	if (!e)
 		return;
 	ap_dictionary_unref(e->dictionary);
+	ap_memo_free(e->memo);
 	pthread_mutex_destroy(&e->lock);
-	pthread_cond_destroy(&e->permit);
+	ap_query_guard_destroy(&e->guard);
 	free(e);
 }
 
-/* Takes a permit, and the dictionary: a new one where it has grown too large or out of date. */
-static int enter(struct ap_query_engine *e, struct ap_dictionary **ret, struct ap_error *err)
+void ap_query_engine_get_stats(struct ap_query_engine *e, struct ap_query_stats *ret)
 {
-	uint64_t until = ap_clock_mono_ns() + PERMIT_WAIT;
-	struct timespec ts = {(time_t)(until / AP_NSEC_PER_SEC), (long)(until % AP_NSEC_PER_SEC)};
-	struct ap_dictionary *fresh;
-	int r = 0;
+	pthread_mutex_lock(&e->guard.lock);
+	*ret = e->guard.stats;
+	pthread_mutex_unlock(&e->guard.lock);
+	ap_memo_get_stats(e->memo, ret);
+}
+
+/* Takes the dictionary: a new one where it has grown too large or out of date. */
+static struct ap_dictionary *take_dictionary(struct ap_query_engine *e)
+{
+	struct ap_dictionary *fresh, *taken;
 
 	pthread_mutex_lock(&e->lock);
-	while (e->running >= e->o.max_concurrent && r == 0)
-		r = pthread_cond_timedwait(&e->permit, &e->lock, &ts);
-	if (e->running >= e->o.max_concurrent) {
-		pthread_mutex_unlock(&e->lock);
-		return ap_error_set(err, -EBUSY,
-				    "%u queries are running already: try again in a moment",
-				    e->o.max_concurrent);
-	}
-	e->running++;
 	if (e->renamed || ap_dictionary_bytes(e->dictionary) > e->o.max_dictionary) {
 		fresh = ap_dictionary_new();
 		if (fresh) {
@@ -71,31 +75,84 @@ static int enter(struct ap_query_engine *e, struct ap_dictionary **ret, struct a
 			e->renamed = false;
 		}
 	}
-	*ret = ap_dictionary_ref(e->dictionary);
+	taken = ap_dictionary_ref(e->dictionary);
 	pthread_mutex_unlock(&e->lock);
-	return 0;
+	return taken;
 }
 
-int ap_question_begin(struct ap_question *q, struct ap_query_engine *e, const struct ap_query *of,
-		      struct ap_error *err)
+/* Leaves out parts up to a segment. */
+static void skip_parts(struct ap_batch_list *parts, uint64_t upto)
 {
-	struct ap_buffer *buffer = e->o.buffer;
+	size_t n = 0;
+
+	for (size_t i = 0; i < parts->n; i++) {
+		if (parts->p[i]->segment > upto)
+			parts->p[n++] = parts->p[i];
+		else
+			ap_batch_unref(parts->p[i]);
+	}
+	parts->n = n;
+}
+
+/* What is summed up is stored, whether or not the buffer knows that after a restart. */
+static void skip_built(struct ap_question *q)
+{
+	uint64_t built = 0;
+
+	AP_VEC_FOREACH(&q->rollups.writers, w)
+		if (w->base == q->e->o.store->segment_base)
+			built = w->upto[AP_ROLLUP_HOUR];
+	if (built <= q->watermark)
+		return;
+	q->watermark = built;
+	skip_parts(&q->parts, built);
+	skip_parts(&q->hidden, built);
+}
+
+/* What the buffer holds for a question. */
+static int take_parts(struct ap_question *q, const struct ap_query *of)
+{
+	struct ap_buffer *buffer = q->e->o.buffer;
+	int r = 0;
+
+	if (buffer && of->source == AP_QUERY_BUFFER)
+		r = ap_buffer_recent(buffer, NULL, &q->parts, &q->hidden);
+	else if (buffer)
+		r = ap_buffer_snapshot(buffer, &q->watermark, &q->parts, &q->hidden);
+	if (r == 0 && buffer && q->use_store)
+		skip_built(q);
+	if (of->source == AP_QUERY_STORE) {
+		ap_batch_list_free(&q->parts);
+		ap_batch_list_free(&q->hidden);
+	}
+	return r;
+}
+
+int ap_question_begin(struct ap_question *q, struct ap_query_engine *e, enum ap_query_kind kind,
+		      const struct ap_query *of, struct ap_error *err)
+{
 	int r;
 
-	*q = (struct ap_question){.err = err, .cancel = of->cancel};
-	r = enter(e, &q->dictionary, err);
+	*q = (struct ap_question){.e = e,
+				  .kind = kind,
+				  .cancel = of->cancel ?: &e->stopping,
+				  .start = ap_clock_mono_ns()};
+	q->err = err ?: &q->own_err;
+	q->err->code = 0;
+	r = ap_query_guard_enter(&e->guard, q->cancel, q->err);
 	if (r < 0)
 		return r;
-	q->e = e;
+	q->entered = true;
+	q->dictionary = take_dictionary(e);
 	q->deadline = ap_clock_mono_ns() + e->o.timeout_ns;
 	q->use_store = e->o.store && of->source != AP_QUERY_BUFFER;
-	q->has_watermark = buffer != NULL;
-	if (buffer && of->source == AP_QUERY_BUFFER)
-		r = ap_buffer_recent(buffer, NULL, &q->parts);
-	else if (buffer)
-		r = ap_buffer_snapshot(buffer, &q->watermark, &q->parts);
-	if (of->source == AP_QUERY_STORE)
-		ap_batch_list_free(&q->parts);
+	q->has_watermark = e->o.buffer != NULL;
+	/* Before the buffer is: its watermark is not behind then. */
+	if (q->use_store && e->o.rollup)
+		r = ap_rollup_get_view(e->o.rollup, &q->rollups, q->err);
+	if (r < 0)
+		return r;
+	r = take_parts(q, of);
 	if (r == 0) {
 		q->identities = calloc(q->parts.n + 1, sizeof(struct ap_identity *));
 		r = q->identities ? 0 : -ENOMEM;
@@ -114,13 +171,14 @@ void ap_question_end(struct ap_question *q)
 	}
 	free(q->identities);
 	ap_batch_list_free(&q->parts);
+	ap_batch_list_free(&q->hidden);
+	ap_rollup_view_free(&q->rollups);
 	ap_dictionary_unref(q->dictionary);
-	if (q->e) {
-		pthread_mutex_lock(&q->e->lock);
-		q->e->running--;
-		pthread_cond_signal(&q->e->permit);
-		pthread_mutex_unlock(&q->e->lock);
-	}
+	if (q->entered)
+		ap_query_guard_leave(&q->e->guard);
+	if (q->e)
+		ap_query_guard_count(&q->e->guard, q->kind, q->err->code,
+				     ap_clock_mono_ns() - q->start);
 	*q = (struct ap_question){0};
 }
 
@@ -132,14 +190,32 @@ int ap_question_no_memory(struct ap_question *q)
 		"the filter");
 }
 
+static int took_too_long(struct ap_question *q)
+{
+	return ap_error_set(q->err, -ETIMEDOUT,
+			    "the query took too long: narrow the time range or the filter");
+}
+
 int ap_question_check(struct ap_question *q)
 {
 	if (q->cancel && atomic_load(q->cancel))
 		return ap_error_set(q->err, -ECANCELED, "the query was cancelled");
-	if (ap_clock_mono_ns() >= q->deadline)
-		return ap_error_set(q->err, -ETIMEDOUT,
-				    "the query took too long: narrow the time range or the filter");
-	return 0;
+	return ap_clock_mono_ns() >= q->deadline ? took_too_long(q) : 0;
+}
+
+/* A store that was away may lack what it had until that is stored again (store/hold.h); it may have been away before
+ * the question, or within it. */
+static int ask_surely(struct ap_store *s, struct ap_str sql, const struct ap_store_limits *limits,
+		      ap_store_block_fn fn, void *ctx, struct ap_error *err)
+{
+	unsigned int connects = atomic_load(&s->connects);
+	bool doubt = ap_store_in_doubt(s);
+	int r = ap_store_query(s, sql, limits, fn, ctx, err);
+
+	doubt |= atomic_load(&s->holding) && atomic_load(&s->connects) != connects;
+	if (r == 0 && doubt)
+		r = ap_error_set(err, -ENOTCONN, AP_STORE_DOUBT ": ask again in a moment");
+	return r;
 }
 
 int ap_question_select(struct ap_question *q, struct ap_buf *sql, ap_store_block_fn fn, void *ctx)
@@ -158,7 +234,14 @@ int ap_question_select(struct ap_question *q, struct ap_buf *sql, ap_store_block
 	limits.timeout_ns = AP_MAX(q->deadline, ap_clock_mono_ns() + 1) - ap_clock_mono_ns();
 	if (limits.timeout_ns > q->e->o.timeout_ns)
 		limits.timeout_ns = AP_NSEC_PER_MSEC;
-	return ap_store_query(q->e->o.store, ap_buf_view(sql), &limits, fn, ctx, q->err);
+	r = ask_surely(q->e->o.store, ap_buf_view(sql), &limits, fn, ctx, q->err);
+	/* Which part of it did not answer in time does not help the asker. */
+	if (r == -ETIMEDOUT)
+		return took_too_long(q);
+	/* A block that is not what was asked for: fn() has no words for it. */
+	if (r < 0 && q->err->code == 0)
+		ap_error_set(q->err, r, "the store's answer cannot be read: %s", ap_strerror(r));
+	return r;
 }
 
 struct part {
@@ -184,6 +267,7 @@ int ap_question_both(struct ap_question *q, ap_part_fn a, void *ctx_a, ap_part_f
 	bool started;
 	int r;
 
+	q->err->code = 0;
 	p.q.err = &p.err;
 	/* Without a store there is nothing to wait for; without a thread it takes longer. */
 	started = q->use_store && pthread_create(&thread, NULL, run_part, &p) == 0;
@@ -193,8 +277,7 @@ int ap_question_both(struct ap_question *q, ap_part_fn a, void *ctx_a, ap_part_f
 	else if (r == 0)
 		run_part(&p);
 	if (r == 0 && p.result < 0) {
-		if (q->err)
-			*q->err = p.err;
+		*q->err = p.err;
 		r = p.result;
 	}
 	return r;
@@ -232,13 +315,17 @@ static uint32_t second_from_ms(int64_t ms)
 
 struct ap_range ap_range_of(const struct ap_query *q)
 {
-	return (struct ap_range){
+	struct ap_range r = {
 		.from = second_from_ms(q->from_ms),
 		.to = second_from_ms(q->to_ms),
 		.events = q->type ? q->type->events : 0,
 		.is_value = q->type && q->type->is_value,
 		.filter = q->filter,
 	};
+
+	for (uint32_t i = 0; q->filter && i < q->filter->n; i++)
+		ap_range_need(&r, q->filter->matchers[i].label);
+	return r;
 }
 
 const char *ap_range_column(const struct ap_range *r)
@@ -248,7 +335,8 @@ const char *ap_range_column(const struct ap_range *r)
 
 static void events_sql(uint32_t events, struct ap_buf *sql)
 {
-	const char *separator = " AND event IN (";
+	bool one = (events & (events - 1)) == 0; /* a comparison costs the engine less than a set */
+	const char *separator = one ? " AND event = " : " AND event IN (";
 
 	for (uint32_t e = 0; e < AP_EVENT_MAX; e++) {
 		if (!(events & AP_EVENT_BIT(e)))
@@ -256,27 +344,33 @@ static void events_sql(uint32_t events, struct ap_buf *sql)
 		ap_buf_printf(sql, "%s%u", separator, e);
 		separator = ", ";
 	}
-	ap_buf_byte(sql, ')');
+	if (!one)
+		ap_buf_byte(sql, ')');
+}
+
+/* What is stored of the snapshot: this writer's segments up to the watermark, and others' segments,
+ * which no buffer here holds. */
+void ap_question_segments_sql(const struct ap_question *q, struct ap_buf *sql)
+{
+	uint64_t next_writer = (q->watermark | AP_SEGMENT_NUMBER_MASK) + 1;
+
+	if (q->has_watermark)
+		ap_buf_printf(sql, " AND (segment <= %llu OR segment >= %llu)",
+			      (unsigned long long)q->watermark, (unsigned long long)next_writer);
+}
+
+void ap_range_rows_sql(const struct ap_range *r, struct ap_buf *sql)
+{
+	if (r->events)
+		events_sql(r->events, sql);
+	ap_filter_sql(r->filter, sql);
 }
 
 void ap_range_sql(const struct ap_question *q, const struct ap_range *r, struct ap_buf *sql)
 {
 	ap_buf_printf(sql, " WHERE time >= %u AND time < %u", r->from, r->to);
-	if (r->events)
-		events_sql(r->events, sql);
-	if (q->has_watermark)
-		ap_buf_printf(sql, " AND segment <= %llu", (unsigned long long)q->watermark);
-	ap_filter_sql(r->filter, sql);
-}
-
-void ap_range_ledger_sql(const struct ap_question *q, const struct ap_range *r, struct ap_buf *sql)
-{
-	uint32_t reach = r->from > BATCH_SECONDS_MAX ? r->from - BATCH_SECONDS_MAX : 0;
-
-	ap_buf_printf(sql, " WHERE time >= %u AND time < %u AND until > %u", reach, r->to, r->from);
-	if (q->has_watermark)
-		ap_buf_printf(sql, " AND segment <= %llu", (unsigned long long)q->watermark);
-	ap_filter_sql_hosts(r->filter, sql);
+	ap_question_segments_sql(q, sql);
+	ap_range_rows_sql(r, sql);
 }
 
 struct label_source {
@@ -361,21 +455,20 @@ int ap_range_syscalls(struct ap_question *q, const struct ap_range *r, ap_syscal
 		_cleanup_free_ uint8_t *known = NULL;
 		int m = ap_question_check(q);
 
-		/* The writer stores them with the first part. */
-		if (m == 0 && (b->part != 0 || b->profile->syscalls.n == 0))
+		if (m == 0 && b->n_calls == 0)
 			continue;
 		known = calloc(ap_intern_count(b->profile->label_sets), 1);
 		if (m == 0 && !known)
 			m = ap_question_no_memory(q);
-		for (size_t k = 0; m >= 0 && k < b->profile->syscalls.n; k++) {
-			const struct ap_syscall *row = &b->profile->syscalls.p[k];
-			uint32_t second = ap_store_syscall_second(b, row->time_ns);
+		for (size_t k = 0; m >= 0 && k < b->n_calls; k++) {
+			const struct ap_syscall *row = &b->profile->syscalls.p[b->first_call + k];
+			uint32_t second = ap_store_second(row->time_ns);
 
 			if (second < r->from || second >= r->to)
 				continue;
 			m = set_selected(q, r, b, row->labels, known);
 			if (m > 0)
-				m = fn(ctx, b, row, second);
+				m = fn(ctx, b, row);
 		}
 		if (m < 0)
 			return m;

@@ -86,7 +86,7 @@ bool ap_renaming_sql(const struct ap_renaming *r, const struct ap_profile *p, st
 	if (n == r->settled)
 		return false;
 	ap_buf_puts(sql, "SELECT build_id, offset, version, functions, system_names, files, "
-			 "start_lines, lines FROM aperture.symbols WHERE 1");
+			 "start_lines, lines FROM symbols WHERE 1");
 	put_modules(r, p, sql);
 	if (n - r->settled > OFFSETS_IN_SQL)
 		return true;
@@ -180,7 +180,7 @@ static const struct ap_renaming_answer *answer_to(const struct ap_renaming *r,
 	const struct ap_renaming_answer *a;
 	const uint32_t *known;
 
-	if (r->answers.n == 0 || build_id.n == 0)
+	if (build_id.n == 0)
 		return NULL;
 	known = ap_idmap_find(&r->answer_of, ap_address_hash(build_id, f->offset));
 	if (!known)
@@ -192,10 +192,14 @@ static const struct ap_renaming_answer *answer_to(const struct ap_renaming *r,
 int ap_renaming_expand(const struct ap_renaming *r, struct ap_profile *p, uint32_t frame,
 		       struct ap_frame_ids *out)
 {
-	struct ap_frame f = *ap_profile_get_frame(p, frame);
-	const struct ap_renaming_answer *a = answer_to(r, p, &f);
+	const struct ap_renaming_answer *a;
+	struct ap_frame f;
 	int e = 0;
 
+	if (r->answers.n == 0)
+		return ap_vec_push(out, frame);
+	f = *ap_profile_get_frame(p, frame);
+	a = answer_to(r, p, &f);
 	if (!a)
 		return ap_vec_push(out, frame);
 	if (f.inline_index > 0)

@@ -16,10 +16,13 @@ struct found_stack {
 struct resolver {
 	struct ap_question *q;
 	const struct ap_range *r;
-	AP_VEC(uint64_t) stacks, frames; /* wanted */
-	struct ap_idmap wanted_stacks, wanted_frames;
+	AP_VEC(uint64_t) stacks; /* of those that were wanted, the ones not found yet */
+	struct ap_idmap wanted_stacks;
 	AP_VEC(struct found_stack) found;
-	AP_VEC(uint64_t) path; /* of the found, one after another */
+	AP_VEC(uint32_t) path; /* of the found, one after another, as numbers in `met` */
+	AP_VEC(uint64_t) met;  /* frames, each once: most are in many stacks */
+	struct ap_idmap number_of;
+	AP_VEC(uint64_t) frames; /* of those, the wanted ones */
 };
 
 typedef int (*add_fn)(struct ap_dictionary *d, const struct ap_profile *from,
@@ -28,11 +31,12 @@ typedef int (*add_fn)(struct ap_dictionary *d, const struct ap_profile *from,
 static void resolver_free(struct resolver *s)
 {
 	ap_vec_free(&s->stacks);
-	ap_vec_free(&s->frames);
 	ap_idmap_free(&s->wanted_stacks);
-	ap_idmap_free(&s->wanted_frames);
 	ap_vec_free(&s->found);
 	ap_vec_free(&s->path);
+	ap_vec_free(&s->met);
+	ap_idmap_free(&s->number_of);
+	ap_vec_free(&s->frames);
 }
 
 static int take_modules(void *ctx, const struct ap_native_view *v)
@@ -61,7 +65,7 @@ static int know_modules(struct resolver *s)
 	pthread_rwlock_unlock(&d->lock);
 	if (known || !s->q->e->o.store)
 		return 0;
-	ap_buf_puts(&sql, "SELECT DISTINCT build_id FROM aperture.symbols");
+	ap_buf_puts(&sql, "SELECT DISTINCT build_id FROM symbols");
 	r = ap_question_select(s->q, &sql, take_modules, s);
 	pthread_rwlock_wrlock(&d->lock);
 	d->renaming.modules_known |= r == 0;
@@ -127,23 +131,60 @@ static int add_buffered(struct resolver *s, add_fn add)
 	return r;
 }
 
-static int want_stacks(struct resolver *s, const struct ap_sums *sums)
+/* Sets the stacks that are known; 0, the empty stack, stands for the others, which are wanted. */
+static int find_stacks(struct resolver *s, struct ap_sums *sums)
 {
 	struct ap_dictionary *d = s->q->dictionary;
 	int r = 0;
 
 	pthread_rwlock_rdlock(&d->lock);
 	for (size_t i = 0; i < sums->v.n && r >= 0; i++) {
-		uint64_t id = sums->v.p[i].id;
+		struct ap_stack_sum *sum = &sums->v.p[i];
+		const uint32_t *stack = ap_idmap_find(&d->stacks, sum->id);
 
-		if (ap_idmap_find(&d->stacks, id))
+		sum->stack = stack ? *stack : 0;
+		if (stack)
 			continue;
-		r = ap_idmap_add(&s->wanted_stacks, id, 0);
+		r = ap_idmap_add(&s->wanted_stacks, sum->id, 0);
 		if (r > 0)
-			r = ap_vec_push(&s->stacks, id);
+			r = ap_vec_push(&s->stacks, sum->id);
 	}
 	pthread_rwlock_unlock(&d->lock);
 	return r < 0 ? r : 0;
+}
+
+/* Sets those that were not known before. */
+static void find_loaded(const struct resolver *s, struct ap_sums *sums)
+{
+	struct ap_dictionary *d = s->q->dictionary;
+
+	if (s->wanted_stacks.n == 0)
+		return;
+	pthread_rwlock_rdlock(&d->lock);
+	AP_VEC_FOREACH(&sums->v, sum) {
+		const uint32_t *stack;
+
+		if (sum->stack)
+			continue;
+		stack = ap_idmap_find(&d->stacks, sum->id);
+		sum->stack = stack ? *stack : 0;
+	}
+	pthread_rwlock_unlock(&d->lock);
+}
+
+/* Appends a frame to the path. */
+static int meet(struct resolver *s, uint64_t frame)
+{
+	const uint32_t *known = ap_idmap_find(&s->number_of, frame);
+	uint32_t number = known ? *known : (uint32_t)s->met.n;
+	int r = 0;
+
+	if (!known) {
+		r = ap_idmap_add(&s->number_of, frame, number);
+		if (r > 0)
+			r = ap_vec_push(&s->met, frame);
+	}
+	return r < 0 ? r : ap_vec_push(&s->path, number);
 }
 
 static int take_stacks(void *ctx, const struct ap_native_view *v)
@@ -164,10 +205,11 @@ static int take_stacks(void *ctx, const struct ap_native_view *v)
 		ap_native_array(&v->columns[1], row, &from, &to);
 		st = (struct found_stack){id, s->path.n, (uint32_t)(to - from),
 					  (uint16_t)ap_native_uint(&v->columns[2], row)};
-		if (ap_vec_push(&s->found, st) < 0 || ap_vec_reserve(&s->path, to - from) < 0)
+		if (ap_vec_push(&s->found, st) < 0)
 			return ap_question_no_memory(s->q);
 		for (size_t i = from; i < to; i++)
-			s->path.p[s->path.n++] = ap_native_uint(v->columns[1].items, i);
+			if (meet(s, ap_native_uint(v->columns[1].items, i)) < 0)
+				return ap_question_no_memory(s->q);
 	}
 	return 0;
 }
@@ -178,17 +220,11 @@ static int want_frames(struct resolver *s)
 	int r = 0;
 
 	pthread_rwlock_rdlock(&d->lock);
-	for (size_t i = 0; i < s->path.n && r >= 0; i++) {
-		uint64_t id = s->path.p[i];
-
-		if (ap_idmap_find(&d->frames, id))
-			continue;
-		r = ap_idmap_add(&s->wanted_frames, id, 0);
-		if (r > 0)
-			r = ap_vec_push(&s->frames, id);
-	}
+	for (size_t i = 0; i < s->met.n && r == 0; i++)
+		if (!ap_idmap_find(&d->frames, s->met.p[i]))
+			r = ap_vec_push(&s->frames, s->met.p[i]);
 	pthread_rwlock_unlock(&d->lock);
-	return r < 0 ? r : 0;
+	return r;
 }
 
 static int take_frames(void *ctx, const struct ap_native_view *v)
@@ -203,9 +239,14 @@ static int take_frames(void *ctx, const struct ap_native_view *v)
 	return r;
 }
 
-/* SELECT … of rows by id, of the days that the range touches. Few ids are named; where there are
- * many, all rows of those days are read, which is one pass instead of many. */
-static int select_ids(struct resolver *s, const char *columns, const char *order,
+/* UTC days, inclusive, as days since 1970. */
+struct days {
+	uint32_t first, last;
+};
+
+/* SELECT … of rows by id, of some days. Few ids are named; where there are many, all rows of those
+ * days are read, which is one pass instead of many. */
+static int select_ids(struct resolver *s, const char *columns, const char *order, struct days days,
 		      const uint64_t *ids, size_t n, ap_store_block_fn fn)
 {
 	_cleanup_buf_ struct ap_buf sql = {0};
@@ -213,7 +254,7 @@ static int select_ids(struct resolver *s, const char *columns, const char *order
 	if (n == 0)
 		return 0;
 	ap_buf_printf(&sql, "SELECT %s WHERE day >= toDate(%u) AND day <= toDate(%u)", columns,
-		      s->r->from / 86400, s->r->to / 86400);
+		      days.first, days.last);
 	if (n <= IDS_IN_SQL) {
 		ap_buf_puts(&sql, " AND id IN (");
 		for (size_t i = 0; i < n; i++)
@@ -227,25 +268,48 @@ static int select_ids(struct resolver *s, const char *columns, const char *order
 static int add_found(struct resolver *s)
 {
 	struct ap_dictionary *d = s->q->dictionary;
-	int r = 0;
+	_cleanup_free_ uint32_t *frame_of = calloc(s->met.n + 1, sizeof(*frame_of));
+	int r = frame_of ? 0 : -ENOMEM;
 
-	if (s->found.n == 0)
-		return 0;
+	if (s->found.n == 0 || r < 0)
+		return r;
 	pthread_rwlock_wrlock(&d->lock);
+	for (size_t i = 0; i < s->met.n; i++)
+		frame_of[i] = ap_dictionary_frame(d, s->met.p[i]);
+	for (size_t i = 0; i < s->path.n; i++)
+		s->path.p[i] = frame_of[s->path.p[i]];
 	AP_VEC_FOREACH(&s->found, st)
 		if (r == 0)
-			r = ap_dictionary_add_ids(d, st->id, s->path.p + st->from, st->n,
-						  st->reason);
+			r = ap_dictionary_add_path(d, st->id, s->path.p + st->from, st->n,
+						   st->reason);
 	pthread_rwlock_unlock(&d->lock);
+	return r;
+}
+
+static int load_stacks(struct resolver *s, struct days days)
+{
+	size_t n = 0;
+	int r;
+
+	r = select_ids(s, "id, frames, reason FROM stacks", "", days, s->stacks.p, s->stacks.n,
+		       take_stacks);
+	for (size_t i = 0; i < s->stacks.n && r == 0; i++)
+		if (!*ap_idmap_find(&s->wanted_stacks, s->stacks.p[i]))
+			s->stacks.p[n++] = s->stacks.p[i];
+	if (r == 0)
+		s->stacks.n = n;
 	return r;
 }
 
 static int load(struct resolver *s)
 {
+	struct days days = {s->r->from / 86400, (s->r->to - (s->r->to > s->r->from)) / 86400};
 	int r;
 
-	r = select_ids(s, "id, frames, reason FROM aperture.stacks", "", s->stacks.p, s->stacks.n,
-		       take_stacks);
+	/* Most stacks of a long range are those of its last day too. */
+	r = load_stacks(s, (struct days){days.last, days.last});
+	if (r == 0 && days.first < days.last)
+		r = load_stacks(s, (struct days){days.first, days.last - 1});
 	if (r == 0)
 		r = want_frames(s);
 	/* A frame stored twice may have been without a symbol at first: the named one goes first. */
@@ -253,8 +317,8 @@ static int load(struct resolver *s)
 		r = select_ids(
 			s,
 			"id, function, system_name, file, start_line, line, module, build_id, "
-			"offset, inline_index, kind FROM aperture.frames",
-			" ORDER BY empty(function)", s->frames.p, s->frames.n, take_frames);
+			"offset, inline_index, kind FROM frames",
+			" ORDER BY empty(function)", days, s->frames.p, s->frames.n, take_frames);
 	if (r == 0)
 		r = rename_frames(s);
 	return r == 0 ? add_found(s) : r;
@@ -264,10 +328,8 @@ int ap_sums_resolve(struct ap_question *q, const struct ap_range *r, struct ap_s
 		    uint64_t *ret_missing)
 {
 	struct resolver s = {.q = q, .r = r};
-	struct ap_dictionary *d = q->dictionary;
 	int m;
 
-	*ret_missing = 0;
 	m = know_modules(&s);
 	if (m == 0)
 		m = add_buffered(&s, ap_dictionary_add_stack_frames);
@@ -276,21 +338,12 @@ int ap_sums_resolve(struct ap_question *q, const struct ap_range *r, struct ap_s
 	if (m == 0)
 		m = add_buffered(&s, ap_dictionary_add_stack);
 	if (m == 0)
-		m = want_stacks(&s, sums);
+		m = find_stacks(&s, sums);
 	if (m == 0 && q->use_store)
 		m = load(&s);
+	if (m == 0)
+		find_loaded(&s, sums);
+	*ret_missing = s.stacks.n;
 	resolver_free(&s);
-	if (m == -ENOMEM)
-		return ap_question_no_memory(q);
-	if (m < 0)
-		return m;
-	pthread_rwlock_rdlock(&d->lock);
-	for (size_t i = 0; i < sums->v.n; i++) {
-		const uint32_t *stack = ap_idmap_find(&d->stacks, sums->v.p[i].id);
-
-		sums->v.p[i].stack = stack ? *stack : 0;
-		*ret_missing += stack == NULL;
-	}
-	pthread_rwlock_unlock(&d->lock);
-	return 0;
+	return m == -ENOMEM ? ap_question_no_memory(q) : m;
 }

@@ -101,17 +101,17 @@ static void label_sql(const struct builder *b, struct ap_buf *sql)
 
 static int collect_totals(struct builder *b)
 {
-	_cleanup_buf_ struct ap_buf sql = {0};
+	_cleanup_buf_ struct ap_buf columns = {0};
+	struct ap_select what = {.group = AP_STR("v")};
 	int r = 0;
 
 	if (b->q->use_store) {
-		ap_buf_puts(&sql, "SELECT ");
-		label_sql(b, &sql);
-		ap_buf_printf(&sql, ", sum(%s) FROM aperture.samples", ap_range_column(&b->range));
-		ap_range_sql(b->q, &b->range, &sql);
-		ap_buf_puts(&sql, " GROUP BY ");
-		label_sql(b, &sql);
-		r = ap_question_select(b->q, &sql, take_totals, b);
+		label_sql(b, &columns);
+		ap_buf_printf(&columns, " AS v, sum(%s)", ap_range_column(&b->range));
+		what.columns = ap_buf_view(&columns);
+		r = ap_buf_error(&columns)
+			    ? ap_question_no_memory(b->q)
+			    : ap_range_select(b->q, &b->range, &what, take_totals, b);
 	}
 	return r < 0 ? r : ap_range_rows(b->q, &b->range, total_row, b);
 }
@@ -212,12 +212,13 @@ static int value_row(void *ctx, size_t part, const struct ap_batch *batch,
 static int collect_values(struct builder *b, const struct ap_series *s)
 {
 	_cleanup_buf_ struct ap_buf sql = {0};
+	struct ap_select what = {.group = AP_STR("step, rank")};
 	struct taker t = {b, s->n_rows};
 	int r = 0;
 
 	if (b->q->use_store && s->n_rows) {
 		ap_buf_printf(&sql,
-			      "SELECT toUInt64(intDiv(toUInt32(time) - %u, %u)) AS step, "
+			      "toUInt64(intDiv(toUInt32(time) - %u, %u)) AS step, "
 			      "CAST(transform(",
 			      b->range.from, b->step);
 		label_sql(b, &sql);
@@ -229,11 +230,11 @@ static int collect_values(struct builder *b, const struct ap_series *s)
 		ap_buf_puts(&sql, "], [");
 		for (uint32_t i = 0; i < s->n_rows; i++)
 			ap_buf_printf(&sql, "%s%u", i ? ", " : "", i + 1);
-		ap_buf_printf(&sql, "], 0) AS UInt64) AS rank, sum(%s) FROM aperture.samples",
+		ap_buf_printf(&sql, "], 0) AS UInt64) AS rank, sum(%s)",
 			      ap_range_column(&b->range));
-		ap_range_sql(b->q, &b->range, &sql);
-		ap_buf_puts(&sql, " GROUP BY step, rank");
-		r = ap_question_select(b->q, &sql, take_values, &t);
+		what.columns = ap_buf_view(&sql);
+		r = ap_buf_error(&sql) ? ap_question_no_memory(b->q)
+				       : ap_range_select(b->q, &b->range, &what, take_values, &t);
 	}
 	return r < 0 ? r : ap_range_rows(b->q, &b->range, value_row, b);
 }
@@ -307,9 +308,9 @@ static int check_step(const struct ap_query *q, int64_t *step_ms, struct ap_erro
 	return 0;
 }
 
-int ap_query_series(struct ap_query_engine *e, const struct ap_query *q, struct ap_str label,
-		    int64_t step_ms, uint32_t top, struct ap_series **ret,
-		    struct ap_coverage *ret_cov, struct ap_error *err)
+int ap_series_ask(struct ap_query_engine *e, enum ap_query_kind kind, const struct ap_query *q,
+		  struct ap_str label, int64_t step_ms, uint32_t top, struct ap_series **ret,
+		  struct ap_coverage *ret_cov, struct ap_error *err)
 {
 	_cleanup_question_ struct ap_question question = {0};
 	struct builder b = {.q = &question, .label = label, .range = ap_range_of(q)};
@@ -320,19 +321,23 @@ int ap_query_series(struct ap_query_engine *e, const struct ap_query *q, struct 
 	if (r < 0)
 		return r;
 	s = ap_arena_zalloc(&arena, sizeof(*s));
-	r = ap_question_begin(&question, e, q, err);
+	r = ap_question_begin(&question, e, kind, q, err);
 	if (r == 0 && !s)
 		r = ap_question_no_memory(&question);
 	if (r == 0) {
+		ap_range_need(&b.range, label);
+		b.step = ap_range_step(&question, &b.range, (uint32_t)(step_ms / 1000));
+		step_ms = b.step * 1000ll;
 		s->arena = arena;
 		s->step_ms = step_ms;
 		s->from_ms = q->from_ms / step_ms * step_ms;
 		s->to_ms = (q->to_ms + step_ms - 1) / step_ms * step_ms;
 		s->n_steps = (uint32_t)((s->to_ms - s->from_ms) / step_ms);
-		b.step = (uint32_t)(step_ms / 1000);
 		b.n_steps = s->n_steps;
 		b.range.from = (uint32_t)(s->from_ms / 1000);
 		b.range.to = (uint32_t)(s->to_ms / 1000);
+		b.range.grain = b.step;
+		ap_range_settle(&question, &b.range);
 		b.s = s;
 		b.top = AP_MIN(top ?: TOP_DEFAULT, (uint32_t)TOP_MAX);
 		b.coverage = ret_cov;
@@ -348,4 +353,11 @@ int ap_query_series(struct ap_query_engine *e, const struct ap_query *q, struct 
 	free(b.rank);
 	free(b.reported);
 	return r;
+}
+
+int ap_query_series(struct ap_query_engine *e, const struct ap_query *q, struct ap_str label,
+		    int64_t step_ms, uint32_t top, struct ap_series **ret,
+		    struct ap_coverage *ret_cov, struct ap_error *err)
+{
+	return ap_series_ask(e, AP_QUERY_SERIES, q, label, step_ms, top, ret, ret_cov, err);
 }

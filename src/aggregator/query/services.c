@@ -81,15 +81,12 @@ static int host_row(void *ctx, size_t part, const struct ap_batch *b, const stru
 static int collect_pairs(struct ap_question *q, struct builder *b)
 {
 	struct host_pairs h = {.pairs = b->pairs};
-	_cleanup_buf_ struct ap_buf sql = {0};
+	const struct ap_select what = {.columns = AP_STR("service, host"),
+				       .group = AP_STR("service, host")};
 	int r = 0;
 
-	if (q->use_store) {
-		ap_buf_puts(&sql, "SELECT service, host FROM aperture.samples");
-		ap_range_sql(q, &b->now.range, &sql);
-		ap_buf_puts(&sql, " GROUP BY service, host");
-		r = ap_question_select(q, &sql, take_hosts, &h);
-	}
+	if (q->use_store)
+		r = ap_range_select(q, &b->now.range, &what, take_hosts, &h);
 	if (r == 0)
 		r = ap_range_rows(q, &b->now.range, host_row, &h);
 	ap_buf_free(&h.key);
@@ -110,12 +107,14 @@ static void count_hosts(struct builder *b)
 	}
 }
 
-static void set_range(struct side *side, const struct ap_query *of, int64_t shift_ms)
+static void set_range(const struct ap_question *q, struct side *side, const struct ap_query *of,
+		      int64_t shift_ms)
 {
 	side->query = *of;
 	side->query.from_ms -= shift_ms;
 	side->query.to_ms -= shift_ms;
 	side->range = ap_range_of(&side->query);
+	ap_range_settle(q, &side->range);
 }
 
 static int ask_hosts(struct ap_question *q, void *ctx)
@@ -327,9 +326,9 @@ static int build(struct builder *b, const struct ap_query *q, struct ap_coverage
 	b->pairs = ap_intern_new();
 	if (!b->functions || !b->pairs)
 		return -ENOMEM;
-	set_range(&b->now, q, 0);
-	set_range(&b->before, q, length);
-	set_range(&b->day_before, q, 86400000);
+	set_range(&b->q, &b->now, q, 0);
+	set_range(&b->q, &b->before, q, length);
+	set_range(&b->q, &b->day_before, q, 86400000);
 	r = ap_question_both(&b->q, ask_stacks, b, ask_hosts, b);
 	if (r == 0)
 		r = make_rows(b);
@@ -359,7 +358,7 @@ int ap_query_services(struct ap_query_engine *e, const struct ap_query *q, struc
 		      struct ap_coverage *ret_cov, struct ap_error *err)
 {
 	struct builder b = {.arena = AP_ARENA_INIT(256u << 20)};
-	int r = ap_question_begin(&b.q, e, q, err);
+	int r = ap_question_begin(&b.q, e, AP_QUERY_SERVICES, q, err);
 
 	if (r == 0)
 		r = build(&b, q, ret_cov);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The steps of a series, and in which of them hosts reported. */
+#include <stdio.h>
+
 #include "aggregator/query/internal.h"
 #include "aggregator/store/schema.h"
 #include "base/clock.h"
@@ -53,19 +55,22 @@ static int take_batch(void *ctx, const struct ap_batch_meta *m)
 int ap_steps_collect(struct ap_question *q, const struct ap_range *range, struct ap_steps *s)
 {
 	struct marker m = {range, s};
-	_cleanup_buf_ struct ap_buf sql = {0};
+	struct ap_select what = {.family = AP_ROLLUP_LEDGER, .group = AP_STR("a, b")};
+	struct ap_range by_step = *range;
+	char columns[192], where[32];
 	int r = 0;
 
 	if (q->use_store) {
 		/* Cut to steps first: a few rows a step, however many batches there are. */
-		ap_buf_printf(&sql,
-			      "SELECT toUInt64(intDiv(toUInt32(time), %u) * %u) AS a, "
-			      "toUInt64(intDiv(toUInt32(until) - 1, %u) * %u + 1) AS b "
-			      "FROM aperture.ledger",
-			      s->step, s->step, s->step, s->step);
-		ap_range_ledger_sql(q, range, &sql);
-		ap_buf_printf(&sql, " AND kind = %d GROUP BY a, b", AP_LEDGER_ROW_BATCH);
-		r = ap_question_select(q, &sql, take_spans, &m);
+		snprintf(columns, sizeof(columns),
+			 "toUInt64(intDiv(toUInt32(time), %u) * %u) AS a, "
+			 "toUInt64(intDiv(toUInt32(until) - 1, %u) * %u + 1) AS b",
+			 s->step, s->step, s->step, s->step);
+		snprintf(where, sizeof(where), " AND kind = %d", AP_LEDGER_ROW_BATCH);
+		what.columns = ap_str_of(columns);
+		what.where = ap_str_of(where);
+		by_step.grain = s->step;
+		r = ap_range_select(q, &by_step, &what, take_spans, &m);
 	}
 	return r < 0 ? r : ap_range_batches(q, range, take_batch, &m);
 }

@@ -4,8 +4,6 @@
 #include "aggregator/query/internal.h"
 #include "base/clock.h"
 
-enum { LABELS_MAX = 7 };
-
 void ap_sums_free(struct ap_sums *s)
 {
 	ap_vec_free(&s->v);
@@ -55,6 +53,15 @@ struct ap_str ap_sums_label(const struct ap_sums *s, uint32_t group, uint32_t i)
 	return ap_range_ok(at, n, key.n) ? (struct ap_str){key.p + at, n} : AP_STR("");
 }
 
+static int put(struct collector *c, const struct ap_stack_sum *sum)
+{
+	struct ap_sums *s = c->sums;
+	int r = s->v.n * sizeof(*s->v.p) < c->q->e->o.max_memory ? ap_vec_push(&s->v, *sum)
+								 : -ENOMEM;
+
+	return r < 0 ? ap_question_no_memory(c->q) : 0;
+}
+
 static int add(struct collector *c, const struct ap_stack_sum *sum)
 {
 	struct ap_sums *s = c->sums;
@@ -62,8 +69,8 @@ static int add(struct collector *c, const struct ap_stack_sum *sum)
 	int r = ap_idmap_add(&s->index, key, (uint32_t)s->v.n);
 
 	if (r > 0)
-		r = ap_vec_push(&s->v, *sum);
-	else if (r == 0) {
+		return put(c, sum);
+	if (r == 0) {
 		struct ap_stack_sum *there = &s->v.p[*ap_idmap_find(&s->index, key)];
 
 		there->count += sum->count;
@@ -75,7 +82,7 @@ static int add(struct collector *c, const struct ap_stack_sum *sum)
 static int take_sums(void *ctx, const struct ap_native_view *v)
 {
 	struct collector *c = ctx;
-	struct ap_str values[LABELS_MAX];
+	struct ap_str values[AP_SUMS_LABELS_MAX];
 	uint32_t n = c->n_labels;
 
 	if (v->n_columns != n + 3)
@@ -91,8 +98,9 @@ static int take_sums(void *ctx, const struct ap_native_view *v)
 		for (uint32_t i = 0; i < n; i++)
 			values[i] = ap_native_str(&v->columns[i], row);
 		r = group_of(c, values, &sum.group);
+		/* The store has summed up; to look each one up again would cost more than all else here. */
 		if (r == 0)
-			r = add(c, &sum);
+			r = n ? add(c, &sum) : put(c, &sum);
 		if (r < 0)
 			return r;
 	}
@@ -104,23 +112,33 @@ static int take_row(void *ctx, size_t part, const struct ap_batch *b, const stru
 	struct collector *c = ctx;
 	const struct ap_identity *id = ap_question_identity(c->q, part);
 	struct ap_stack_sum sum = {.count = row->count, .value = row->value};
-	struct ap_str values[LABELS_MAX];
+	struct ap_str values[AP_SUMS_LABELS_MAX];
 	int r;
 
 	if (!id)
 		return ap_question_no_memory(c->q);
 	for (uint32_t i = 0; i < c->n_labels; i++)
-		values[i] = ap_batch_label(b, row->labels, ap_str_of(c->labels[i]));
+		values[i] = c->labels[i] ? ap_batch_label(b, row->labels, ap_str_of(c->labels[i]))
+					 : AP_STR("");
 	sum.id = id->stacks[row->stack];
 	r = group_of(c, values, &sum.group);
 	return r < 0 ? r : add(c, &sum);
+}
+
+static void label_sql(const char *label, struct ap_buf *sql)
+{
+	if (label)
+		ap_label_sql(ap_str_of(label), sql);
+	else
+		ap_buf_puts(sql, "''");
 }
 
 int ap_sums_collect(struct ap_question *q, const struct ap_range *r, const char *const *labels,
 		    uint32_t n_labels, struct ap_sums *ret)
 {
 	struct collector c = {.q = q, .sums = ret, .labels = labels, .n_labels = n_labels};
-	_cleanup_buf_ struct ap_buf sql = {0}, by = {0};
+	_cleanup_buf_ struct ap_buf columns = {0}, by = {0};
+	struct ap_select what = {0};
 	int m = 0;
 
 	*ret = (struct ap_sums){0};
@@ -130,16 +148,16 @@ int ap_sums_collect(struct ap_question *q, const struct ap_range *r, const char 
 			return ap_question_no_memory(q);
 	}
 	for (uint32_t i = 0; i < n_labels; i++) {
-		ap_label_sql(ap_str_of(labels[i]), &by);
+		label_sql(labels[i], &by);
 		ap_buf_puts(&by, ", ");
 	}
 	ap_buf_puts(&by, "stack");
 	if (q->use_store) {
-		ap_buf_printf(&sql, "SELECT %.*s, sum(count), sum(value) FROM aperture.samples",
-			      (int)by.n, (const char *)by.p);
-		ap_range_sql(q, r, &sql);
-		ap_buf_printf(&sql, " GROUP BY %.*s", (int)by.n, (const char *)by.p);
-		m = ap_question_select(q, &sql, take_sums, &c);
+		what.group = ap_buf_view(&by);
+		ap_buf_printf(&columns, "%.*s, sum(count), sum(value)", AP_STR_ARG(what.group));
+		what.columns = ap_buf_view(&columns);
+		m = ap_buf_error(&columns) ? ap_question_no_memory(q)
+					   : ap_range_select(q, r, &what, take_sums, &c);
 	}
 	if (m == 0)
 		m = ap_range_rows(q, r, take_row, &c);

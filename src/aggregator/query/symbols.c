@@ -73,7 +73,7 @@ static int add_stored(struct known *k)
 	_cleanup_buf_ struct ap_buf sql = {0};
 
 	ap_buf_puts(&sql, "SELECT offset, max(empty(function)), max(empty(file)) "
-			  "FROM aperture.frames WHERE inline_index = 0 AND build_id = ");
+			  "FROM frames WHERE inline_index = 0 AND build_id = ");
 	ap_sql_quote(&sql, k->build_id);
 	ap_buf_puts(&sql, " GROUP BY offset");
 	return ap_question_select(k->q, &sql, take_frames, k);
@@ -84,7 +84,7 @@ static int add_answers(struct known *k)
 	_cleanup_buf_ struct ap_buf sql = {0};
 
 	ap_buf_puts(&sql, "SELECT offset, argMax(arrayExists(f -> notEmpty(f), files), version) "
-			  "FROM aperture.symbols WHERE build_id = ");
+			  "FROM symbols WHERE build_id = ");
 	ap_sql_quote(&sql, k->build_id);
 	ap_buf_puts(&sql, " GROUP BY offset");
 	return ap_question_select(k->q, &sql, take_answers, k);
@@ -174,7 +174,7 @@ int ap_query_missing_symbols(struct ap_query_engine *e, struct ap_str build_id,
 {
 	_cleanup_question_ struct ap_question q = {0};
 	_cleanup_(known_free) struct known k = {.q = &q, .build_id = build_id};
-	int r = ap_question_begin(&q, e, &(struct ap_query){0}, err);
+	int r = ap_question_begin(&q, e, AP_QUERY_SYMBOLS, &(struct ap_query){0}, err);
 
 	if (r == 0)
 		r = know(&k);
@@ -260,7 +260,7 @@ int ap_query_put_symbols(struct ap_query_engine *e, struct ap_str build_id, cons
 					 "an address has no functions, or more than %d",
 					 AP_SYMBOL_LEVELS_MAX);
 	if (r == 0)
-		r = ap_question_begin(&q, e, &(struct ap_query){0}, err);
+		r = ap_question_begin(&q, e, AP_QUERY_SYMBOLS, &(struct ap_query){0}, err);
 	if (r == 0)
 		r = know(&k);
 	if (r == 0)

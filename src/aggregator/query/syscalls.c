@@ -122,7 +122,7 @@ static int read_counts(const struct ap_native_view *v, uint32_t column, size_t r
 	"tupleElement(sumMap(buckets, bucket_counts), 1), " \
 	"tupleElement(sumMap(buckets, bucket_counts), 2), " \
 	"tupleElement(sumMap(errors, error_counts), 1), "   \
-	"tupleElement(sumMap(errors, error_counts), 2) FROM aperture.syscalls"
+	"tupleElement(sumMap(errors, error_counts), 2)"
 enum { STAT_COLUMNS = 7 };
 
 /* The columns of STAT_SQL from `column` on, added to `into`. */
@@ -144,9 +144,8 @@ static int read_stat(struct collector *c, const struct ap_native_view *v, uint32
 	return r == -ENOMEM ? ap_question_no_memory(c->q) : r;
 }
 
-static void where_sql(const struct collector *c, const struct ap_range *range, struct ap_buf *sql)
+static void where_sql(const struct collector *c, struct ap_buf *sql)
 {
-	ap_range_sql(c->q, range, sql);
 	if (c->s->syscall.n) {
 		ap_buf_puts(sql, " AND syscall = ");
 		ap_sql_quote(sql, c->s->syscall);
@@ -244,8 +243,7 @@ static int take_flights(void *ctx, const struct ap_native_view *v)
 	return r;
 }
 
-static int take_row(void *ctx, const struct ap_batch *b, const struct ap_syscall *row,
-		    uint32_t second)
+static int take_row(void *ctx, const struct ap_batch *b, const struct ap_syscall *row)
 {
 	struct collector *c = ctx;
 	struct ap_str name = ap_profile_str(b->profile, row->name);
@@ -257,7 +255,7 @@ static int take_row(void *ctx, const struct ap_batch *b, const struct ap_syscall
 	const struct flight f = {.order = ap_store_batch_order(b->meta),
 				 .in_flight = row->in_flight,
 				 .oldest_ns = row->oldest_ns};
-	uint32_t i;
+	uint32_t second = ap_store_second(row->time_ns), i;
 	int r = 0;
 
 	if ((c->s->syscall.n && !ap_str_eq(name, c->s->syscall)) ||
@@ -277,32 +275,38 @@ static int take_row(void *ctx, const struct ap_batch *b, const struct ap_syscall
 
 static int ask_store(struct collector *c)
 {
-	_cleanup_buf_ struct ap_buf sums = {0}, steps = {0}, flights = {0};
+	_cleanup_buf_ struct ap_buf sums = {0}, steps = {0}, flights = {0}, where = {0};
+	struct ap_select what = {.family = AP_ROLLUP_SYSCALLS, .group = AP_STR("syscall, abi, v")};
 	int r;
 
-	ap_buf_puts(&sums, "SELECT syscall, abi, ");
+	where_sql(c, &where);
+	ap_buf_puts(&sums, "syscall, abi, ");
 	label_sql(c, &sums);
 	ap_buf_puts(&sums, " AS v, " STAT_SQL);
-	where_sql(c, &c->range, &sums);
-	ap_buf_puts(&sums, " GROUP BY syscall, abi, v");
-	r = ap_question_select(c->q, &sums, take_sums, c);
+	if (ap_buf_error(&sums) || ap_buf_error(&where))
+		return ap_question_no_memory(c->q);
+	what.columns = ap_buf_view(&sums);
+	what.where = ap_buf_view(&where);
+	r = ap_range_select(c->q, &c->range, &what, take_sums, c);
 	if (r < 0)
 		return r;
 	/* Those that were in a call when last heard of; what the buffer has of them is later. */
 	ap_buf_puts(&flights, "SELECT agent, pid, syscall, abi, argMax(");
 	label_sql(c, &flights);
 	ap_buf_puts(&flights, ", batch), max(batch), toUInt64(argMax(in_flight, batch)) AS n, "
-			      "argMax(oldest_ns, batch) FROM aperture.syscalls");
-	where_sql(c, &c->range, &flights);
+			      "argMax(oldest_ns, batch) FROM syscalls");
+	ap_range_sql(c->q, &c->range, &flights);
+	ap_buf_str(&flights, what.where);
 	ap_buf_puts(&flights, " GROUP BY agent, pid, syscall, abi HAVING n > 0");
 	r = ap_question_select(c->q, &flights, take_flights, c);
 	if (r < 0 || !c->steps)
 		return r;
-	ap_buf_printf(&steps, "SELECT toUInt64(intDiv(toUInt32(time) - %u, %u)) AS step, " STAT_SQL,
+	ap_buf_printf(&steps, "toUInt64(intDiv(toUInt32(time) - %u, %u)) AS step, " STAT_SQL,
 		      c->aligned.from, c->step);
-	where_sql(c, &c->aligned, &steps);
-	ap_buf_puts(&steps, " GROUP BY step");
-	return ap_question_select(c->q, &steps, take_steps, c);
+	what.columns = ap_buf_view(&steps);
+	what.group = AP_STR("step");
+	return ap_buf_error(&steps) ? ap_question_no_memory(c->q)
+				    : ap_range_select(c->q, &c->aligned, &what, take_steps, c);
 }
 
 static int by_name(const struct ap_syscall_row *x, const struct ap_syscall_row *y)
@@ -426,13 +430,17 @@ static int lay_steps(struct collector *c, const struct ap_query *q, struct ap_er
 				    "a step is a whole number of seconds, and a range has at most "
 				    "%d of them",
 				    AP_SERIES_STEPS_MAX);
+	c->step = ap_range_step(c->q, &c->range, (uint32_t)(t->step_ms / 1000));
+	t->step_ms = c->step * 1000ll;
 	t->from_ms = q->from_ms / t->step_ms * t->step_ms;
 	t->to_ms = (q->to_ms + t->step_ms - 1) / t->step_ms * t->step_ms;
-	c->step = (uint32_t)(t->step_ms / 1000);
 	c->n_steps = (uint32_t)((t->to_ms - t->from_ms) / t->step_ms);
 	c->aligned = c->range;
 	c->aligned.from = (uint32_t)(t->from_ms / 1000);
 	c->aligned.to = (uint32_t)(t->to_ms / 1000);
+	c->aligned.grain = c->step;
+	ap_range_settle(c->q, &c->aligned);
+	ap_range_settle(c->q, &c->range);
 	if (c->s->steps)
 		c->steps = calloc(c->n_steps, sizeof(*c->steps));
 	return c->s->steps && !c->steps ? ap_error_set(err, -ENOMEM, "out of memory") : 0;
@@ -480,9 +488,11 @@ int ap_query_syscalls(struct ap_query_engine *e, const struct ap_query *q,
 	if (s->by.n && !ap_label_name_ok(s->by))
 		return ap_error_set(err, -EINVAL, "\"%.*s\" is not a label's name",
 				    (int)AP_MIN(s->by.n, (size_t)100), s->by.p);
-	r = lay_steps(&c, q, err);
+	if (s->by.n)
+		ap_range_need(&c.range, s->by);
+	r = ap_question_begin(&question, e, AP_QUERY_SYSCALLS, q, err);
 	if (r == 0)
-		r = ap_question_begin(&question, e, q, err);
+		r = lay_steps(&c, q, err);
 	if (r == 0)
 		r = build(&c, ret_cov);
 	if (r == 0)

@@ -2,18 +2,30 @@
 #include "aggregator/store/chdb.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/macro.h"
 
 static pthread_mutex_t load_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the two below */
 static bool loaded;
 static struct ap_chdb functions;
 
+/* For how long the engine's allocator keeps what was freed, of which merges leave much: 5 s by default. Whoever sets
+ * the variable himself knows better. */
+#define MALLOC_CONF "dirty_decay_ms:300"
+
 static int load(const char *path, struct ap_error *err)
 {
+	void *h;
+
+	setenv("JE_MALLOC_CONF", MALLOC_CONF, 0);
 	/* RTLD_LOCAL keeps the engine's own copies of common C++ libraries apart from ours. */
-	void *h = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+	h = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 
 	if (!h)
 		return ap_error_set(err, -ENOENT, "the embedded ClickHouse cannot be loaded: %s",
@@ -45,42 +57,45 @@ int ap_chdb_load(const char *path, const struct ap_chdb **ret, struct ap_error *
 	return r;
 }
 
-/* The engine's error numbers: src/Common/ErrorCodes.cpp of ClickHouse. */
-static int errno_of(unsigned long code)
+static bool holds(const struct dl_phdr_info *o, const ElfW(Phdr) * h, uintptr_t address)
 {
-	switch (code) {
-	case 159: /* TIMEOUT_EXCEEDED */
-	case 160: /* TOO_SLOW */
-		return -ETIMEDOUT;
-	case 241: /* MEMORY_LIMIT_EXCEEDED */
-	case 173: /* CANNOT_ALLOCATE_MEMORY */
-		return -ENOMEM;
-	case 394: /* QUERY_WAS_CANCELLED */
-		return -ECANCELED;
-	case 158: /* TOO_MANY_ROWS */
-	case 396: /* TOO_MANY_ROWS_OR_BYTES */
-		return -E2BIG;
-	case 243: /* NOT_ENOUGH_SPACE */
-		return -ENOSPC;
-	case 76: /* CANNOT_OPEN_FILE */
-		return -EBUSY;
-	case 36:  /* BAD_ARGUMENTS */
-	case 43:  /* ILLEGAL_TYPE_OF_ARGUMENT */
-	case 46:  /* UNKNOWN_FUNCTION */
-	case 47:  /* UNKNOWN_IDENTIFIER */
-	case 60:  /* UNKNOWN_TABLE */
-	case 62:  /* SYNTAX_ERROR */
-	case 427: /* CANNOT_COMPILE_REGEXP */
-		return -EINVAL;
-	default:
-		return -EIO;
-	}
+	return h->p_type == PT_LOAD && address - (o->dlpi_addr + h->p_vaddr) < h->p_memsz;
 }
 
-int ap_chdb_error(struct ap_error *err, const char *what, const char *text)
+/* Relocations in a segment that is not to be written would be lost. */
+static bool has_text_relocations(const struct dl_phdr_info *o, const ElfW(Phdr) * h)
 {
-	const char *code = strstr(text, "Code: ");
-	int r = code ? errno_of(strtoul(code + strlen("Code: "), NULL, 10)) : -EIO;
+	const ElfW(Dyn) *d = (const ElfW(Dyn) *)(o->dlpi_addr + h->p_vaddr);
 
-	return ap_error_set(err, r, "%s: %.*s", what, (int)strcspn(text, "\n"), text);
+	for (; h->p_type == PT_DYNAMIC && d->d_tag != DT_NULL; d++)
+		if (d->d_tag == DT_TEXTREL || (d->d_tag == DT_FLAGS && d->d_un.d_val & DF_TEXTREL))
+			return true;
+	return false;
+}
+
+/* Of the loaded object that has the address. */
+static int give_back(struct dl_phdr_info *o, size_t size, void *address)
+{
+	const ElfW(Phdr) *h = o->dlpi_phdr, *end = h + o->dlpi_phnum;
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	bool found = false;
+
+	for (; h < end; h++) {
+		found |= holds(o, h, (uintptr_t)address);
+		if (has_text_relocations(o, h))
+			return 0;
+	}
+	for (h = o->dlpi_phdr; found && h < end; h++) {
+		uintptr_t from = (o->dlpi_addr + h->p_vaddr + page - 1) & ~(page - 1);
+		uintptr_t to = (o->dlpi_addr + h->p_vaddr + h->p_filesz) & ~(page - 1);
+
+		if (h->p_type == PT_LOAD && !(h->p_flags & PF_W) && from < to)
+			madvise((void *)from, to - from, MADV_DONTNEED);
+	}
+	return found;
+}
+
+void ap_chdb_give_back(const struct ap_chdb *lib)
+{
+	dl_iterate_phdr(give_back, (void *)lib->connect);
 }

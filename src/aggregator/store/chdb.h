@@ -47,8 +47,8 @@ struct ap_chdb {
  * too old; the message says which function it lacks). */
 int ap_chdb_load(const char *path, const struct ap_chdb **ret, struct ap_error *err);
 
-/* -errno for an error text of the engine, "Code: 241. DB::Exception: …", and `err` filled with
- * `what` and its first line. */
-int ap_chdb_error(struct ap_error *err, const char *what, const char *text);
+/* Gives back the pages of the library that are as they are in its file. Most were read once, to load it and to start
+ * the engine; those that are needed again are read again. Only after ap_chdb_load(). */
+void ap_chdb_give_back(const struct ap_chdb *lib);
 
 #endif

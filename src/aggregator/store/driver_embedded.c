@@ -5,43 +5,65 @@
  *  - Binary rows must not be appended to SQL text (rows that begin with white space are eaten, a
  *    double newline ends the data silently): inserts go through an insert stream.
  *  - A connection with an open stream fails any other statement, and one connection runs one
- *    statement at a time: one connection is for inserts alone, each query takes another.
- *  - The engine stops when its last connection closes and must not be left open at exit: the insert
- *    connection is held open from open() to close().
+ *    statement at a time: inserts have connections of their own, and each query takes another.
+ *  - The engine stops when its last connection closes and must not be left open at exit: all
+ *    connections are held open from open() to close().
  *  - A materialised answer of 10 M rows takes 1.5 GB: answers are streamed in chunks of ≤ 1 MB.
+ *  - A fetch sleeps until the first chunk is there, for a sum until the end: a statement is ended by
+ *    KILL QUERY on a connection of its own, which knows it by a comment in its settings.
  *  - Two processes on one folder corrupt nothing (the engine locks it) but the message does not
  *    say who holds it: a lock file of our own is taken first. */
-#include <fcntl.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdio.h>
-#include <sys/file.h>
+#include <unistd.h>
 
+#include "aggregator/store/blocks.h"
+#include "aggregator/store/canceller.h"
 #include "aggregator/store/chdb.h"
-#include "aggregator/store/store.h"
+#include "aggregator/store/exception.h"
+#include "aggregator/store/folder.h"
+#include "aggregator/store/pool.h"
 #include "base/clock.h"
-#include "base/io.h"
+#include "base/thread.h"
 
 enum {
-	QUERY_CHANNELS_DEFAULT = 2,
-	QUERY_CHANNELS_MAX = 64,
 	MARK_CACHE_BYTES = 16 << 20,
-	ANSWER_BLOCK_MAX = 256 << 20, /* bytes of one block before it counts as malformed */
+	/* Merges yield to storing and queries, but not so much that parts pile up on a host whose CPUs are always
+	 * taken: from 1,000 of a day on the engine makes inserts wait, and at 3,000 it refuses them. Once raised, the
+	 * value cannot be lowered without a privilege. The engine's own setting for this asks for CAP_SYS_NICE. */
+	MERGE_NICE = 5,
+	/* At once: most of an insert's time is the disk's, which syncs each file of the part. */
+	INSERTS = 2,
+	/* Merges wait for a writer that is behind until a day of a table has so many parts; after so many inserts that is
+	 * looked at again. */
+	PARTS_UNMERGED = 100,
+	INSERTS_UNSEEN = 64,
 };
 #define MAX_MEMORY_DEFAULT   (1ull << 30)
 #define QUERY_MEMORY_DEFAULT (512ull << 20)
-#define TIMEOUT_DEFAULT	     (30 * AP_NSEC_PER_SEC)
+#define DATABASE	     "aperture"
+#define QUERY_NAME	     "aperture-query-"
+#define MERGE_THREADS	     "MergeMutate"
+/* What is given up, and begun again later, when merges are stopped. */
+#define NO_LARGE_MERGE \
+	" AND (SELECT sum(total_size_bytes_compressed) FROM system.merges) <= 16000000"
+#define CHANNEL_WAIT (30 * AP_NSEC_PER_SEC)
 
 struct embedded {
 	struct ap_store head;
 	const struct ap_chdb *lib;
 	int lock_fd;
-	pthread_mutex_t insert_lock; /* held for the whole of an insert */
-	chdb_connection *insert;
-	pthread_mutex_t lock;	/* guards the free list; never held while the engine runs */
-	pthread_cond_t channel; /* one has become free */
-	chdb_connection *free_channels[QUERY_CHANNELS_MAX];
-	unsigned int n_free, n_channels;
+	struct ap_pool inserts;	  /* of connections for inserts */
+	struct ap_pool pool;	  /* of connections for queries */
+	atomic_bool started;	  /* the first insert has been */
+	atomic_bool merges_yield; /* the threads of the engine's merges have been found */
+	/* The writer's: merges have been stopped, and at which insert that is thought over. */
+	bool merges_wait;
+	uint64_t look_at;
+	atomic_uint_least64_t inserts_made;
+	chdb_connection *killer; /* the canceller's */
+	struct ap_canceller canceller;
+	atomic_uint_least64_t next_query;
 };
 
 static struct embedded *embedded_of(struct ap_store *s)
@@ -49,50 +71,14 @@ static struct embedded *embedded_of(struct ap_store *s)
 	return ap_container_of(s, struct embedded, head);
 }
 
-static int lock_folder(const char *folder, int *ret_fd, struct ap_error *err)
-{
-	_cleanup_free_ char *path = NULL;
-	_cleanup_fd_ int fd = -1;
-	char pid[32];
-	ssize_t n;
-
-	if (asprintf(&path, "%s/lock", folder) < 0) {
-		path = NULL;
-		return ap_error_set(err, -ENOMEM, "out of memory");
-	}
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return ap_error_set(
-			err, -errno,
-			"the data folder %s cannot be written (%s): make it writable for "
-			"this user, or choose another with --data-dir",
-			folder, ap_strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		n = pread(fd, pid, sizeof(pid) - 1, 0);
-		pid[n > 0 ? n : 0] = '\0';
-		return ap_error_set(
-			err, -EBUSY,
-			"the data folder %s is in use by another aggregator (process %s): "
-			"stop that one, or choose another folder with --data-dir",
-			folder, pid[0] ? pid : "unknown");
-	}
-	n = snprintf(pid, sizeof(pid), "%d", (int)getpid());
-	if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)n, 0) != n)
-		return ap_error_set(err, -EIO, "%s cannot be written: %s", path,
-				    ap_strerror(errno));
-	*ret_fd = AP_TAKE_FD(fd);
-	return 0;
-}
-
 static chdb_connection *connect_one(struct embedded *e, const struct ap_store_options *o)
 {
 	char folder[PATH_MAX], path[PATH_MAX + 32], memory[64], marks[64];
-	char *argv[] = {(char *)"clickhouse",
-			path,
-			memory,
-			marks,
-			(char *)"--async_insert=0",
-			(char *)"--max_thread_pool_free_size=0"};
+	char *argv[] = {
+		(char *)"clickhouse", path, memory, marks, (char *)"--async_insert=0",
+		(char *)"--max_thread_pool_free_size=0",
+		/* It would give each statement one thread, for want of a GiB for a second. */
+		(char *)"--max_threads_min_free_memory_per_thread=0"};
 
 	/* A relative path the engine would resolve against itself when it inserts. */
 	if (!realpath(o->path, folder))
@@ -104,42 +90,369 @@ static chdb_connection *connect_one(struct embedded *e, const struct ap_store_op
 	return e->lib->connect((int)AP_ARRAY_SIZE(argv), argv);
 }
 
-static int connect_all(struct embedded *e, const struct ap_store_options *o, struct ap_error *err)
+/* A statement on a connection that nobody else uses. */
+static int run(struct embedded *e, chdb_connection c, struct ap_str sql, struct ap_error *err)
 {
-	e->insert = connect_one(e, o);
-	if (!e->insert)
-		return ap_error_set(
-			err, -EIO,
-			"the embedded ClickHouse does not start in %s/engine: the folder "
-			"may be damaged or of another version; choose another with --data-dir",
-			o->path);
-	e->n_channels = o->query_channels ?: QUERY_CHANNELS_DEFAULT;
-	e->n_channels = AP_MIN(e->n_channels, (unsigned int)QUERY_CHANNELS_MAX);
-	while (e->n_free < e->n_channels) {
+	struct chdb_result *result = e->lib->query_n(c, sql.p, sql.n, "Null", 4);
+	const char *text = result ? e->lib->result_error(result) : "no answer";
+	int r = text ? ap_exception_error(err, "a statement failed", ap_str_of(text)) : 0;
+
+	if (result)
+		e->lib->destroy_query_result(result);
+	return r;
+}
+
+static int use_database(struct embedded *e, chdb_connection *c, struct ap_error *err)
+{
+	int r = run(e, *c, AP_STR("CREATE DATABASE IF NOT EXISTS " DATABASE), err);
+
+	return r == 0 ? run(e, *c, AP_STR("USE " DATABASE), err) : r;
+}
+
+static void kill_query(void *ctx, uint64_t id)
+{
+	struct embedded *e = ctx;
+	char sql[128];
+
+	snprintf(sql, sizeof(sql),
+		 "KILL QUERY WHERE Settings['log_comment'] = '" QUERY_NAME "%llu' ASYNC",
+		 (unsigned long long)id);
+	run(e, *e->killer, ap_str_of(sql), NULL);
+}
+
+static int start_canceller(struct embedded *e, const struct ap_store_options *o,
+			   struct ap_error *err)
+{
+	int r = -EIO;
+
+	e->killer = connect_one(e, o);
+	if (e->killer)
+		r = ap_canceller_start(&e->canceller, kill_query, e);
+	return r < 0 ? ap_error_set(err, r, "the embedded ClickHouse refuses a connection") : 0;
+}
+
+/* Connections into a pool that is empty. */
+static int connect_pool(struct embedded *e, const struct ap_store_options *o, struct ap_pool *pool,
+			unsigned int n, struct ap_error *err)
+{
+	int r = 0;
+
+	while (n-- > 0 && r == 0) {
 		chdb_connection *c = connect_one(e, o);
 
 		if (!c)
-			return ap_error_set(err, -EIO,
-					    "the embedded ClickHouse refuses a connection");
-		e->free_channels[e->n_free++] = c;
+			return ap_error_set(
+				err, -EIO,
+				"the embedded ClickHouse does not start in %s/engine: the folder "
+				"may be damaged or of another version; choose another with "
+				"--data-dir",
+				o->path);
+		ap_pool_give(pool, c);
+		r = use_database(e, c, err);
 	}
-	return 0;
+	return r;
+}
+
+static int connect_all(struct embedded *e, const struct ap_store_options *o, struct ap_error *err)
+{
+	unsigned int queries =
+		AP_MIN(o->query_channels ?: AP_POOL_DEFAULT, (unsigned int)AP_POOL_MAX);
+	int r = connect_pool(e, o, &e->inserts, INSERTS, err);
+
+	if (r == 0)
+		r = connect_pool(e, o, &e->pool, queries, err);
+	return r == 0 ? start_canceller(e, o, err) : r;
+}
+
+static void close_pool(struct embedded *e, struct ap_pool *pool)
+{
+	chdb_connection *c;
+
+	while ((c = ap_pool_take(pool, 0, NULL, NULL)))
+		e->lib->close_conn(c);
+	ap_pool_destroy(pool);
 }
 
 static void embedded_close(struct ap_store *s)
 {
 	struct embedded *e = embedded_of(s);
 
-	while (e->n_free > 0)
-		e->lib->close_conn(e->free_channels[--e->n_free]);
-	if (e->insert)
-		e->lib->close_conn(e->insert);
+	ap_canceller_stop(&e->canceller);
+	close_pool(e, &e->pool);
+	if (e->killer)
+		e->lib->close_conn(e->killer);
+	close_pool(e, &e->inserts);
 	if (e->lock_fd >= 0)
 		close(e->lock_fd);
-	pthread_mutex_destroy(&e->insert_lock);
-	pthread_mutex_destroy(&e->lock);
-	pthread_cond_destroy(&e->channel);
 	free(e);
+}
+
+static int embedded_exec(struct ap_store *s, struct ap_str sql, struct ap_error *err)
+{
+	struct embedded *e = embedded_of(s);
+	chdb_connection *c;
+	int r;
+
+	c = ap_pool_take(&e->pool, ap_clock_mono_ns() + CHANNEL_WAIT, NULL, err);
+	if (!c)
+		return -EBUSY;
+	r = run(e, *c, sql, err);
+	ap_pool_give(&e->pool, c);
+	return r;
+}
+
+struct stream {
+	const struct ap_chdb *lib;
+	struct chdb_insert *insert;
+};
+
+/* The engine copies a piece, and parses it beside: of few that are under way there is no second copy of all. */
+static int append(void *ctx, struct ap_str piece)
+{
+	const struct stream *s = ctx;
+
+	return s->lib->stream_append(s->insert, piece.p, piece.n) == 0 ? 0 : -EIO;
+}
+
+static int stream_block(struct embedded *e, chdb_connection c, const char *table, struct ap_str sql,
+			const struct ap_native_block *block, struct ap_error *err)
+{
+	struct stream s = {e->lib, e->lib->stream_insert_n(c, sql.p, sql.n, "Native", 6)};
+	size_t rows = ap_native_block_rows(block);
+	struct chdb_insert *stream = s.insert;
+	struct chdb_result *result;
+	const char *text;
+	uint64_t written;
+	char what[128];
+	int r = 0;
+
+	snprintf(what, sizeof(what), "an insert into %s failed", table);
+	text = stream ? e->lib->stream_insert_error(stream) : "no stream";
+	if (!text && ap_native_write(block, append, &s) < 0)
+		text = e->lib->stream_insert_error(stream) ?: "the data were refused";
+	if (text) {
+		r = ap_exception_error(err, what, ap_str_of(text));
+		if (stream)
+			e->lib->destroy_insert_stream(stream);
+		return r;
+	}
+	result = e->lib->stream_done(stream);
+	text = result ? e->lib->result_error(result) : "no answer";
+	written = result && !text ? e->lib->result_rows_written(result) : 0;
+	if (text)
+		r = ap_exception_error(err, what, ap_str_of(text));
+	else if (written != rows && written != 0) /* 0: the token was known, nothing to do */
+		r = ap_error_set(err, -EIO, "%s: %llu of %zu rows were written", what,
+				 (unsigned long long)written, rows);
+	if (result)
+		e->lib->destroy_query_result(result);
+	e->lib->destroy_insert_stream(stream);
+	return r;
+}
+
+/* A repeated block is known by its token. Without one the engine hashes each value of the rows, two fifths of what
+ * an insert costs; a hash of what they are made of says the same. */
+static int put_token(const char *token, const struct ap_native_block *block, struct ap_buf *sql)
+{
+	uint64_t hash[2] = {0};
+	int r;
+
+	if (token && !*token) {
+		ap_buf_puts(sql, ", deduplicate_insert = 'disable'");
+		return 0;
+	}
+	ap_buf_puts(sql, ", insert_deduplication_token = ");
+	if (token) {
+		ap_sql_quote(sql, ap_str_of(token));
+		return 0;
+	}
+	r = ap_native_hash(block, hash);
+	ap_buf_printf(sql, "'%016llx%016llx'", (unsigned long long)hash[0],
+		      (unsigned long long)hash[1]);
+	return r;
+}
+
+static int embedded_insert(struct ap_store *s, const char *table,
+			   const struct ap_native_block *block, const char *token,
+			   struct ap_error *err)
+{
+	_cleanup_buf_ struct ap_buf sql = {0};
+	const struct ap_native_spec *specs;
+	struct embedded *e = embedded_of(s);
+	chdb_connection *c;
+	uint32_t n;
+	int r;
+
+	specs = ap_native_block_specs(block, &n);
+	ap_buf_printf(&sql, "INSERT INTO %s (", table);
+	for (uint32_t i = 0; i < n; i++)
+		ap_buf_printf(&sql, "%s%s", i ? ", " : "", specs[i].name);
+	ap_buf_puts(&sql, ") SETTINGS async_insert = 0");
+	r = put_token(token, block, &sql);
+	if (r < 0 || ap_buf_error(&sql) < 0)
+		return ap_error_set(err, r ?: -ENOMEM, "rows for %s cannot be encoded: %s", table,
+				    ap_strerror(r ?: -ENOMEM));
+	/* What the engine read of its library to make or load the tables, it hardly needs again. */
+	if (!atomic_exchange(&e->started, true))
+		ap_chdb_give_back(e->lib);
+	if (!atomic_load(&e->merges_yield) && ap_thread_nice(MERGE_THREADS, MERGE_NICE) > 0)
+		atomic_store(&e->merges_yield, true);
+	atomic_fetch_add(&e->inserts_made, 1);
+	c = ap_pool_take(&e->inserts, UINT64_MAX, NULL, err);
+	r = stream_block(e, *c, table, ap_buf_view(&sql), block, err);
+	ap_pool_give(&e->inserts, c);
+	return r;
+}
+
+/* Without bounds on a block, the rows of all of the pipeline's blocks become one. */
+static int embedded_insert_select(struct ap_store *s, struct ap_str sql, const char *token,
+				  struct ap_error *err)
+{
+	_cleanup_buf_ struct ap_buf text = {0};
+
+	ap_buf_str(&text, sql);
+	/* Whether its rows are there is asked before; what is remembered of a block may be of one that failed. */
+	ap_buf_puts(&text, " SETTINGS min_insert_block_size_rows = 1000000000, "
+			   "min_insert_block_size_bytes = 0, max_insert_threads = 1, "
+			   "deduplicate_insert_select = 'disable'");
+	if (ap_buf_error(&text) < 0)
+		return ap_error_set(err, -ENOMEM, "out of memory");
+	return embedded_exec(s, ap_buf_view(&text), err);
+}
+
+/* One chunk: 1 there may be more, 0 the end. */
+static int take_chunk(struct embedded *e, chdb_connection c, struct chdb_result *stream,
+		      struct ap_blocks *a, struct ap_error *err)
+{
+	struct chdb_result *chunk = e->lib->stream_fetch_result(c, stream);
+	const char *text = chunk ? e->lib->result_error(chunk) : "no answer";
+	size_t n;
+	int r;
+
+	if (text) {
+		r = ap_exception_error(err, "a query failed", ap_str_of(text));
+	} else {
+		n = e->lib->result_length(chunk);
+		r = ap_blocks_add(a, (struct ap_str){e->lib->result_buffer(chunk), n}, err);
+		if (r == 0)
+			r = n > 0;
+	}
+	if (chunk)
+		e->lib->destroy_query_result(chunk);
+	return r;
+}
+
+/* A stream is cancelled only between chunks: before the first one that leaves the statement running, and
+ * it is for the canceller to end it. */
+static int run_query(struct embedded *e, chdb_connection c, struct ap_str sql, struct ap_blocks *a,
+		     struct ap_error *err)
+{
+	int r = ap_blocks_check(a, err), stop;
+	struct chdb_result *stream;
+	const char *text;
+
+	if (r < 0)
+		return r;
+	stream = e->lib->stream_query_n(c, sql.p, sql.n, "Native", 6);
+	text = stream ? e->lib->result_error(stream) : "no answer";
+	if (text) {
+		r = ap_exception_error(err, "a query failed", ap_str_of(text));
+	} else {
+		do {
+			r = take_chunk(e, c, stream, a, err);
+			stop = r > 0 ? ap_blocks_check(a, err) : r;
+		} while (r > 0 && stop == 0);
+		r = AP_MIN(r, stop);
+		if (r < 0)
+			e->lib->stream_cancel_query(c, stream);
+		else
+			r = ap_blocks_end(a, err);
+	}
+	if (stream)
+		e->lib->destroy_query_result(stream);
+	/* The connection holds on to what a statement was given until its next one. */
+	if (r < 0)
+		run(e, c, AP_STR("SELECT 1"), NULL);
+	return r;
+}
+
+static int embedded_query(struct ap_store *s, struct ap_str sql,
+			  const struct ap_store_limits *limits, ap_store_block_fn fn, void *ctx,
+			  struct ap_error *err)
+{
+	_cleanup_buf_ struct ap_buf text = {0};
+	struct embedded *e = embedded_of(s);
+	struct ap_cancel_watch watch = {.id = atomic_fetch_add(&e->next_query, 1),
+					.cancel = limits->cancel};
+	struct ap_blocks a;
+	chdb_connection *c;
+	int r;
+
+	ap_blocks_begin(&a, limits, fn, ctx);
+	ap_buf_str(&text, sql);
+	ap_buf_printf(&text,
+		      " SETTINGS max_execution_time = %.3f, max_memory_usage = %llu, log_comment = "
+		      "'" QUERY_NAME "%llu'",
+		      (double)a.timeout_ns / 1e9,
+		      (unsigned long long)(limits->max_memory ?: QUERY_MEMORY_DEFAULT),
+		      (unsigned long long)watch.id);
+	if (ap_buf_error(&text) < 0)
+		return ap_error_set(err, -ENOMEM, "out of memory");
+	c = ap_pool_take(&e->pool, a.deadline, limits->cancel, err);
+	if (!c)
+		return ap_blocks_check(&a, NULL) == -ECANCELED ? -ECANCELED : -EBUSY;
+	ap_canceller_watch(&e->canceller, &watch);
+	r = run_query(e, *c, ap_buf_view(&text), &a, err);
+	ap_canceller_unwatch(&e->canceller, &watch);
+	/* What the engine says of a statement that was ended is not what it came from. */
+	if (r < 0 && ap_blocks_check(&a, NULL) == -ECANCELED)
+		r = ap_blocks_check(&a, err);
+	ap_pool_give(&e->pool, c);
+	ap_blocks_free(&a);
+	return r;
+}
+
+/* Whether the engine has fewer parts than what it may be left alone with. To stop merges ends those that run. */
+static bool may_merges_wait(struct embedded *e, chdb_connection c)
+{
+	static const struct ap_store_limits none;
+	struct ap_blocks a;
+	char sql[512];
+	uint64_t may = 0;
+
+	/* A subquery in place of a value may be NULL, as far as the engine knows. */
+	snprintf(
+		sql, sizeof(sql),
+		"SELECT toUInt64(ifNull((SELECT max(n) FROM (SELECT count() AS n FROM system.parts WHERE "
+		"active AND database = '" DATABASE "' GROUP BY table, partition)) <= %d%s, 0))",
+		PARTS_UNMERGED, e->merges_wait ? "" : NO_LARGE_MERGE);
+	ap_blocks_begin(&a, &none, ap_native_take_uint, &may);
+	if (run_query(e, c, ap_str_of(sql), &a, NULL) < 0)
+		may = 0;
+	ap_blocks_free(&a);
+	return may;
+}
+
+/* A merge takes a fifth of what it costs to store rows, and is as good later. Where the process ends meanwhile, the
+ * next one's engine knows nothing of it. */
+static void embedded_behind(struct ap_store *s, bool behind)
+{
+	struct embedded *e = embedded_of(s);
+	uint64_t made = atomic_load(&e->inserts_made);
+	chdb_connection *c;
+	bool wait;
+
+	if (behind ? made < e->look_at : !e->merges_wait)
+		return;
+	c = ap_pool_take(&e->inserts, UINT64_MAX, NULL, NULL);
+	wait = behind && may_merges_wait(e, *c);
+	if (wait != e->merges_wait &&
+	    run(e, *c, wait ? AP_STR("SYSTEM STOP MERGES") : AP_STR("SYSTEM START MERGES"), NULL) ==
+		    0)
+		e->merges_wait = wait;
+	ap_pool_give(&e->inserts, c);
+	e->look_at = behind ? made + INSERTS_UNSEEN : 0;
+	ap_chdb_give_back(e->lib);
 }
 
 static int take_version(void *ctx, const struct ap_native_view *block)
@@ -157,9 +470,9 @@ static int take_version(void *ctx, const struct ap_native_view *block)
 static int embedded_open(const struct ap_store_options *o, struct ap_store **ret,
 			 struct ap_error *err)
 {
+	static const struct ap_store_limits none;
 	_cleanup_(ap_cleanup_store) struct ap_store *s = NULL;
 	_cleanup_free_ char *library = NULL;
-	pthread_condattr_t attr;
 	struct embedded *e;
 	int r;
 
@@ -169,289 +482,40 @@ static int embedded_open(const struct ap_store_options *o, struct ap_store **ret
 	if (!e)
 		return ap_error_set(err, -ENOMEM, "out of memory");
 	s = &e->head;
-	s->driver = &ap_store_embedded;
+	ap_store_init(s, &ap_store_embedded);
 	s->caps = AP_STORE_CAP_CODECS | AP_STORE_CAP_LOW_CARDINALITY | AP_STORE_CAP_DEDUPLICATION |
-		  AP_STORE_CAP_FSYNC;
+		  AP_STORE_CAP_FSYNC | AP_STORE_CAP_SKIP_INDEX | AP_STORE_CAP_COMPRESS_BLOCK |
+		  AP_STORE_CAP_STATISTICS;
 	e->lock_fd = -1;
-	pthread_mutex_init(&e->insert_lock, NULL);
-	pthread_mutex_init(&e->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&e->channel, &attr);
-	pthread_condattr_destroy(&attr);
+	ap_pool_init(&e->inserts);
+	ap_pool_init(&e->pool);
 
 	r = ap_store_find_library(o->library, &library, err);
 	if (r < 0)
 		return r;
-	r = ap_mkdir_all(o->path, 0750);
-	if (r < 0)
-		return ap_error_set(err, r,
-				    "the data folder %s cannot be made (%s): choose another with "
-				    "--data-dir",
-				    o->path, ap_strerror(r));
-	r = lock_folder(o->path, &e->lock_fd, err);
+	r = o->locked ? 0 : ap_folder_lock(o->path, &e->lock_fd, err);
 	if (r == 0)
 		r = ap_chdb_load(library, &e->lib, err);
 	if (r == 0)
 		r = connect_all(e, o, err);
 	if (r == 0)
-		r = ap_store_query(s, AP_STR("SELECT version()"), NULL, take_version, s, err);
+		r = embedded_query(s, AP_STR("SELECT version()"), &none, take_version, s, err);
+	if (r == 0)
+		ap_chdb_give_back(e->lib);
 	if (r == 0)
 		*ret = AP_TAKE_PTR(s);
 	return r;
 }
 
-static int take_channel(struct embedded *e, uint64_t deadline, chdb_connection **ret,
-			struct ap_error *err)
-{
-	struct timespec until = {(time_t)(deadline / AP_NSEC_PER_SEC),
-				 (long)(deadline % AP_NSEC_PER_SEC)};
-	int r = 0;
-
-	pthread_mutex_lock(&e->lock);
-	while (e->n_free == 0 && r == 0)
-		r = pthread_cond_timedwait(&e->channel, &e->lock, &until);
-	if (e->n_free > 0) {
-		*ret = e->free_channels[--e->n_free];
-		r = 0;
-	}
-	pthread_mutex_unlock(&e->lock);
-	if (r != 0)
-		return ap_error_set(err, -EBUSY,
-				    "the store is busy with other queries: try again in a moment");
-	return 0;
-}
-
-static void give_channel(struct embedded *e, chdb_connection *c)
-{
-	pthread_mutex_lock(&e->lock);
-	e->free_channels[e->n_free++] = c;
-	pthread_cond_signal(&e->channel);
-	pthread_mutex_unlock(&e->lock);
-}
-
-static int embedded_exec(struct ap_store *s, struct ap_str sql, struct ap_error *err)
-{
-	struct embedded *e = embedded_of(s);
-	struct chdb_result *result;
-	chdb_connection *c;
-	const char *text;
-	int r;
-
-	r = take_channel(e, ap_clock_mono_ns() + TIMEOUT_DEFAULT, &c, err);
-	if (r < 0)
-		return r;
-	result = e->lib->query_n(*c, sql.p, sql.n, "Null", 4);
-	text = result ? e->lib->result_error(result) : "no answer";
-	if (text)
-		r = ap_chdb_error(err, "a statement failed", text);
-	if (result)
-		e->lib->destroy_query_result(result);
-	give_channel(e, c);
-	return r;
-}
-
-static int stream_block(struct embedded *e, const char *table, struct ap_str sql,
-			const struct ap_buf *bytes, size_t rows, struct ap_error *err)
-{
-	struct chdb_insert *stream;
-	struct chdb_result *result;
-	const char *text;
-	uint64_t written;
-	char what[128];
-	int r = 0;
-
-	snprintf(what, sizeof(what), "an insert into %s failed", table);
-	stream = e->lib->stream_insert_n(*e->insert, sql.p, sql.n, "Native", 6);
-	text = stream ? e->lib->stream_insert_error(stream) : "no stream";
-	if (!text && e->lib->stream_append(stream, bytes->p, bytes->n) != 0)
-		text = e->lib->stream_insert_error(stream) ?: "the data were refused";
-	if (text) {
-		r = ap_chdb_error(err, what, text);
-		if (stream)
-			e->lib->destroy_insert_stream(stream);
-		return r;
-	}
-	result = e->lib->stream_done(stream);
-	text = result ? e->lib->result_error(result) : "no answer";
-	written = result && !text ? e->lib->result_rows_written(result) : 0;
-	if (text)
-		r = ap_chdb_error(err, what, text);
-	else if (written != rows && written != 0) /* 0: the token was known, nothing to do */
-		r = ap_error_set(err, -EIO, "%s: %llu of %zu rows were written", what,
-				 (unsigned long long)written, rows);
-	if (result)
-		e->lib->destroy_query_result(result);
-	e->lib->destroy_insert_stream(stream);
-	return r;
-}
-
-static int embedded_insert(struct ap_store *s, const char *table,
-			   const struct ap_native_block *block, const char *token,
-			   struct ap_error *err)
-{
-	_cleanup_buf_ struct ap_buf sql = {0}, bytes = {0};
-	const struct ap_native_spec *specs;
-	struct embedded *e = embedded_of(s);
-	uint32_t n;
-	int r;
-
-	specs = ap_native_block_specs(block, &n);
-	ap_buf_printf(&sql, "INSERT INTO %s (", table);
-	for (uint32_t i = 0; i < n; i++)
-		ap_buf_printf(&sql, "%s%s", i ? ", " : "", specs[i].name);
-	ap_buf_puts(&sql, ") SETTINGS async_insert = 0");
-	if (token) {
-		ap_buf_puts(&sql, ", insert_deduplication_token = ");
-		ap_sql_quote(&sql, ap_str_of(token));
-	}
-	r = ap_native_encode(block, &bytes);
-	if (r < 0 || ap_buf_error(&sql) < 0)
-		return ap_error_set(err, r ?: -ENOMEM, "rows for %s cannot be encoded: %s", table,
-				    ap_strerror(r ?: -ENOMEM));
-	pthread_mutex_lock(&e->insert_lock);
-	r = stream_block(e, table, ap_buf_view(&sql), &bytes, ap_native_block_rows(block), err);
-	pthread_mutex_unlock(&e->insert_lock);
-	return r;
-}
-
-/* A query on its way. */
-struct answer {
-	const struct ap_store_limits *limits;
-	uint64_t deadline, rows;
-	ap_store_block_fn fn;
-	void *ctx;
-	struct ap_buf pending; /* bytes that are not a whole block yet */
-	struct ap_native_view view;
-};
-
-static int take_blocks(struct answer *a, struct ap_error *err)
-{
-	size_t used, at = 0;
-	int r = 0;
-
-	while (at < a->pending.n) {
-		struct ap_str rest = {(const char *)a->pending.p + at, a->pending.n - at};
-
-		r = ap_native_decode(rest, &a->view, &used, err);
-		if (r == -EAGAIN && rest.n < ANSWER_BLOCK_MAX) {
-			r = 0;
-			break;
-		}
-		if (r < 0)
-			return r == -EAGAIN ? ap_error_set(err, -EBADMSG,
-							   "a block of the answer has "
-							   "no end")
-					    : r;
-		at += used;
-		a->rows += a->view.rows;
-		if (a->limits->max_rows && a->rows > a->limits->max_rows)
-			return ap_error_set(
-				err, -E2BIG,
-				"the answer has more than %llu rows: narrow the time range "
-				"or the filter",
-				(unsigned long long)a->limits->max_rows);
-		r = a->fn(a->ctx, &a->view);
-		if (r < 0)
-			return r;
-	}
-	if (at > 0)
-		memmove(a->pending.p, a->pending.p + at, a->pending.n - at);
-	a->pending.n -= at;
-	return 0;
-}
-
-static int check_limits(const struct answer *a, struct ap_error *err)
-{
-	if (a->limits->cancel && atomic_load(a->limits->cancel))
-		return ap_error_set(err, -ECANCELED, "the query was cancelled");
-	if (ap_clock_mono_ns() >= a->deadline)
-		return ap_error_set(err, -ETIMEDOUT,
-				    "the query took too long: narrow the time range or the filter");
-	return 0;
-}
-
-/* One chunk: 1 there may be more, 0 the end. */
-static int take_chunk(struct embedded *e, chdb_connection c, struct chdb_result *stream,
-		      struct answer *a, struct ap_error *err)
-{
-	struct chdb_result *chunk = e->lib->stream_fetch_result(c, stream);
-	const char *text = chunk ? e->lib->result_error(chunk) : "no answer";
-	size_t n;
-	int r;
-
-	if (text) {
-		r = ap_chdb_error(err, "a query failed", text);
-	} else {
-		n = e->lib->result_length(chunk);
-		ap_buf_append(&a->pending, e->lib->result_buffer(chunk), n);
-		r = ap_buf_error(&a->pending) ?: take_blocks(a, err);
-		if (r == 0)
-			r = n > 0;
-	}
-	if (chunk)
-		e->lib->destroy_query_result(chunk);
-	return r;
-}
-
-static int run_query(struct embedded *e, chdb_connection c, struct ap_str sql, struct answer *a,
-		     struct ap_error *err)
-{
-	struct chdb_result *stream = e->lib->stream_query_n(c, sql.p, sql.n, "Native", 6);
-	const char *text = stream ? e->lib->result_error(stream) : "no answer";
-	int r;
-
-	if (text) {
-		r = ap_chdb_error(err, "a query failed", text);
-	} else {
-		do {
-			r = check_limits(a, err);
-			if (r == 0)
-				r = take_chunk(e, c, stream, a, err);
-		} while (r > 0);
-		if (r < 0)
-			e->lib->stream_cancel_query(c, stream);
-		else if (a->pending.n > 0)
-			r = ap_error_set(err, -EBADMSG, "the answer ends within a block");
-	}
-	if (stream)
-		e->lib->destroy_query_result(stream);
-	return r;
-}
-
-static int embedded_query(struct ap_store *s, struct ap_str sql,
-			  const struct ap_store_limits *limits, ap_store_block_fn fn, void *ctx,
-			  struct ap_error *err)
-{
-	uint64_t timeout = limits->timeout_ns ?: TIMEOUT_DEFAULT;
-	_cleanup_buf_ struct ap_buf text = {0};
-	struct embedded *e = embedded_of(s);
-	struct answer a = {
-		.limits = limits, .deadline = ap_clock_mono_ns() + timeout, .fn = fn, .ctx = ctx};
-	chdb_connection *c;
-	int r;
-
-	ap_buf_str(&text, sql);
-	ap_buf_printf(&text, " SETTINGS max_execution_time = %.3f, max_memory_usage = %llu",
-		      (double)timeout / 1e9,
-		      (unsigned long long)(limits->max_memory ?: QUERY_MEMORY_DEFAULT));
-	if (ap_buf_error(&text) < 0)
-		return ap_error_set(err, -ENOMEM, "out of memory");
-	r = take_channel(e, a.deadline, &c, err);
-	if (r < 0)
-		return r;
-	r = run_query(e, *c, ap_buf_view(&text), &a, err);
-	give_channel(e, c);
-	ap_buf_free(&a.pending);
-	ap_native_view_free(&a.view);
-	return r;
-}
-
 const struct ap_store_driver ap_store_embedded = {
 	.name = "embedded",
+	.in_process = true,
+	.inserts_end = true,
 	.open = embedded_open,
 	.close = embedded_close,
 	.exec = embedded_exec,
 	.insert = embedded_insert,
+	.insert_select = embedded_insert_select,
+	.behind = embedded_behind,
 	.query = embedded_query,
 };

@@ -58,13 +58,6 @@ uint32_t ap_store_second(int64_t time_ns)
 	return time_ns > UINT32_MAX ? UINT32_MAX : (uint32_t)time_ns;
 }
 
-uint32_t ap_store_syscall_second(const struct ap_batch *b, int64_t time_ns)
-{
-	uint32_t day = (uint32_t)b->day * 86400u;
-
-	return AP_MIN(AP_MAX(ap_store_second(time_ns), day), day + 86399);
-}
-
 uint64_t ap_store_batch_order(const struct ap_batch_meta *m)
 {
 	return m->epoch << 32 | (m->sequence & UINT32_MAX);

@@ -20,9 +20,6 @@ void ap_identity_free(struct ap_identity *id);
  * "host"), else "". "agent" is always the batch's. */
 struct ap_str ap_batch_label(const struct ap_batch *b, uint32_t set, struct ap_str key);
 
-/* The second that a row of system calls is stored with: these all go with the batch's first part, whose
- * day they must have, since an insert is of one partition. */
-uint32_t ap_store_syscall_second(const struct ap_batch *b, int64_t time_ns);
 /* Grows from batch to batch of an agent. */
 uint64_t ap_store_batch_order(const struct ap_batch_meta *m);
 

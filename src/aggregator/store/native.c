@@ -1,24 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "aggregator/store/native.h"
-
-#include "aggregator/store/native_type.h"
-#include "base/intern.h"
-#include "base/vec.h"
-
-struct column {
-	struct ap_buf data;	/* fixed-size values, or strings with their lengths */
-	struct ap_intern *keys; /* LowCardinality; key 0 is "" */
-	AP_VEC(uint32_t) ids;	/* LowCardinality: key of each value */
-	AP_VEC(uint64_t) ends;	/* Array: end position of each row */
-	size_t values;
-};
-
-struct ap_native_block {
-	const struct ap_native_spec *specs;
-	uint32_t n;
-	int err; /* the first error of a put */
-	struct column columns[];
-};
+#include "aggregator/store/native_block.h"
 
 const struct ap_native_layout ap_native_layouts[AP_NATIVE_TYPE_MAX] = {
 	[AP_NATIVE_UINT8] = {"UInt8", AP_NATIVE_FIXED, 1, false},
@@ -43,10 +24,13 @@ const char *ap_native_type_name(enum ap_native_type t)
 static int column_reset(struct column *c, enum ap_native_type type)
 {
 	ap_buf_clear(&c->data);
-	c->ids.n = c->ends.n = c->values = 0;
+	c->ends.n = c->values = c->arrays = 0;
+	c->values_vary = c->lengths_vary = false;
+	c->width = ap_native_layouts[type].width;
 	ap_intern_free(c->keys);
 	c->keys = NULL;
 	if (ap_native_layouts[type].form == AP_NATIVE_KEYS) {
+		c->width = 1;
 		c->keys = ap_intern_new();
 		if (!c->keys)
 			return -ENOMEM;
@@ -79,7 +63,6 @@ void ap_native_block_free(struct ap_native_block *b)
 
 		ap_buf_free(&c->data);
 		ap_intern_free(c->keys);
-		ap_vec_free(&c->ids);
 		ap_vec_free(&c->ends);
 	}
 	free(b);
@@ -108,10 +91,39 @@ static struct column *column_for(struct ap_native_block *b, uint32_t col, enum a
 	return NULL;
 }
 
-static void put_fixed(struct column *c, uint64_t v, unsigned int width)
+/* Little-endian machines only, see abi/record.h. */
+static void fill(struct column *c, uint64_t v, size_t times)
 {
-	ap_buf_append(&c->data, &v, width); /* little-endian machines only, see abi/record.h */
-	c->values++;
+	uint8_t *p = ap_buf_reserve(&c->data, times * c->width);
+
+	if (!p)
+		return;
+	if (c->width == 1)
+		memset(p, (int)(uint8_t)v, times);
+	else
+		for (size_t i = 0; i < times; i++)
+			memcpy(p + i * c->width, &v, c->width);
+	c->data.n += times * c->width;
+}
+
+/* From now on each value stands for itself. */
+static void let_values_vary(struct column *c)
+{
+	if (c->values_vary)
+		return;
+	c->values_vary = true;
+	fill(c, c->value, c->values);
+}
+
+static void put_value(struct column *c, uint64_t v, size_t times)
+{
+	if (c->values == 0)
+		c->value = v;
+	if (v != c->value)
+		let_values_vary(c);
+	if (c->values_vary)
+		fill(c, v, times);
+	c->values += times;
 }
 
 static void put_text(struct column *c, struct ap_str s)
@@ -121,11 +133,29 @@ static void put_text(struct column *c, struct ap_str s)
 	c->values++;
 }
 
-static void put_id(struct ap_native_block *b, struct column *c, uint32_t id)
+/* Makes the ids wide enough for this one. */
+static void widen(struct column *c, uint32_t id)
 {
-	if (ap_vec_push(&c->ids, id) < 0)
-		b->err = -ENOMEM;
-	c->values++;
+	unsigned int old = c->width, width = id < 1u << 8 ? 1 : id < 1u << 16 ? 2 : 4;
+	size_t n = c->data.n / old;
+	uint32_t v = 0;
+
+	if (width <= old)
+		return;
+	c->width = width;
+	if (!ap_buf_reserve(&c->data, n * (width - old)))
+		return;
+	for (size_t i = n; i-- > 0;) {
+		memcpy(&v, c->data.p + i * old, old);
+		memcpy(c->data.p + i * width, &v, width);
+	}
+	c->data.n = n * width;
+}
+
+static void put_id(struct column *c, uint32_t id, size_t times)
+{
+	widen(c, id);
+	put_value(c, id, times);
 }
 
 static uint32_t key_of(struct ap_native_block *b, struct column *c, struct ap_str s)
@@ -137,10 +167,23 @@ static uint32_t key_of(struct ap_native_block *b, struct column *c, struct ap_st
 	return id;
 }
 
-static void end_row(struct ap_native_block *b, struct column *c)
+/* A row of an array ends, whose elements are put. */
+static void end_row(struct ap_native_block *b, struct column *c, uint32_t length)
 {
-	if (ap_vec_push(&c->ends, (uint64_t)c->values) < 0)
+	if (c->arrays++ == 0)
+		c->length = length;
+	if (length == c->length && !c->lengths_vary)
+		return;
+	if (ap_vec_reserve(&c->ends, c->arrays - c->ends.n) < 0) {
 		b->err = -ENOMEM;
+		return;
+	}
+	while (!c->lengths_vary && c->ends.n < c->arrays - 1) {
+		c->ends.p[c->ends.n] = (c->ends.n + 1) * c->length;
+		c->ends.n++;
+	}
+	c->lengths_vary = true;
+	c->ends.p[c->ends.n++] = c->values;
 }
 
 void ap_native_put_uint(struct ap_native_block *b, uint32_t col, uint64_t v)
@@ -148,7 +191,73 @@ void ap_native_put_uint(struct ap_native_block *b, uint32_t col, uint64_t v)
 	struct column *c = column_for(b, col, AP_NATIVE_FIXED, false);
 
 	if (c)
-		put_fixed(c, v, ap_native_layouts[b->specs[col].type].width);
+		put_value(c, v, 1);
+}
+
+void ap_native_put_same(struct ap_native_block *b, uint32_t col, uint64_t v, size_t times)
+{
+	struct column *c = column_for(b, col, AP_NATIVE_FIXED, false);
+
+	if (c)
+		put_value(c, v, times);
+}
+
+/* How many of the values in that order are the first one. */
+static size_t run_of_first(const uint8_t *field, size_t stride, const uint32_t *order, size_t n,
+			   unsigned int width)
+{
+	const uint8_t *first = n ? field + order[0] * stride : NULL;
+	size_t i = 0;
+
+	while (i < n && memcmp(field + order[i] * stride, first, width) == 0)
+		i++;
+	return i;
+}
+
+/* With a constant width each copy is one instruction. */
+#define GATHER(width)                                \
+	for (size_t i = 0; i < n; i++, p += (width)) \
+	memcpy(p, field + order[i] * stride, (width))
+
+static void gather(struct column *c, const uint8_t *field, size_t stride, const uint32_t *order,
+		   size_t n)
+{
+	uint8_t *p = ap_buf_reserve(&c->data, n * c->width);
+
+	if (!p)
+		return;
+	switch (c->width) {
+	case 8:
+		GATHER(8);
+		break;
+	case 4:
+		GATHER(4);
+		break;
+	case 2:
+		GATHER(2);
+		break;
+	default:
+		GATHER(1);
+	}
+	c->data.n += n * c->width;
+	c->values += n;
+}
+
+void ap_native_put_fields(struct ap_native_block *b, uint32_t col, const void *field, size_t stride,
+			  const uint32_t *order, size_t n)
+{
+	struct column *c = column_for(b, col, AP_NATIVE_FIXED, false);
+	size_t same = c ? run_of_first(field, stride, order, n, c->width) : 0;
+	uint64_t v = 0;
+
+	if (same == 0)
+		return;
+	memcpy(&v, (const uint8_t *)field + order[0] * stride, c->width);
+	put_value(c, v, same);
+	if (same == n)
+		return;
+	let_values_vary(c);
+	gather(c, field, stride, order + same, n - same);
 }
 
 void ap_native_put_str(struct ap_native_block *b, uint32_t col, struct ap_str s)
@@ -156,7 +265,7 @@ void ap_native_put_str(struct ap_native_block *b, uint32_t col, struct ap_str s)
 	struct column *c;
 
 	if (col < b->n && b->specs[col].type == AP_NATIVE_LC_STRING) {
-		ap_native_put_key(b, col, ap_native_key(b, col, s));
+		ap_native_put_key(b, col, ap_native_key(b, col, s), 1);
 		return;
 	}
 	c = column_for(b, col, AP_NATIVE_TEXT, false);
@@ -171,7 +280,7 @@ uint32_t ap_native_key(struct ap_native_block *b, uint32_t col, struct ap_str s)
 	return c && c->keys ? key_of(b, c, s) : 0;
 }
 
-void ap_native_put_key(struct ap_native_block *b, uint32_t col, uint32_t key)
+void ap_native_put_key(struct ap_native_block *b, uint32_t col, uint32_t key, size_t times)
 {
 	struct column *c = column_for(b, col, AP_NATIVE_KEYS, false);
 
@@ -179,7 +288,39 @@ void ap_native_put_key(struct ap_native_block *b, uint32_t col, uint32_t key)
 		return;
 	if (!c->keys || key >= ap_intern_count(c->keys))
 		b->err = b->err ?: -EINVAL;
-	put_id(b, c, key);
+	put_id(c, key, times);
+}
+
+void ap_native_put_keys(struct ap_native_block *b, uint32_t col, const uint32_t *key, size_t stride,
+			const uint32_t *order, size_t n)
+{
+	struct column *c = column_for(b, col, AP_NATIVE_KEYS, false);
+	const uint8_t *field = (const uint8_t *)key;
+	size_t same = c ? run_of_first(field, stride, order, n, sizeof(*key)) : 0;
+	uint32_t max = 0, id;
+
+	for (size_t i = 0; i < n; i++) {
+		memcpy(&id, field + order[i] * stride, sizeof(id));
+		max = AP_MAX(max, id);
+	}
+	if (same == 0)
+		return;
+	memcpy(&id, field + order[0] * stride, sizeof(id));
+	if (!c->keys || max >= ap_intern_count(c->keys))
+		b->err = b->err ?: -EINVAL;
+	widen(c, max);
+	put_value(c, id, same);
+	if (same == n)
+		return;
+	let_values_vary(c);
+	gather(c, field, stride, order + same, n - same);
+}
+
+struct ap_str ap_native_key_str(const struct ap_native_block *b, uint32_t col, uint32_t key)
+{
+	const struct ap_intern *keys = col < b->n ? b->columns[col].keys : NULL;
+
+	return keys ? ap_intern_get(keys, key) : AP_STR("");
 }
 
 void ap_native_put_uints(struct ap_native_block *b, uint32_t col, const uint64_t *v, uint32_t n)
@@ -188,9 +329,12 @@ void ap_native_put_uints(struct ap_native_block *b, uint32_t col, const uint64_t
 
 	if (!c)
 		return;
-	ap_buf_append(&c->data, v, n * sizeof(*v));
+	if (n) {
+		let_values_vary(c);
+		ap_buf_append(&c->data, v, n * sizeof(*v));
+	}
 	c->values += n;
-	end_row(b, c);
+	end_row(b, c, n);
 }
 
 void ap_native_put_strs(struct ap_native_block *b, uint32_t col, const struct ap_str *v, uint32_t n)
@@ -202,11 +346,19 @@ void ap_native_put_strs(struct ap_native_block *b, uint32_t col, const struct ap
 		return;
 	for (uint32_t i = 0; i < n; i++) {
 		if (keyed)
-			put_id(b, c, key_of(b, c, v[i]));
+			put_id(c, key_of(b, c, v[i]), 1);
 		else
 			put_text(c, v[i]);
 	}
-	end_row(b, c);
+	end_row(b, c, n);
+}
+
+void ap_native_put_empty(struct ap_native_block *b, uint32_t col, size_t times)
+{
+	struct column *c = column_for(b, col, AP_NATIVE_TEXT, true);
+
+	for (size_t i = 0; c && i < times; i++)
+		end_row(b, c, 0);
 }
 
 const struct ap_native_spec *ap_native_block_specs(const struct ap_native_block *b, uint32_t *ret_n)
@@ -215,92 +367,14 @@ const struct ap_native_spec *ap_native_block_specs(const struct ap_native_block 
 	return b->specs;
 }
 
-static size_t column_rows(const struct ap_native_block *b, uint32_t col)
+size_t native_column_rows(const struct ap_native_block *b, uint32_t col)
 {
 	const struct column *c = &b->columns[col];
 
-	return ap_native_layouts[b->specs[col].type].is_array ? c->ends.n : c->values;
+	return ap_native_layouts[b->specs[col].type].is_array ? c->arrays : c->values;
 }
 
 size_t ap_native_block_rows(const struct ap_native_block *b)
 {
-	return b->n ? column_rows(b, 0) : 0;
-}
-
-static void append_u64(struct ap_buf *out, uint64_t v)
-{
-	ap_buf_append(out, &v, sizeof(v));
-}
-
-static unsigned int id_width_log2(uint32_t keys)
-{
-	return keys <= 1u << 8 ? 0 : keys <= 1u << 16 ? 1 : 2;
-}
-
-static void encode_keys(const struct column *c, struct ap_buf *out)
-{
-	uint32_t keys = ap_intern_count(c->keys);
-	unsigned int log2 = id_width_log2(keys);
-	uint8_t *p;
-
-	if (c->values == 0)
-		return;
-	append_u64(out, AP_NATIVE_LC_HAS_KEYS | AP_NATIVE_LC_UPDATE | log2);
-	append_u64(out, keys);
-	for (uint32_t i = 0; i < keys; i++) {
-		struct ap_str s = ap_intern_get(c->keys, i);
-
-		ap_buf_varint(out, s.n);
-		ap_buf_str(out, s);
-	}
-	append_u64(out, c->ids.n);
-	p = ap_buf_reserve(out, c->ids.n << log2);
-	if (!p)
-		return;
-	for (size_t i = 0; i < c->ids.n; i++, p += 1u << log2)
-		memcpy(p, &c->ids.p[i], (size_t)1 << log2);
-	out->n += c->ids.n << log2;
-}
-
-static void encode_column(const struct ap_native_block *b, uint32_t col, struct ap_buf *out)
-{
-	const struct ap_native_layout *l = &ap_native_layouts[b->specs[col].type];
-	const struct column *c = &b->columns[col];
-
-	if (l->form == AP_NATIVE_KEYS)
-		append_u64(out, AP_NATIVE_LC_VERSION);
-	if (l->is_array)
-		ap_buf_append(out, c->ends.p, c->ends.n * sizeof(c->ends.p[0]));
-	if (l->form == AP_NATIVE_KEYS)
-		encode_keys(c, out);
-	else
-		ap_buf_append(out, c->data.p, c->data.n);
-}
-
-int ap_native_encode(const struct ap_native_block *b, struct ap_buf *out)
-{
-	size_t rows = ap_native_block_rows(b);
-
-	if (b->err)
-		return b->err;
-	for (uint32_t i = 0; i < b->n; i++) {
-		if (b->columns[i].data.err)
-			return b->columns[i].data.err;
-		if (column_rows(b, i) != rows)
-			return -EINVAL;
-	}
-	ap_buf_varint(out, b->n);
-	ap_buf_varint(out, rows);
-	for (uint32_t i = 0; i < b->n; i++) {
-		struct ap_str name = ap_str_of(b->specs[i].name);
-		struct ap_str type = ap_str_of(ap_native_type_name(b->specs[i].type));
-
-		ap_buf_varint(out, name.n);
-		ap_buf_str(out, name);
-		ap_buf_varint(out, type.n);
-		ap_buf_str(out, type);
-		if (rows)
-			encode_column(b, i, out);
-	}
-	return ap_buf_error(out);
+	return b->n ? native_column_rows(b, 0) : 0;
 }

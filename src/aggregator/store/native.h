@@ -58,21 +58,41 @@ void ap_native_block_clear(struct ap_native_block *b);
 
 /* UInt8 … UInt64, Int64 (its bits), Date, DateTime: the value is cut to the type's width. */
 void ap_native_put_uint(struct ap_native_block *b, uint32_t col, uint64_t v);
+/* The same for so many rows. */
+void ap_native_put_same(struct ap_native_block *b, uint32_t col, uint64_t v, size_t times);
+/* The same field of `n` structures, which has the column's width: `field` is the first one's, `stride` is from one to the
+ * next, and `order` says which come when. */
+void ap_native_put_fields(struct ap_native_block *b, uint32_t col, const void *field, size_t stride,
+			  const uint32_t *order, size_t n);
 /* String and LowCardinality(String); any bytes. */
 void ap_native_put_str(struct ap_native_block *b, uint32_t col, struct ap_str s);
-/* LowCardinality in two steps, for values that repeat: look the key up once, then put it by id.
+/* LowCardinality in two steps, for values that repeat: look the key up once, then put it by id, for so many rows.
  * Ids are good until ap_native_block_clear(). */
 uint32_t ap_native_key(struct ap_native_block *b, uint32_t col, struct ap_str s);
-void ap_native_put_key(struct ap_native_block *b, uint32_t col, uint32_t key);
+void ap_native_put_key(struct ap_native_block *b, uint32_t col, uint32_t key, size_t times);
+/* As ap_native_put_fields(), of structures that have the key's id in a field. */
+void ap_native_put_keys(struct ap_native_block *b, uint32_t col, const uint32_t *key, size_t stride,
+			const uint32_t *order, size_t n);
+struct ap_str ap_native_key_str(const struct ap_native_block *b, uint32_t col, uint32_t key);
 void ap_native_put_uints(struct ap_native_block *b, uint32_t col, const uint64_t *v, uint32_t n);
 void ap_native_put_strs(struct ap_native_block *b, uint32_t col, const struct ap_str *v,
 			uint32_t n);
+/* Of Array(String): so many rows without elements. */
+void ap_native_put_empty(struct ap_native_block *b, uint32_t col, size_t times);
 
 const struct ap_native_spec *ap_native_block_specs(const struct ap_native_block *b,
 						   uint32_t *ret_n);
 /* Rows of the first column. */
 size_t ap_native_block_rows(const struct ap_native_block *b);
-/* Appends the block's bytes: 0, -ENOMEM, -EINVAL (columns of unequal length, wrong type put). */
+
+enum { AP_NATIVE_PIECE = 128 << 10 };
+typedef int (*ap_native_piece_fn)(void *ctx, struct ap_str piece);
+/* Gives the block's bytes in pieces of at most AP_NATIVE_PIECE: 0, -ENOMEM, -EINVAL (columns of unequal length, wrong
+ * type put), or the negative that `fn` returned, which is not called again then. */
+int ap_native_write(const struct ap_native_block *b, ap_native_piece_fn fn, void *ctx);
+/* 128 bits that stand for the block's rows: the same if they were put in the same way. Errors as above. */
+int ap_native_hash(const struct ap_native_block *b, uint64_t ret[2]);
+/* Appends the bytes. */
 int ap_native_encode(const struct ap_native_block *b, struct ap_buf *out);
 
 /* Reading. A decoded column; pointers lead into the bytes given and into the view's arena. */
@@ -91,6 +111,7 @@ struct ap_native_view {
 	struct ap_native_column *columns;
 	uint32_t n_columns;
 	size_t rows;
+	struct ap_str bytes;   /* what it was decoded from */
 	struct ap_arena arena; /* bounded to a multiple of the input's size */
 };
 
@@ -104,6 +125,8 @@ void ap_native_view_free(struct ap_native_view *v);
 /* Values by row; a column of another type, or a row out of range, gives 0 and "". */
 uint64_t ap_native_uint(const struct ap_native_column *c, size_t row);
 struct ap_str ap_native_str(const struct ap_native_column *c, size_t row);
+/* For an answer of one number: the first value goes to the uint64_t at `ret`, which stays as it is without one. 0. */
+int ap_native_take_uint(void *ret, const struct ap_native_view *v);
 /* The range [*ret_from, *ret_to) of c->items that belongs to an array's row. */
 void ap_native_array(const struct ap_native_column *c, size_t row, size_t *ret_from,
 		     size_t *ret_to);

@@ -239,6 +239,7 @@ int ap_native_decode(struct ap_str bytes, struct ap_native_view *v, size_t *ret_
 	v->n_columns = (uint32_t)columns;
 	v->rows = (size_t)rows;
 	*ret_used = (size_t)(c.p - start);
+	v->bytes = (struct ap_str){bytes.p, *ret_used};
 	return 0;
 }
 
@@ -263,6 +264,13 @@ uint64_t ap_native_uint(const struct ap_native_column *c, size_t row)
 	if (row >= c->rows || l->form != AP_NATIVE_FIXED || l->is_array)
 		return 0;
 	return fixed_at(c, row);
+}
+
+int ap_native_take_uint(void *ret, const struct ap_native_view *v)
+{
+	if (v->n_columns && v->rows)
+		*(uint64_t *)ret = ap_native_uint(&v->columns[0], 0);
+	return 0;
 }
 
 struct ap_str ap_native_str(const struct ap_native_column *c, size_t row)

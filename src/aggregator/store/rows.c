@@ -7,8 +7,8 @@
 #include "base/clock.h"
 #include "base/idmap.h"
 
-/* Which dictionary rows the store has, per day. Bounded: a day over its share starts afresh (its
- * rows are sent again, which is harmless), and a fourth day takes the place of the oldest. */
+/* Bounded: a day over its share starts afresh (its rows are sent again, which is harmless), and a fourth day
+ * takes the place of the oldest. */
 enum { KNOWN_DAYS = 3, KNOWN_IDS_MAX = 2000000 };
 
 struct known_day {
@@ -49,7 +49,30 @@ static struct known_day *known_of(struct ap_known *k, int32_t day)
 	return pick;
 }
 
-int ap_rows_init(struct ap_rows *r)
+struct ap_known *ap_known_new(void)
+{
+	return calloc(1, sizeof(struct ap_known));
+}
+
+void ap_known_free(struct ap_known *k)
+{
+	if (k)
+		ap_known_forget_all(k);
+	free(k);
+}
+
+void ap_known_forget(struct ap_known *k, int32_t day)
+{
+	known_drop(known_of(k, day));
+}
+
+void ap_known_forget_all(struct ap_known *k)
+{
+	for (int i = 0; i < KNOWN_DAYS; i++)
+		known_drop(&k->days[i]);
+}
+
+int ap_rows_init(struct ap_rows *r, struct ap_known *known)
 {
 	*r = (struct ap_rows){
 		.samples = ap_native_block_new(ap_schema_samples.columns, AP_SAMPLES_COLUMNS),
@@ -57,9 +80,10 @@ int ap_rows_init(struct ap_rows *r)
 		.frames = ap_native_block_new(ap_schema_frames.columns, AP_FRAMES_COLUMNS),
 		.syscalls = ap_native_block_new(ap_schema_syscalls.columns, AP_SYSCALLS_COLUMNS),
 		.ledger = ap_native_block_new(ap_schema_ledger.columns, AP_LEDGER_COLUMNS),
-		.known = calloc(1, sizeof(struct ap_known)),
+		.gathered = ap_rows_samples_new(),
+		.known = known,
 	};
-	if (!r->samples || !r->stacks || !r->frames || !r->syscalls || !r->ledger || !r->known) {
+	if (!r->samples || !r->stacks || !r->frames || !r->syscalls || !r->ledger || !r->gathered) {
 		ap_rows_free(r);
 		return -ENOMEM;
 	}
@@ -68,14 +92,12 @@ int ap_rows_init(struct ap_rows *r)
 
 void ap_rows_free(struct ap_rows *r)
 {
-	for (int i = 0; r->known && i < KNOWN_DAYS; i++)
-		known_drop(&r->known->days[i]);
-	free(r->known);
 	ap_native_block_free(r->samples);
 	ap_native_block_free(r->stacks);
 	ap_native_block_free(r->frames);
 	ap_native_block_free(r->syscalls);
 	ap_native_block_free(r->ledger);
+	ap_rows_samples_free(r->gathered);
 	*r = (struct ap_rows){0};
 }
 
@@ -86,12 +108,8 @@ void ap_rows_clear(struct ap_rows *r)
 	ap_native_block_clear(r->frames);
 	ap_native_block_clear(r->syscalls);
 	ap_native_block_clear(r->ledger);
+	ap_rows_samples_clear(r->gathered);
 	r->periods = 0;
-}
-
-void ap_rows_forget(struct ap_rows *r, int32_t day)
-{
-	known_drop(known_of(r->known, day));
 }
 
 /* A batch being added. */
@@ -99,10 +117,11 @@ struct source {
 	struct ap_rows *rows;
 	const struct ap_batch *b;
 	const struct ap_profile *p;
+	uint64_t segment;
 	struct known_day *known;
 	struct ap_identity id;
-	uint32_t *keys; /* [set][AP_LABEL_COLUMNS]: LowCardinality keys, once has_keys[set] */
-	bool *has_keys;
+	uint32_t *sets;	 /* [label set][event]: that of the rows, and 1; 0: there is none yet */
+	bool *has_stack; /* by the batch's numbers: seen to already */
 	AP_VEC(uint64_t) path;
 	struct ap_user_labels labels;
 };
@@ -134,7 +153,10 @@ static int add_stack(struct source *s, uint32_t stack)
 	struct ap_stack st;
 	int r;
 
+	if (s->has_stack[stack])
+		return 0;
 	r = ap_idmap_add(&s->known->stacks, s->id.stacks[stack], 0);
+	s->has_stack[stack] = r >= 0;
 	if (r <= 0)
 		return r;
 	st = ap_profile_get_stack(s->p, stack);
@@ -157,53 +179,47 @@ static int add_stack(struct source *s, uint32_t stack)
 	return 0;
 }
 
-static const uint32_t *label_keys(struct source *s, uint32_t set)
+static int make_set(struct source *s, uint32_t labels, uint32_t event, uint32_t *ret)
 {
-	uint32_t *keys = &s->keys[(size_t)set * AP_LABEL_COLUMNS];
+	uint32_t keys[AP_LABEL_COLUMNS];
+	int r = ap_user_labels_of(s->p, labels, &s->labels);
 
-	if (!s->has_keys[set]) {
-		for (uint32_t i = 0; i < AP_LABEL_COLUMNS; i++)
-			keys[i] = ap_native_key(
-				s->rows->samples, AP_SAMPLES_LABEL + i,
-				ap_batch_label(s->b, set, ap_str_of(ap_schema_labels[i])));
-		s->has_keys[set] = true;
-	}
-	return keys;
+	for (uint32_t i = 0; i < AP_LABEL_COLUMNS; i++)
+		keys[i] =
+			ap_native_key(s->rows->samples, AP_SAMPLES_LABEL + i,
+				      ap_batch_label(s->b, labels, ap_str_of(ap_schema_labels[i])));
+	return r < 0 ? r
+		     : ap_rows_samples_set(s->rows->gathered, keys, &s->labels, (uint8_t)event,
+					   ret);
 }
 
 static int add_sample(struct source *s, const struct ap_sample *row)
 {
-	struct ap_native_block *b = s->rows->samples;
-	const uint32_t *keys = label_keys(s, row->labels);
-	int r = add_stack(s, row->stack);
+	uint32_t *set = &s->sets[(size_t)row->labels * AP_EVENT_MAX + row->event], number;
+	int r = 0;
 
+	if (!*set) {
+		r = make_set(s, row->labels, row->event, &number);
+		if (r == 0)
+			*set = number + 1;
+	}
 	if (r == 0)
-		r = ap_user_labels_of(s->p, row->labels, &s->labels);
+		r = add_stack(s, row->stack);
 	if (r < 0)
 		return r;
-	ap_native_put_uint(b, AP_SAMPLES_TIME, ap_store_second(row->time_ns));
-	ap_native_put_uint(b, AP_SAMPLES_EVENT, row->event);
-	for (uint32_t i = 0; i < AP_LABEL_COLUMNS; i++)
-		ap_native_put_key(b, AP_SAMPLES_LABEL + i, keys[i]);
-	ap_user_labels_put(&s->labels, b, AP_SAMPLES_LABEL_KEYS, AP_SAMPLES_LABEL_VALUES);
-	ap_native_put_uint(b, AP_SAMPLES_STACK, s->id.stacks[row->stack]);
-	ap_native_put_uint(b, AP_SAMPLES_COUNT, row->count);
-	ap_native_put_uint(b, AP_SAMPLES_VALUE, row->value);
+	ap_rows_samples_add(s->rows->gathered, *set - 1, ap_store_second(row->time_ns),
+			    s->id.stacks[row->stack], row->count, row->value);
 	s->rows->periods += row->count;
 	return 0;
 }
 
-static void add_ledger_row(struct source *s, enum ap_ledger_row kind, uint32_t id, uint64_t count,
-			   uint64_t segment)
+static void add_ledger_row(struct source *s, enum ap_ledger_row kind, uint32_t id, uint64_t count)
 {
 	const struct ap_batch_meta *m = s->b->meta;
 	struct ap_native_block *b = s->rows->ledger;
-	uint32_t day_start = (uint32_t)s->b->day * 86400u;
 	uint32_t from = ap_store_second(m->start_ns);
 	uint32_t until = ap_store_second(m->end_ns + (int64_t)AP_NSEC_PER_SEC - 1);
 
-	/* The segment's day, whatever else the batch touches: an insert is of one partition. */
-	from = AP_MIN(AP_MAX(from, day_start), day_start + 86399);
 	ap_native_put_uint(b, AP_LEDGER_COL_TIME, from);
 	ap_native_put_uint(b, AP_LEDGER_COL_UNTIL, AP_MAX(until, from + 1));
 	ap_native_put_str(b, AP_LEDGER_COL_AGENT, ap_str_of(m->agent_id));
@@ -213,60 +229,72 @@ static void add_ledger_row(struct source *s, enum ap_ledger_row kind, uint32_t i
 	ap_native_put_uint(b, AP_LEDGER_COL_KIND, kind);
 	ap_native_put_uint(b, AP_LEDGER_COL_ID, id);
 	ap_native_put_uint(b, AP_LEDGER_COL_COUNT, count);
-	ap_native_put_uint(b, AP_LEDGER_COL_SEGMENT, segment);
+	ap_native_put_uint(b, AP_LEDGER_COL_SEGMENT, s->segment);
 }
 
-static void add_ledger(struct source *s, uint64_t segment)
+static void add_ledger(struct source *s)
 {
 	const struct ap_ledger *l = &s->b->meta->ledger;
 	uint64_t periods = 0;
 
 	AP_VEC_FOREACH(&s->p->samples, row)
 		periods += row->count;
-	add_ledger_row(s, AP_LEDGER_ROW_BATCH, 0, periods, segment);
+	add_ledger_row(s, AP_LEDGER_ROW_BATCH, 0, periods);
 	for (uint32_t i = 0; i < AP_LEDGER_MAX; i++)
 		if (l->count[i])
-			add_ledger_row(s, AP_LEDGER_ROW_LOSS, i, l->count[i], segment);
+			add_ledger_row(s, AP_LEDGER_ROW_LOSS, i, l->count[i]);
 	for (uint32_t i = 0; i < AP_REASONS_MAX; i++)
 		if (l->stacks[i])
-			add_ledger_row(s, AP_LEDGER_ROW_REASON, i, l->stacks[i], segment);
+			add_ledger_row(s, AP_LEDGER_ROW_REASON, i, l->stacks[i]);
 }
 
-static int add_rows(struct source *s, uint64_t segment)
+static int add_rows(struct source *s)
 {
-	const struct ap_sample *row = s->p->samples.p + s->b->first_row;
-	uint32_t sets = ap_intern_count(s->p->label_sets);
+	const struct ap_sample *row = s->p->samples.p + s->b->first_row, *end = row + s->b->n_rows;
+	uint32_t label_sets = ap_intern_count(s->p->label_sets);
 	int r;
 
-	s->keys = calloc((size_t)sets * AP_LABEL_COLUMNS, sizeof(*s->keys));
-	s->has_keys = calloc(sets, sizeof(*s->has_keys));
-	if (!s->keys || !s->has_keys)
+	s->sets = calloc((size_t)label_sets * AP_EVENT_MAX, sizeof(*s->sets));
+	s->has_stack = calloc(ap_intern_count(s->p->stacks), sizeof(*s->has_stack));
+	if (!s->sets || !s->has_stack)
 		return -ENOMEM;
 	r = ap_identity_of(s->p, &s->id);
-	for (size_t i = 0; i < s->b->n_rows && r == 0; i++) {
-		r = add_sample(s, row + i);
-		ap_native_put_uint(s->rows->samples, AP_SAMPLES_SEGMENT, segment);
-	}
+	if (r == 0)
+		r = ap_rows_samples_reserve(s->rows->gathered, s->b->n_rows);
+	for (; row < end && r == 0; row++)
+		r = row->event < AP_EVENT_MAX ? add_sample(s, row) : -EINVAL;
 	return r;
+}
+
+int ap_rows_finish(struct ap_rows *rows)
+{
+	return ap_rows_samples_put(rows->gathered, rows->segment, rows->samples);
 }
 
 int ap_rows_add(struct ap_rows *rows, const struct ap_batch *b, uint64_t segment)
 {
 	struct source s = {
-		.rows = rows, .b = b, .p = b->profile, .known = known_of(rows->known, b->day)};
+		.rows = rows,
+		.b = b,
+		.p = b->profile,
+		.segment = segment,
+		.known = known_of(rows->known, b->day),
+	};
 	int r = 0;
 
-	if (b->first_row > s.p->samples.n || b->n_rows > s.p->samples.n - b->first_row)
+	if (!ap_range_ok(b->first_row, b->n_rows, s.p->samples.n) ||
+	    !ap_range_ok(b->first_call, b->n_calls, s.p->syscalls.n))
 		return -EINVAL;
+	rows->segment = segment;
 	if (b->n_rows)
-		r = add_rows(&s, segment);
-	if (r == 0 && b->part == 0)
+		r = add_rows(&s);
+	if (r == 0 && b->n_calls)
 		r = ap_rows_add_syscalls(rows, b, segment);
 	if (r == 0 && b->part == 0)
-		add_ledger(&s, segment);
+		add_ledger(&s);
 	ap_identity_free(&s.id);
-	free(s.keys);
-	free(s.has_keys);
+	free(s.sets);
+	free(s.has_stack);
 	ap_vec_free(&s.path);
 	ap_user_labels_free(&s.labels);
 	return r;

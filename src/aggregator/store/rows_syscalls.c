@@ -57,7 +57,7 @@ static int put_row(struct ap_native_block *block, const struct ap_batch *b,
 	const struct ap_syscall_count *c = b->profile->syscall_counts.p + s->first;
 	int r;
 
-	ap_native_put_uint(block, AP_SYSCALLS_TIME, ap_store_syscall_second(b, s->time_ns));
+	ap_native_put_uint(block, AP_SYSCALLS_TIME, ap_store_second(s->time_ns));
 	for (uint32_t i = 0; i < AP_LABEL_COLUMNS; i++)
 		ap_native_put_str(block, AP_SYSCALLS_LABEL + i,
 				  ap_batch_label(b, s->labels, ap_str_of(ap_schema_labels[i])));
@@ -81,7 +81,9 @@ int ap_rows_add_syscalls(struct ap_rows *rows, const struct ap_batch *b, uint64_
 	struct arrays arrays = {0};
 	int r = 0;
 
-	AP_VEC_FOREACH(&b->profile->syscalls, s) {
+	for (size_t i = 0; i < b->n_calls && r == 0; i++) {
+		const struct ap_syscall *s = &b->profile->syscalls.p[b->first_call + i];
+
 		r = ap_user_labels_of(b->profile, s->labels, &labels);
 		if (r == 0)
 			r = put_row(rows->syscalls, b, s, &arrays);

@@ -8,11 +8,20 @@
  *	symbols  what was learned later of an address: its function and what is inlined there
  *	syscalls a row per (batch, label set, system call): counts, latencies by bucket, errors by errno
  *	ledger   what each batch reported: losses, stacks by reason; a batch has at least one row
+ *	samples_1h, syscalls_1h, ledger_1h  the same by hour, samples_1d, syscalls_1d by day; without
+ *	         processes and threads, see rollup.h
+ *	rollups  how far those are built, and from which day on each table is whole
  *	meta     the schema's version
  *
- * Tables but symbols are partitioned by UTC day, and stacks and frames are stored again for each
+ * Tables but symbols and rollups are partitioned by UTC day, and stacks and frames are stored again for each
  * day that uses them: dropping a day is dropping its partition everywhere, and no row is left
  * without its names. Ids are content hashes, so a row stored twice is harmless.
+ *
+ * In a cluster each server has the table …_local, replicated within its shard, and the name itself is a view
+ * of all of them (Distributed), which deals rows out by the table's key. That of a table with a column
+ * `segment` is the segment: a segment's block goes whole to one shard, and a repeated one to the same.
+ * Dictionaries and symbols are dealt out by id, so that what several aggregators store of one frame is
+ * merged. meta is replicated to every server.
  *
  * A frame's id says where it is, not what it is called, so a row of symbols names it on all days,
  * in stacks that are stored already and in those to come. One row is one answer: the functions at
@@ -23,6 +32,7 @@
 #include "aggregator/store/store.h"
 
 enum { AP_SCHEMA_VERSION = 1 };
+#define AP_SCHEMA_LOCAL "_local" /* in a cluster: the end of the name of each server's own table */
 
 /* Labels with a column of their own, in this order in every place; others are user labels. */
 enum ap_schema_label {
@@ -136,7 +146,9 @@ struct ap_schema_table {
 	uint32_t n_columns;
 };
 extern const struct ap_schema_table ap_schema_samples, ap_schema_stacks, ap_schema_frames,
-	ap_schema_symbols, ap_schema_syscalls, ap_schema_ledger;
+	ap_schema_symbols, ap_schema_syscalls, ap_schema_ledger, ap_schema_samples_1h,
+	ap_schema_samples_1d, ap_schema_syscalls_1h, ap_schema_syscalls_1d, ap_schema_ledger_1h,
+	ap_schema_rollups;
 
 /* Creates what is missing and checks the version; see ap_store_open() for errors. */
 int ap_schema_apply(struct ap_store *s, struct ap_error *err);

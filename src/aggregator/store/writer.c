@@ -5,43 +5,60 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "aggregator/store/hold.h"
 #include "aggregator/store/rows.h"
-#include "aggregator/store/schema.h"
+#include "aggregator/store/segment_insert.h"
 #include "base/clock.h"
+#include "base/heap.h"
 
 #define INTERVAL_DEFAULT (2 * AP_NSEC_PER_SEC)
 #define SLICE		 (100 * AP_NSEC_PER_MSEC) /* how long a wish to stop or flush may wait */
 #define BACKOFF_MIN	 (100 * AP_NSEC_PER_MSEC)
 #define BACKOFF_MAX	 (10 * AP_NSEC_PER_SEC)
+#define HEAP_SLACK	 ((size_t)16 << 20)
 
 struct ap_writer {
 	struct ap_store *store;
 	struct ap_buffer *buffer;
-	uint64_t interval;
+	struct ap_wal *wal;
+	uint64_t interval, hold_ns;
 	uint32_t max_rows;
-	pthread_t thread;
-	struct ap_rows rows;	/* the thread's own, as are the next two */
-	uint64_t first_attempt; /* the highest segment that was cut before */
+	pthread_t thread, helper;
+	bool has_helper;
+	struct ap_hold hold;   /* the thread's own, as are the next three */
+	bool refilling;	       /* what the store had and has lost */
+	unsigned int connects; /* of the store's, when what is held was last known to be there */
 	uint64_t backoff;
+	struct ap_heap_watch heap;	  /* the thread's own too */
+	struct ap_rows rows, helper_rows; /* each thread's own, but for what is known */
+	struct ap_known *known;
+	/* Held while a segment is cut and its rows are made, which what is known belongs to; before `naming`. */
+	pthread_mutex_t making;
+	/* Held while dictionaries are stored, from before `making` is let go: so they are stored in the order in
+	 * which they were made. Guards the next. Before `lock`. */
+	pthread_mutex_t naming;
+	bool unnamed;	      /* what is known may not be stored */
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
 	bool stopping;
+	bool helping, helper_ends;
+	int helped;	      /* how the last help ended */
 	uint64_t asked, done; /* flushes */
 	struct ap_writer_stats stats;
 };
 
 int ap_store_last_segment(struct ap_store *s, uint64_t *ret, struct ap_error *err)
 {
-	static const char *const queries[] = {
-		"SELECT max(segment) FROM aperture.samples",
-		"SELECT max(segment) FROM aperture.syscalls",
-		"SELECT max(segment) FROM aperture.ledger",
-	};
-	uint64_t last = 0, segment;
+	uint64_t last = s->segment_base, segment;
+	char sql[160];
 	int r = 0;
 
-	for (size_t i = 0; i < AP_ARRAY_SIZE(queries) && r == 0; i++) {
-		r = ap_store_query_uint(s, queries[i], &segment, err);
+	for (size_t i = 0; i < AP_HOLD_TABLES && r == 0; i++) {
+		snprintf(sql, sizeof(sql),
+			 "SELECT max(segment) FROM %s WHERE segment >= %llu AND segment <= %llu",
+			 ap_hold_tables[i], (unsigned long long)s->segment_base,
+			 (unsigned long long)(s->segment_base | AP_SEGMENT_NUMBER_MASK));
+		r = ap_store_query_uint(s, sql, &segment, err);
 		if (r == 0)
 			last = AP_MAX(last, segment);
 	}
@@ -50,58 +67,211 @@ int ap_store_last_segment(struct ap_store *s, uint64_t *ret, struct ap_error *er
 	return r;
 }
 
-static int insert_all(struct ap_writer *w, struct ap_error *err)
+/* The log does not give the part back, and the store will be without it. */
+static void lose(struct ap_writer *w, struct ap_batch *part)
 {
-	const struct {
-		const struct ap_schema_table *table;
-		const struct ap_native_block *block;
-	} inserts[] = {
-		{&ap_schema_frames, w->rows.frames},   {&ap_schema_stacks, w->rows.stacks},
-		{&ap_schema_samples, w->rows.samples}, {&ap_schema_syscalls, w->rows.syscalls},
-		{&ap_schema_ledger, w->rows.ledger},
-	};
-	int r = 0;
+	part->lost = true;
+	pthread_mutex_lock(&w->lock);
+	w->stats.periods_damaged += part->periods;
+	pthread_mutex_unlock(&w->lock);
+}
 
-	for (size_t i = 0; i < AP_ARRAY_SIZE(inserts) && r == 0; i++)
-		r = ap_store_insert(w->store, inserts[i].table->name, inserts[i].block, NULL, err);
+static int add_part(struct ap_writer *w, struct ap_rows *rows, struct ap_batch *part,
+		    uint64_t segment)
+{
+	struct ap_batch loaded;
+	int r;
+
+	if (part->profile)
+		return ap_rows_add(rows, part, segment);
+	if (part->lost)
+		return 0;
+	r = ap_wal_load(w->wal, part, &loaded);
+	if (r == -EBADMSG) {
+		lose(w, part);
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	r = ap_rows_add(rows, &loaded, segment);
+	ap_wal_unload(&loaded);
 	return r;
 }
 
-static int store_batches(struct ap_writer *w, uint64_t segment, const struct ap_batch_list *list,
-			 struct ap_error *err)
+static void count_first_attempt(struct ap_writer *w, const struct ap_cut *cut,
+				const struct ap_batch_list *list)
+{
+	if (cut->again)
+		return;
+	pthread_mutex_lock(&w->lock);
+	for (size_t i = 0; i < list->n; i++)
+		w->stats.periods_in += list->p[i]->periods;
+	pthread_mutex_unlock(&w->lock);
+}
+
+static int make_rows(struct ap_writer *w, struct ap_rows *rows, const struct ap_cut *cut,
+		     const struct ap_batch_list *list, struct ap_error *err)
 {
 	int r = 0;
 
-	ap_rows_clear(&w->rows);
+	ap_rows_clear(rows);
 	for (size_t i = 0; i < list->n && r == 0; i++)
-		r = ap_rows_add(&w->rows, list->p[i], segment);
+		r = add_part(w, rows, list->p[i], cut->segment);
+	if (r == 0)
+		r = ap_rows_finish(rows);
 	if (r < 0)
 		ap_error_set(err, r, "a batch cannot be turned into rows: %s", ap_strerror(r));
-	if (segment > w->first_attempt) {
-		w->first_attempt = segment;
-		pthread_mutex_lock(&w->lock);
-		w->stats.periods_in += w->rows.periods;
-		pthread_mutex_unlock(&w->lock);
-	}
-	if (r == 0)
-		r = insert_all(w, err);
-	if (r < 0 && list->n)
-		ap_rows_forget(&w->rows, list->p[0]->day);
 	return r;
 }
 
-static void count_flush(struct ap_writer *w, int r, uint64_t segment, uint64_t took,
-			const struct ap_error *err)
+/* Makes the rows of a segment and stores their dictionaries, after those of all segments whose rows were made before:
+ * each id is sent once. What was left out because it was known is made again if storing it has failed since then.
+ * Called with `making` held, which is let go. */
+static int store_names(struct ap_writer *w, struct ap_rows *rows, const struct ap_cut *cut,
+		       const struct ap_batch_list *list, struct ap_error *err)
+{
+	int r;
+
+	count_first_attempt(w, cut, list);
+	r = make_rows(w, rows, cut, list, err);
+	pthread_mutex_lock(&w->naming);
+	if (w->unnamed) {
+		ap_known_forget_all(w->known);
+		w->unnamed = false;
+		if (r == 0)
+			r = make_rows(w, rows, cut, list, err);
+	}
+	pthread_mutex_unlock(&w->making);
+	if (r == 0)
+		r = ap_segment_insert_names(w->store, rows, cut, w->refilling, err);
+	w->unnamed = r < 0;
+	pthread_mutex_unlock(&w->naming);
+	return r;
+}
+
+/* A segment becomes rows and is stored. Called with `making` held, which is let go. */
+static int store_segment(struct ap_writer *w, struct ap_rows *rows, const struct ap_cut *cut,
+			 const struct ap_batch_list *list, struct ap_error *err)
+{
+	int r = store_names(w, rows, cut, list, err);
+
+	if (r < 0)
+		return r;
+	r = ap_segment_insert_rows(w->store, rows, cut, w->refilling, err);
+	if (r < 0) {
+		/* A server that has vanished may have lost the dictionaries too. */
+		pthread_mutex_lock(&w->naming);
+		w->unnamed = true;
+		pthread_mutex_unlock(&w->naming);
+	}
+	return r;
+}
+
+/* What has to be held of the segment that the rows are of. */
+static int hold_segment(struct ap_writer *w, uint64_t segment, const struct ap_batch_list *list,
+			struct ap_error *err)
+{
+	const uint64_t rows[AP_HOLD_TABLES] = {ap_native_block_rows(w->rows.samples),
+					       ap_native_block_rows(w->rows.syscalls),
+					       ap_native_block_rows(w->rows.ledger)};
+	int r = 0;
+
+	if (w->hold_ns && !(w->store->caps & AP_STORE_CAP_FSYNC)) {
+		r = ap_hold_add(&w->hold, segment, list, rows);
+		atomic_store(&w->store->holding, true);
+	}
+	return r < 0 ? ap_error_set(err, r, "out of memory") : 0;
+}
+
+/* Stores what the store lacks of held segments, which are counted: `all` for their dictionaries. */
+static int refill(struct ap_writer *w, uint64_t before, bool all, struct ap_error *err)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&w->making);
+	AP_VEC_FOREACH(&w->hold.list, held)
+		if (all || (held->since < before && !ap_held_is_whole(held)))
+			ap_known_forget(w->known, held->day);
+	pthread_mutex_unlock(&w->making);
+	AP_VEC_FOREACH(&w->hold.list, held) {
+		const struct ap_cut cut = {.segment = held->segment, .unsure = true, .again = true};
+		uint64_t damaged = w->stats.periods_damaged;
+		bool whole = ap_held_is_whole(held);
+
+		if (!all && (held->since >= before || whole))
+			continue;
+		held->since = ap_clock_mono_ns();
+		w->refilling = true;
+		pthread_mutex_lock(&w->making);
+		r = store_segment(w, &w->rows, &cut, &held->parts, err);
+		w->refilling = false;
+		if (r < 0)
+			return r;
+		pthread_mutex_lock(&w->lock);
+		w->stats.refilled += !whole;
+		/* What the log does not give back is lost where the store has not got it, or no more. */
+		damaged = w->stats.periods_damaged - damaged;
+		*(whole ? &w->stats.periods_damaged : &w->stats.periods_stored) -= damaged;
+		pthread_mutex_unlock(&w->lock);
+	}
+	return 0;
+}
+
+/* Lets go what has been stored for long enough and is there; all is counted after the store was away, and
+ * nothing known of what it had. */
+static int check_held(struct ap_writer *w, struct ap_error *err)
+{
+	unsigned int connects = atomic_load(&w->store->connects);
+	uint64_t now = ap_clock_mono_ns(), before = now - AP_MIN(now, w->hold_ns);
+	bool all = w->connects != connects;
+	int r;
+
+	if (!all && !ap_hold_is_due(&w->hold, before, w->hold_ns))
+		return 0;
+	r = ap_hold_count(&w->hold, w->store, all ? UINT64_MAX : before, err);
+	if (r == 0)
+		r = refill(w, before, all, err);
+	if (r < 0)
+		return r;
+	w->connects = connects;
+	atomic_store(&w->store->sure_of, connects);
+	if (!all)
+		ap_hold_release(&w->hold, before);
+	return 0;
+}
+
+/* What no held segment is before is on the store's disk. */
+static void settle(struct ap_writer *w)
+{
+	uint64_t segment =
+		w->hold.list.n ? w->hold.list.p[0].segment - 1 : ap_buffer_watermark(w->buffer);
+
+	if (w->hold_ns) {
+		ap_buffer_settle(w->buffer, segment);
+		atomic_store(&w->store->holding, w->hold.list.n > 0);
+	}
+	pthread_mutex_lock(&w->lock);
+	w->stats.held = w->hold.list.n;
+	pthread_mutex_unlock(&w->lock);
+	/* Failing, it is tried again after the next segment; the log's own numbers tell of it. */
+	if (w->wal)
+		ap_wal_trim(w->wal);
+	/* Batches were kept by the thousand, and are freed as they are stored. */
+	ap_heap_give_back(&w->heap, HEAP_SLACK);
+}
+
+static void count_flush(struct ap_writer *w, const struct ap_rows *rows, int r, uint64_t segment,
+			uint64_t took, const struct ap_error *err)
 {
 	struct ap_writer_stats *s = &w->stats;
 
 	pthread_mutex_lock(&w->lock);
 	if (r == 0) {
 		s->flushes_ok++;
-		s->rows += ap_native_block_rows(w->rows.samples);
-		s->stacks += ap_native_block_rows(w->rows.stacks);
-		s->frames += ap_native_block_rows(w->rows.frames);
-		s->periods_stored += w->rows.periods;
+		s->rows += ap_native_block_rows(rows->samples);
+		s->stacks += ap_native_block_rows(rows->stacks);
+		s->frames += ap_native_block_rows(rows->frames);
+		s->periods_stored += rows->periods;
 		s->flush_ns += took;
 		s->last_flush_ns = took;
 		s->segment = segment;
@@ -113,37 +283,132 @@ static void count_flush(struct ap_writer *w, int r, uint64_t segment, uint64_t t
 	pthread_mutex_unlock(&w->lock);
 }
 
-/* The next segment: its rows, -ENOENT where there is none, or why it failed. */
-static int flush_segment(struct ap_writer *w, size_t *ret_rows)
+/* Whether rows wait that are worth so many inserts. */
+static bool waits(struct ap_writer *w, unsigned int inserts)
+{
+	return ap_buffer_wait(w->buffer, 0, 0) >= (size_t)w->max_rows * inserts;
+}
+
+/* The next segment. -ENOENT where there is none, or why it failed. `ret_more`: the one after it is to follow at once,
+ * since this one was large, or enough waits for another. */
+static int flush_segment(struct ap_writer *w, struct ap_rows *rows, bool *ret_more)
 {
 	_cleanup_batch_list_ struct ap_batch_list list = {0};
-	uint64_t start = ap_clock_mono_ns(), segment;
+	uint64_t start = ap_clock_mono_ns();
 	struct ap_error err = {0};
+	struct ap_cut cut;
 	int r;
 
-	r = ap_buffer_cut(w->buffer, w->max_rows, &segment, &list);
-	if (r < 0)
+	pthread_mutex_lock(&w->making);
+	r = ap_buffer_cut(w->buffer, &cut, &list);
+	if (r < 0) {
+		pthread_mutex_unlock(&w->making);
 		return r;
-	r = store_batches(w, segment, &list, &err);
+	}
+	r = store_segment(w, rows, &cut, &list, &err);
 	if (r == 0)
-		ap_buffer_stored(w->buffer, segment);
+		r = hold_segment(w, cut.segment, &list, &err);
+	if (r == 0)
+		ap_buffer_stored(w->buffer, cut.segment);
 	else
-		ap_buffer_retry(w->buffer, segment);
-	count_flush(w, r, segment, ap_clock_mono_ns() - start, &err);
-	*ret_rows = ap_native_block_rows(w->rows.samples);
+		ap_buffer_retry(w->buffer, cut.segment, true);
+	count_flush(w, rows, r, cut.segment, ap_clock_mono_ns() - start, &err);
+	*ret_more = ap_native_block_rows(rows->samples) >= w->max_rows / 2 || waits(w, 1);
 	return r;
 }
 
-/* Stores segments: all there are, or while they are large enough to be worth an insert each. */
-static int flush(struct ap_writer *w, bool all)
+/* Segments, while enough waits and the writer's thread stores others. */
+static void *help(void *arg)
 {
-	size_t rows;
+	struct ap_writer *w = arg;
+
+	pthread_mutex_lock(&w->lock);
+	while (!w->helper_ends) {
+		bool more;
+		int r;
+
+		if (!w->helping) {
+			pthread_cond_wait(&w->changed, &w->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&w->lock);
+		do
+			r = flush_segment(w, &w->helper_rows, &more);
+		while (r == 0 && more);
+		pthread_mutex_lock(&w->lock);
+		w->helped = r == -ENOENT ? 0 : r;
+		w->helping = false;
+		pthread_cond_broadcast(&w->changed);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+/* Where more than one segment waits, unless the help failed: what failed is for the writer's thread to repeat. */
+static void ask_for_help(struct ap_writer *w)
+{
+	if (!w->has_helper || !waits(w, 2))
+		return;
+	pthread_mutex_lock(&w->lock);
+	if (!w->helping && w->helped == 0) {
+		w->helping = true;
+		pthread_cond_broadcast(&w->changed);
+	}
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* Until the helper has no segment any more: how that ended. */
+static int await_helper(struct ap_writer *w)
+{
 	int r;
 
-	do
-		r = flush_segment(w, &rows);
-	while (r == 0 && (all || rows >= w->max_rows / 2));
-	return r == -ENOENT ? 0 : r;
+	pthread_mutex_lock(&w->lock);
+	while (w->helping)
+		pthread_cond_wait(&w->changed, &w->lock);
+	r = w->helped;
+	w->helped = 0;
+	pthread_mutex_unlock(&w->lock);
+	return r;
+}
+
+/* Beside the storing: whether it could be done with nothing to store, and what is held. */
+static int check_store(struct ap_writer *w, bool idle)
+{
+	struct ap_error err = {0};
+	int r = idle ? ap_store_check(w->store, &err) : 0;
+
+	if (r == 0 && w->hold_ns) {
+		r = check_held(w, &err);
+		settle(w);
+	}
+	pthread_mutex_lock(&w->lock);
+	snprintf(w->stats.last_error, sizeof(w->stats.last_error), "%s", err.msg);
+	pthread_mutex_unlock(&w->lock);
+	return idle ? 0 : r;
+}
+
+/* Stores segments: the next and, while enough waits, those after it; or all there are. */
+static int flush(struct ap_writer *w, bool all)
+{
+	int r, helped;
+	bool more;
+
+	do {
+		ap_store_behind(w->store, waits(w, 2));
+		ask_for_help(w);
+		r = flush_segment(w, &w->rows, &more);
+		if (r == 0)
+			settle(w);
+	} while (r == 0 && (all || more));
+	ap_store_behind(w->store, false);
+	helped = await_helper(w);
+	if (w->has_helper)
+		settle(w);
+	if (helped < 0 && (r == 0 || r == -ENOENT))
+		return helped;
+	if (r == -ENOENT)
+		return all ? 0 : check_store(w, true);
+	return r < 0 ? r : check_store(w, false);
 }
 
 static void wait_slice(struct ap_writer *w, uint64_t until)
@@ -203,7 +468,7 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static int start_thread(struct ap_writer *w)
+static int start_thread(pthread_t *ret, const char *name, void *(*fn)(void *), struct ap_writer *w)
 {
 	sigset_t all, old;
 	int r;
@@ -211,16 +476,45 @@ static int start_thread(struct ap_writer *w)
 	/* Signals are for the program's own threads. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&w->thread, NULL, run, w);
+	r = pthread_create(ret, NULL, fn, w);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (r == 0)
-		pthread_setname_np(w->thread, "store-writer");
+		pthread_setname_np(*ret, name);
 	return -r;
+}
+
+static void stop_helper(struct ap_writer *w)
+{
+	if (!w->has_helper)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->helper_ends = true;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->helper, NULL);
+	w->has_helper = false;
+}
+
+static int start_threads(struct ap_writer *w)
+{
+	int r = 0;
+
+	if (w->store->driver->in_process) {
+		r = start_thread(&w->helper, "store-helper", help, w);
+		w->has_helper = r == 0;
+	}
+	return r == 0 ? start_thread(&w->thread, "store-writer", run, w) : r;
 }
 
 static void writer_free(struct ap_writer *w)
 {
+	stop_helper(w);
 	ap_rows_free(&w->rows);
+	ap_rows_free(&w->helper_rows);
+	ap_known_free(w->known);
+	ap_hold_free(&w->hold);
+	pthread_mutex_destroy(&w->making);
+	pthread_mutex_destroy(&w->naming);
 	pthread_mutex_destroy(&w->lock);
 	pthread_cond_destroy(&w->changed);
 	free(w);
@@ -235,17 +529,26 @@ int ap_writer_start(const struct ap_writer_options *o, struct ap_writer **ret)
 	if (!w)
 		return -ENOMEM;
 	w->store = o->store;
+	w->connects = atomic_load(&o->store->connects);
+	atomic_store(&o->store->sure_of, w->connects);
 	w->buffer = o->buffer;
+	w->wal = o->wal;
+	w->hold_ns = o->wal ? o->hold_ns : 0;
 	w->interval = o->flush_interval_ns ?: INTERVAL_DEFAULT;
-	w->max_rows = o->max_block_rows ?: AP_PART_ROWS;
+	w->max_rows = o->max_block_rows ?: AP_SEGMENT_ROWS;
 	pthread_mutex_init(&w->lock, NULL);
+	pthread_mutex_init(&w->making, NULL);
+	pthread_mutex_init(&w->naming, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&w->changed, &attr);
 	pthread_condattr_destroy(&attr);
-	r = ap_rows_init(&w->rows);
+	w->known = ap_known_new();
+	r = w->known ? ap_rows_init(&w->rows, w->known) : -ENOMEM;
 	if (r == 0)
-		r = start_thread(w);
+		r = ap_rows_init(&w->helper_rows, w->known);
+	if (r == 0)
+		r = start_threads(w);
 	if (r < 0) {
 		writer_free(w);
 		return r;
@@ -288,4 +591,6 @@ void ap_writer_get_stats(struct ap_writer *w, struct ap_writer_stats *ret)
 	pthread_mutex_lock(&w->lock);
 	*ret = w->stats;
 	pthread_mutex_unlock(&w->lock);
+	if (!ret->last_error[0] && ap_store_in_doubt(w->store))
+		snprintf(ret->last_error, sizeof(ret->last_error), "%s", AP_STORE_DOUBT);
 }

@@ -1,26 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Waits on a schedule:  waits TURNS
+/* Waits on a schedule:  waits TURNS [all]
  *	main		naps 3 ms TURNS times, then joins the others
  *	holder		TURNS times holds the lock for 12 ms by hold_lock(), then naps 4 ms
- *	wanter		TURNS times waits for the lock in want_lock()
+ *	wanter		TURNS times waits for the lock in want_lock(), then naps 2 ms
  *	reader		TURNS times reads from a pipe in read_slowly(), to which the holder writes
  *	napper		20 * TURNS times naps 0.1 ms in nap_briefly()
- * Prints of each thread its name, and in nanoseconds how long it lived, its CPU time, and how long it
- * spent in the function named above (0 for main).
+ * and with `all` besides
+ *	sleeper		TURNS times sleeps 5 ms in sleep_well()
+ *	keeper, asker	as holder and wanter, with another lock, held for 6 ms by keep_lock(), and ask_lock()
+ *	burner		TURNS times uses 10 ms of CPU time in burn_cpu()
+ *	opener		TURNS times opens in fail_to_open() 5 files that are not there and 2 in no folder, then
+ *			naps 2 ms
+ *	straight, crossed	wait for each other's lock, in take_second() and take_first(), to the end
+ * Prints of each thread its name, in nanoseconds how long it lived, its CPU time, and how long it
+ * was off the CPU in the function named above (0 for main), and how often it went to sleep in its turns.
  *
  *	waits deadlock
  * says "x" once two threads wait for each other's lock, in take_first() and take_second(), for good. */
+#define _GNU_SOURCE
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #define KEEP __attribute__((noinline, noclone))
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+enum { THREADS = 4, ALL_THREADS = 9, MISSING = 5, NO_FOLDER = 2, BURN_NS = 10000000 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER, other_lock = PTHREAD_MUTEX_INITIALIZER;
 static volatile int sink;
 static int turns, ends[2];
 
@@ -39,18 +51,23 @@ static void nap(long us)
 	nanosleep(&t, NULL);
 }
 
-static void tell(const char *name, long long began, long long spent)
+static long long off_cpu(void)
 {
-	printf("%s %lld %lld %lld\n", name, now(CLOCK_MONOTONIC) - began,
-	       now(CLOCK_THREAD_CPUTIME_ID), spent);
+	return now(CLOCK_MONOTONIC) - now(CLOCK_THREAD_CPUTIME_ID);
 }
 
-static long long time_of(void (*function)(void))
+/* By the kernel's count; a nap whose time is over before the thread is asleep is none. */
+static long sleeps(void)
 {
-	long long began = now(CLOCK_MONOTONIC);
+	struct rusage use;
 
-	function();
-	return now(CLOCK_MONOTONIC) - began;
+	getrusage(RUSAGE_THREAD, &use);
+	return use.ru_nvcsw;
+}
+
+static void tell(const char *name, long long lived, long long cpu, long long waited, long slept)
+{
+	printf("%s %lld %lld %lld %ld\n", name, lived, cpu, waited, slept);
 }
 
 KEEP static void hold_lock(void)
@@ -61,11 +78,22 @@ KEEP static void hold_lock(void)
 	sink++;
 }
 
+static void feed_reader(void)
+{
+	if (write(ends[1], "x", 1) == 1)
+		nap(4000);
+}
+
 KEEP static void want_lock(void)
 {
 	pthread_mutex_lock(&lock);
 	pthread_mutex_unlock(&lock);
 	sink++;
+}
+
+static void pause_briefly(void)
+{
+	nap(2000);
 }
 
 KEEP static void read_slowly(void)
@@ -82,54 +110,77 @@ KEEP static void nap_briefly(void)
 	sink++;
 }
 
-static void *holder(void *arg)
+KEEP static void sleep_well(void)
 {
-	long long began = now(CLOCK_MONOTONIC), spent = 0;
-
-	prctl(PR_SET_NAME, "holder");
-	for (int i = 0; i < turns; i++) {
-		spent += time_of(hold_lock);
-		if (write(ends[1], "x", 1) == 1)
-			nap(4000);
-	}
-	tell("holder", began, spent);
-	return arg;
+	nap(5000);
+	sink++;
 }
 
-static void *wanter(void *arg)
+KEEP static void keep_lock(void)
 {
-	long long began = now(CLOCK_MONOTONIC), spent = 0;
-
-	prctl(PR_SET_NAME, "wanter");
-	for (int i = 0; i < turns; i++) {
-		spent += time_of(want_lock);
-		nap(2000);
-	}
-	tell("wanter", began, spent);
-	return arg;
+	pthread_mutex_lock(&other_lock);
+	nap(6000);
+	pthread_mutex_unlock(&other_lock);
+	sink++;
 }
 
-static void *reader(void *arg)
+KEEP static void ask_lock(void)
 {
-	long long began = now(CLOCK_MONOTONIC), spent = 0;
-
-	prctl(PR_SET_NAME, "reader");
-	for (int i = 0; i < turns; i++)
-		spent += time_of(read_slowly);
-	tell("reader", began, spent);
-	return arg;
+	pthread_mutex_lock(&other_lock);
+	pthread_mutex_unlock(&other_lock);
+	sink++;
 }
 
-static void *napper(void *arg)
+KEEP static void burn_cpu(void)
 {
-	long long began = now(CLOCK_MONOTONIC), spent = 0;
+	long long end = now(CLOCK_THREAD_CPUTIME_ID) + BURN_NS;
 
-	prctl(PR_SET_NAME, "napper");
+	while (now(CLOCK_THREAD_CPUTIME_ID) < end)
+		for (int i = 0; i < 200000; i++)
+			sink++;
+}
+
+KEEP static void fail_to_open(void)
+{
+	for (int i = 0; i < MISSING; i++)
+		if (open("/nonexistent/x", O_RDONLY) < 0)
+			sink++;
+	for (int i = 0; i < NO_FOLDER; i++)
+		if (openat(-1, "x", O_RDONLY) < 0)
+			sink++;
+}
+
+static const struct part {
+	const char *name;
+	void (*timed)(void), (*then)(void);
+	int per_turn;
+} parts[ALL_THREADS] = {
+	{"holder", hold_lock, feed_reader, 1},	    {"wanter", want_lock, pause_briefly, 1},
+	{"reader", read_slowly, NULL, 1},	    {"napper", nap_briefly, NULL, 20},
+	{"sleeper", sleep_well, NULL, 1},	    {"keeper", keep_lock, pause_briefly, 1},
+	{"asker", ask_lock, pause_briefly, 1},	    {"burner", burn_cpu, NULL, 1},
+	{"opener", fail_to_open, pause_briefly, 1},
+};
+
+KEEP static void *take_turns(void *arg)
+{
+	const struct part *p = arg;
+	long long begin = now(CLOCK_MONOTONIC), waited = 0;
+	long slept = sleeps();
+
+	prctl(PR_SET_NAME, p->name);
 	prctl(PR_SET_TIMERSLACK, 1);
-	for (int i = 0; i < 20 * turns; i++)
-		spent += time_of(nap_briefly);
-	tell("napper", began, spent);
-	return arg;
+	for (int i = 0; i < p->per_turn * turns; i++) {
+		long long before = off_cpu();
+
+		p->timed();
+		waited += off_cpu() - before;
+		if (p->then)
+			p->then();
+	}
+	slept = sleeps() - slept;
+	tell(p->name, now(CLOCK_MONOTONIC) - begin, now(CLOCK_THREAD_CPUTIME_ID), waited, slept);
+	return NULL;
 }
 
 static pthread_mutex_t first = PTHREAD_MUTEX_INITIALIZER, second = PTHREAD_MUTEX_INITIALIZER;
@@ -147,7 +198,16 @@ KEEP static void take_second(void)
 	sink++;
 }
 
-static void *crossed(void *arg)
+KEEP static void *straight(void *arg)
+{
+	prctl(PR_SET_NAME, "straight");
+	take_first();
+	pthread_barrier_wait(&both);
+	take_second();
+	return arg;
+}
+
+KEEP static void *crossed(void *arg)
 {
 	prctl(PR_SET_NAME, "crossed");
 	take_second();
@@ -171,24 +231,42 @@ static int deadlock(void)
 	return 0;
 }
 
+/* When the two threads that will never end began to wait; 0: they could not be started. */
+static long long begin_deadlock(void)
+{
+	pthread_t threads[2];
+
+	pthread_barrier_init(&both, NULL, 3);
+	if (pthread_create(&threads[0], NULL, straight, NULL) ||
+	    pthread_create(&threads[1], NULL, crossed, NULL))
+		return 0;
+	pthread_barrier_wait(&both);
+	return now(CLOCK_MONOTONIC);
+}
+
 int main(int argc, char **argv)
 {
-	void *(*const parts[])(void *) = {holder, wanter, reader, napper};
-	pthread_t threads[4];
-	long long began = now(CLOCK_MONOTONIC);
+	int all = argc > 2 && strcmp(argv[2], "all") == 0, n = all ? ALL_THREADS : THREADS;
+	long long begin = now(CLOCK_MONOTONIC), locked = 0;
+	pthread_t threads[ALL_THREADS];
 
 	if (argc > 1 && strcmp(argv[1], "deadlock") == 0)
 		return deadlock();
 	turns = argc > 1 ? atoi(argv[1]) : 100;
-	if (pipe(ends) < 0)
+	if (pipe(ends) < 0 || (all && !(locked = begin_deadlock())))
 		return 1;
-	for (int i = 0; i < 4; i++)
-		if (pthread_create(&threads[i], NULL, parts[i], NULL))
+	for (int i = 0; i < n; i++)
+		if (pthread_create(&threads[i], NULL, take_turns, (void *)&parts[i]))
 			return 1;
 	for (int i = 0; i < turns; i++)
 		nap(3000);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < n; i++)
 		pthread_join(threads[i], NULL);
-	tell("main", began, 0);
+	tell("main", now(CLOCK_MONOTONIC) - begin, now(CLOCK_THREAD_CPUTIME_ID), 0, sleeps());
+	if (all) {
+		locked = now(CLOCK_MONOTONIC) - locked;
+		tell("straight", locked, 0, locked, 1);
+		tell("crossed", locked, 0, locked, 1);
+	}
 	return 0;
 }

@@ -86,14 +86,14 @@ static void periods_are_exact_whatever_the_stride_was(void **state)
 {
 	static const uint32_t strides[] = {1, 4, 16, 2, 1};
 	const uint64_t period = 1000;
-	struct ap_cpu_periods p = {.stride = 1};
+	struct ap_cpu_periods p = {.period_ns = period, .stride = 1};
 	uint64_t wall = 0;
 
 	for (size_t i = 0; i < AP_ARRAY_SIZE(strides); i++) {
 		p.stride = strides[i];
 		for (int look = 0; look < 7; look++) {
 			wall += 33331;
-			ap_cpu_periods_count(&p, period, wall, wall / 2);
+			ap_cpu_periods_count(&p, wall, wall / 2);
 			/* What is not counted yet is less than one sample stands for. */
 			assert_in_range(wall - (p.due + p.thinned) * period, 0,
 					period * strides[i] - 1);
@@ -105,19 +105,36 @@ static void periods_are_exact_whatever_the_stride_was(void **state)
 
 static void clocks_that_go_back_count_nothing(void **state)
 {
-	struct ap_cpu_periods p = {.stride = 2};
+	struct ap_cpu_periods p = {.period_ns = 10, .stride = 2};
 
-	ap_cpu_periods_count(&p, 10, 100, 60);
+	ap_cpu_periods_count(&p, 100, 60);
 	assert_int_equal(p.due, 5);
 	assert_int_equal(p.thinned, 5);
 	assert_int_equal(p.idle, 3);
-	ap_cpu_periods_count(&p, 10, 50, 0);
-	ap_cpu_periods_count(&p, 10, 119, 79);
+	ap_cpu_periods_count(&p, 50, 0);
+	ap_cpu_periods_count(&p, 119, 79);
 	assert_int_equal(p.due, 5);
 	assert_int_equal(p.idle, 3);
-	ap_cpu_periods_count(&p, 10, 120, 80);
+	ap_cpu_periods_count(&p, 120, 80);
 	assert_int_equal(p.due, 6);
 	assert_int_equal(p.idle, 4);
+}
+
+/* A change of rate: counts go on, and what was left over of a long period makes no short ones. */
+static void a_new_period_begins_where_it_is_said_to(void **state)
+{
+	struct ap_cpu_periods p = {.period_ns = 1000, .stride = 1};
+
+	ap_cpu_periods_count(&p, 2999, 1999);
+	assert_int_equal(p.due, 2);
+	assert_int_equal(p.idle, 1);
+	ap_cpu_periods_begin(&p, 10, 4, 2999, 1999);
+	ap_cpu_periods_count(&p, 3038, 2038);
+	assert_int_equal(p.due, 2);
+	ap_cpu_periods_count(&p, 3039, 2039);
+	assert_int_equal(p.due, 3);
+	assert_int_equal(p.thinned, 3);
+	assert_int_equal(p.idle, 2);
 }
 
 int main(void)
@@ -125,6 +142,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(periods_are_exact_whatever_the_stride_was),
 		cmocka_unit_test(clocks_that_go_back_count_nothing),
+		cmocka_unit_test(a_new_period_begins_where_it_is_said_to),
 		cmocka_unit_test(divides_periods_without_a_run),
 		cmocka_unit_test(runs_that_catch_up_take_nothing_back),
 		cmocka_unit_test(no_increment_is_negative_and_all_add_up),

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "../symbol/fixture.h"
+#include "abi/kernel_lock.h"
+#include "abi/offcpu.h"
 #include "agent/rows.h"
 
 struct maker {
@@ -204,6 +206,104 @@ static void labels_say_who_it_was(void **state)
 	end(&m);
 }
 
+static void calls_have_their_name_and_error(void **state)
+{
+	static const struct {
+		uint32_t error;
+		const char *want;
+	} calls[] = {{0, ""}, {ENOENT, "ENOENT"}, {4000, "4000"}};
+	struct ap_batcher_opts o = {.host = AP_STR("h")};
+	_cleanup_(ap_cleanup_batcher) struct ap_batcher *b = ap_batcher_new(&o);
+	_cleanup_(ap_cleanup_profile) struct ap_profile *p = NULL;
+	struct ap_error err = {0};
+	struct maker m;
+
+	make(&m);
+	m.rows->rows.n = 0;
+	for (size_t i = 0; i < AP_ARRAY_SIZE(calls); i++) {
+		put_row(&m, 0, "t", 0, 1);
+		m.rows->rows.p[i].event = AP_EVENT_SYSCALL;
+		m.rows->rows.p[i].other = text(&m, "openat");
+		m.rows->rows.p[i].state = calls[i].error;
+	}
+	assert_int_equal(ap_batcher_build(b, m.rows, &p, &err), 0);
+	assert_int_equal(p->samples.n, AP_ARRAY_SIZE(calls));
+	for (size_t i = 0; i < AP_ARRAY_SIZE(calls); i++) {
+		assert_int_equal(p->samples.p[i].event, AP_EVENT_SYSCALL);
+		check_label(p, i, "syscall", "openat");
+		check_label(p, i, "errno", calls[i].want);
+		check_label(p, i, "state", "");
+	}
+	end(&m);
+}
+
+/* The aggregator refuses a whole batch for a row that lies more than a minute before it. */
+static void rows_of_long_ago_are_within_the_batchs_reach(void **state)
+{
+	struct ap_batcher_opts o = {.host = AP_STR("h")};
+	_cleanup_(ap_cleanup_batcher) struct ap_batcher *b = ap_batcher_new(&o);
+	_cleanup_(ap_cleanup_profile) struct ap_profile *p = NULL;
+	struct ap_error err = {0};
+	struct maker m;
+
+	make(&m);
+	m.rows->rows.n = 0;
+	m.rows->start_ns = 300000000000;
+	m.rows->end_ns = 310000000000;
+	put_row(&m, 0, "t", 0, 1);
+	put_row(&m, 0, "t", 0, 1);
+	m.rows->rows.p[0].time_ns = 20000000000;
+	m.rows->rows.p[1].time_ns = 290000000000;
+	assert_int_equal(ap_batcher_build(b, m.rows, &p, &err), 0);
+	assert_int_equal(p->samples.n, 2);
+	assert_int_equal(p->samples.p[0].time_ns, 270000000000);
+	assert_int_equal(p->samples.p[1].time_ns, 290000000000);
+	end(&m);
+}
+
+static void put_place(struct maker *m, uint32_t file, const char *name, uint64_t offset, bool whole)
+{
+	struct ap_rows_place p = {offset, file, text(m, name), whole};
+
+	assert_int_equal(ap_vec_push(&m->rows->places, p), 0);
+}
+
+static void locks_have_places_and_waits_ends(void **state)
+{
+	static const char *const ends[] = {"", "woken", "timeout", "signal"};
+	static const char *const places[] = {"", "inlined+0x7fff0000", "/dev/shm/x+0x40",
+					     "[stack]"};
+	_cleanup_(ap_cleanup_symbolizer) struct ap_symbolizer *s = ap_symbolizer_new(NULL);
+	_cleanup_(ap_cleanup_profile) struct ap_profile *p = NULL;
+	struct maker m;
+
+	make(&m);
+	put_place(&m, 1, "", 0x7fff0000, false);
+	put_place(&m, 0, "/dev/shm/x", 0x40, false);
+	put_place(&m, 0, "[stack]", 0, true);
+	for (uint32_t i = 0; i < AP_WAIT_ENDS; i++) {
+		put_row(&m, 0, "worker", 0, 1);
+		m.rows->rows.p[i].event = AP_EVENT_LOCK;
+		m.rows->rows.p[i].lock = 0x1000 + i;
+		m.rows->rows.p[i].state = i;
+		m.rows->rows.p[i].place = i;
+	}
+	put_row(&m, 0, "worker", 0, 1);
+	m.rows->rows.p[AP_WAIT_ENDS].event = AP_EVENT_WAKER;
+	m.rows->rows.p[AP_WAIT_ENDS].state = AP_WAIT_BLOCKED;
+	m.rows->rows.p[AP_WAIT_ENDS].other = text(&m, "sleeper");
+	p = build(&m, s, NULL);
+	for (uint32_t i = 0; i < AP_WAIT_ENDS; i++) {
+		check_label(p, i, "ended", ends[i]);
+		check_label(p, i, "place", places[i]);
+		check_label(p, i, "kind", "futex");
+	}
+	check_label(p, AP_WAIT_ENDS, "state", "blocked");
+	check_label(p, AP_WAIT_ENDS, "waiter", "sleeper");
+	check_label(p, AP_WAIT_ENDS, "ended", "");
+	end(&m);
+}
+
 static void reasons_are_counted_and_kept(void **state)
 {
 	uint64_t kernel[] = {0xffffffff81000010, 0xffffffff81000020};
@@ -269,13 +369,90 @@ static void names_jit_code_of_living_processes(void **state)
 	end(&m);
 }
 
+static void put_kernel_wait(struct maker *m, uint32_t stack, uint64_t lock,
+			    enum ap_kernel_lock_kind kind, enum ap_kernel_lock_object object)
+{
+	struct ap_row r = {.time_ns = 5000000000,
+			   .count = 1,
+			   .value = 7,
+			   .comm = text(m, "worker"),
+			   .stack = stack,
+			   .event = AP_EVENT_LOCK,
+			   .lock = lock,
+			   .kernel_lock = AP_ROWS_KERNEL_LOCK(kind, object)};
+
+	assert_int_equal(ap_vec_push(&m->rows->rows, r), 0);
+}
+
+static void check_kernel_wait(const struct ap_profile *p, size_t i, const char *lock,
+			      const char *kind, const char *caller)
+{
+	check_label(p, i, "domain", "kernel");
+	check_label(p, i, "lock", lock);
+	check_label(p, i, "kind", kind);
+	check_label(p, i, "caller", caller);
+}
+
+static void names_locks_of_the_kernel(void **state)
+{
+	static const char symbols[] = "ffffffff81000000 T bpf_trace_run2\n"
+				      "ffffffff81000100 T __traceiter_contention_begin\n"
+				      "ffffffff81000200 T down_write\n"
+				      "ffffffff81000300 T vm_munmap\n"
+				      "ffffffff82000000 D init_task\n"
+				      "ffffffff82000400 D cgroup_mutex\n"
+				      "ffffffff82000500 T end\n";
+	const uint64_t kernel[] = {0xffffffff81000010, 0xffffffff81000110, 0xffffffff81000210,
+				   0xffffffff81000310, 0xffffffff90000000};
+	const struct ap_raw_frame user[] = {{.address = 0x10, .file = 2}};
+	struct ap_raw_stack h = {
+		.n_kernel = 4, .n_user = 1, .flags = AP_RECORD_F_TRACED, .process = AP_ROWS_NONE};
+	struct ap_raw_stack shorter = {.n_kernel = 4,
+				       .flags = AP_RECORD_F_TRACED,
+				       .reason = AP_REASON_SHORT_WAIT,
+				       .process = AP_ROWS_NONE};
+	struct ap_raw_stack nowhere = {.n_kernel = 1, .process = AP_ROWS_NONE};
+	char path[] = "/tmp/aperture-kallsyms-XXXXXX";
+	int fd = mkstemp(path);
+	struct ap_symbolizer_opts opts = {.kallsyms = path};
+	_cleanup_(ap_cleanup_symbolizer) struct ap_symbolizer *s = ap_symbolizer_new(&opts);
+	struct ap_profile *p;
+	struct maker m;
+
+	assert_int_equal(write(fd, symbols, sizeof(symbols) - 1), sizeof(symbols) - 1);
+	close(fd);
+	make(&m);
+	put_kernel_wait(&m, put_stack(&m, h, kernel, user), 0xffffffff82000408, AP_KERNEL_MUTEX,
+			AP_KERNEL_LOCK_STATIC);
+	put_kernel_wait(&m, put_stack(&m, shorter, kernel, NULL), 0, AP_KERNEL_RWSEM_WRITE,
+			AP_KERNEL_LOCK_MMAP);
+	put_kernel_wait(&m, put_stack(&m, nowhere, kernel + 4, NULL), 0xffffffff90000000,
+			AP_KERNEL_SPINLOCK, AP_KERNEL_LOCK_STATIC);
+	put_kernel_wait(&m, put_stack(&m, h, kernel, user), 0, AP_KERNEL_PERCPU_READ,
+			AP_KERNEL_LOCK_HEAP);
+	p = build(&m, s, NULL);
+	unlink(path);
+	check_stack(p, 0, "gone.so+0x10;vm_munmap;down_write");
+	check_kernel_wait(p, 0, "cgroup_mutex+0x8", "mutex", "vm_munmap");
+	check_stack(p, 1, "[short waits];vm_munmap;down_write");
+	check_kernel_wait(p, 1, "mmap_lock", "rwsem write", "vm_munmap");
+	check_kernel_wait(p, 2, "[kernel data]", "spinlock", "[unknown]");
+	check_kernel_wait(p, 3, "[kernel heap]", "percpu-rwsem read", "vm_munmap");
+	ap_profile_free(p);
+	end(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_expands_and_orders_frames),
 		cmocka_unit_test(labels_say_who_it_was),
+		cmocka_unit_test(calls_have_their_name_and_error),
+		cmocka_unit_test(locks_have_places_and_waits_ends),
+		cmocka_unit_test(rows_of_long_ago_are_within_the_batchs_reach),
 		cmocka_unit_test(reasons_are_counted_and_kept),
 		cmocka_unit_test(names_jit_code_of_living_processes),
+		cmocka_unit_test(names_locks_of_the_kernel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

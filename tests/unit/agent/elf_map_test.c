@@ -127,11 +127,34 @@ static void hostile_files_do_no_harm(void **state)
 	assert_int_equal(m.n_loads, 1);
 }
 
+static void data_goes_on_where_the_file_ends(void **state)
+{
+	struct ap_elf_map m = {.n_loads = 3,
+			       .loads = {{0, 0, 0x2150, .memsz = 0x2150},
+					 {0x2de0, 0x3de0, 0x240, .write = true, .memsz = 0x5000},
+					 {0x9000, 0xb000, 0x100, .write = true, .memsz = 0x100}}};
+	uint64_t vaddr;
+
+	/* The page before it is that of constants, too. */
+	assert_int_equal(ap_elf_map_data(&m, 0x2e00, &vaddr), 0);
+	assert_int_equal(vaddr, 0x3e00);
+	assert_int_equal(ap_elf_map_data(&m, 0x2000, &vaddr), 0);
+	assert_int_equal(vaddr, 0x3000);
+	/* .bss, to its last byte */
+	assert_int_equal(ap_elf_map_data(&m, 0x7ddf, &vaddr), 0);
+	assert_int_equal(vaddr, 0x8ddf);
+	assert_int_equal(ap_elf_map_data(&m, 0x7de0, &vaddr), -ENOENT);
+	assert_int_equal(ap_elf_map_data(&m, 0x9010, &vaddr), 0);
+	assert_int_equal(vaddr, 0xb010);
+	assert_int_equal(ap_elf_map_data(&m, 0x1fff, &vaddr), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_this_program),
 		cmocka_unit_test(prefers_the_executable_segment_of_a_shared_page),
+		cmocka_unit_test(data_goes_on_where_the_file_ends),
 		cmocka_unit_test(hostile_files_do_no_harm),
 	};
 

@@ -130,9 +130,24 @@ static void an_estimate_that_falls_costs_nothing(void **state)
 	assert_int_equal(a.governor.stride, 1);
 }
 
+/* At another rate it begins anew, within what that rate permits. */
+static void a_new_period_begins_with_every_sample(void **state)
+{
+	struct agent a = start(BUDGET);
+
+	run(&a, 20, 0, 8 * BUDGET);
+	assert_true(a.governor.stride > 1);
+	ap_governor_restart(&a.governor, AP_NSEC_PER_SEC / 2);
+	assert_int_equal(a.governor.stride, 1);
+	assert_true(a.governor.changes > 0);
+	run(&a, 20, 0, 8 * BUDGET);
+	assert_int_equal(a.governor.stride, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_new_period_begins_with_every_sample),
 		cmocka_unit_test(within_the_budget_nothing_changes),
 		cmocka_unit_test(a_cost_of_samples_is_met_at_once),
 		cmocka_unit_test(a_fixed_cost_takes_more_steps_and_has_an_end),

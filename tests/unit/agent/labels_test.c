@@ -149,24 +149,58 @@ static void containers_are_named_from_their_engines_state(void **state)
 	ap_process_labels_free(&l);
 
 	write_below(root, "var/lib/docker/containers/" ID, "config.v2.json",
-		    "{\"ID\":\"" ID "\",\"Name\":\"/shop-web-1\",\"Args\":[]}");
+		    "{\"ID\":\"" ID "\",\"Name\":\"/shop-web-1\",\"Args\":[],"
+		    "\"Config\":{\"Image\":\"registry:5000/shop/web:1.25-alpine\"}}");
 	f.now_ns = 120000000000;
 	assert_int_equal(ap_process_labels_find(&f, &l), 0);
 	assert_string_equal(l.service, "shop-web-1");
 	assert_string_equal(l.container, "shop-web-1");
+	assert_string_equal(l.version, "1.25-alpine");
 	ap_process_labels_free(&l);
 
 	/* Another engine's container of the same id would be another container. */
 	ap_container_names_free(c);
 	f.containers = c = ap_container_names_new(root);
-	write_below(root, "var/lib/containers/storage/overlay-containers", "containers.json",
-		    "[{\"id\":\"x\"},7,{\"id\":\"" ID "\",\"names\":[\"db\"]}]");
+	write_below(
+		root, "var/lib/containers/storage/overlay-containers", "containers.json",
+		"[{\"id\":\"x\"},7,{\"id\":\"" ID "\",\"names\":[\"db\"],"
+		"\"metadata\":\"{\\\"image-name\\\":\\\"docker.io/library/postgres:16\\\"}\"}]");
 	f.cgroup = AP_STR("0::/machine.slice/libpod-" ID ".scope/container\n");
 	assert_int_equal(ap_process_labels_find(&f, &l), 0);
 	assert_string_equal(l.service, "db");
+	assert_string_equal(l.version, "16");
+	ap_process_labels_free(&l);
+	write_below(root, "run/containerd/io.containerd.runtime.v2.task/k8s.io/" ID, "config.json",
+		    "{\"annotations\":{\"io.kubernetes.cri.image-name\":\"shop/web:2\"}}");
+	f.cgroup = AP_STR("0::/kubepods.slice/cri-containerd-" ID ".scope\n");
+	ap_container_names_free(c);
+	f.containers = c = ap_container_names_new(root);
+	assert_int_equal(ap_process_labels_find(&f, &l), 0);
+	assert_string_equal(l.service, "java");
+	assert_string_equal(l.version, "2");
 	ap_process_labels_free(&l);
 	snprintf(command, sizeof(command), "rm -r %s", root);
 	assert_int_equal(system(command), 0);
+}
+
+static void versions_of_images_are_tags_or_digests(void **state)
+{
+	static const struct {
+		const char *reference, *version;
+	} cases[] = {
+		{"nginx:1.25", "1.25"},
+		{"nginx", ""},
+		{"registry:5000/nginx", ""},
+		{"registry:5000/shop/nginx:v2@sha256:0123456789abcdef", "v2"},
+		{"nginx@sha256:0123456789abcdef", "sha256:0123456789ab"},
+		{"nginx@short", "short"},
+		{"nginx:", ""},
+		{"", ""},
+	};
+
+	for (size_t i = 0; i < AP_ARRAY_SIZE(cases); i++)
+		if (!ap_str_is(ap_image_version(ap_str_of(cases[i].reference)), cases[i].version))
+			fail_msg("%s", cases[i].reference);
 }
 
 static void user_labels_are_checked(void **state)
@@ -195,6 +229,7 @@ int main(void)
 		cmocka_unit_test(kernel_threads_are_one_service),
 		cmocka_unit_test(pods_are_named_by_their_workload),
 		cmocka_unit_test(containers_are_named_from_their_engines_state),
+		cmocka_unit_test(versions_of_images_are_tags_or_digests),
 		cmocka_unit_test(user_labels_are_checked),
 	};
 

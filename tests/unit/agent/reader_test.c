@@ -4,6 +4,9 @@
 #include "agent/reader.h"
 #include "profile/profile.h"
 
+#include <errno.h>
+#include <sys/syscall.h>
+
 #define PID 0x3ffffff0 /* nothing in /proc */
 
 struct sample {
@@ -327,7 +330,7 @@ static void add_wait(struct fixture *f, uint64_t time, uint64_t ns, uint16_t fla
 		.comm_section = {AP_SECTION_COMM, 16},
 		.comm = "worker",
 		.wait_section = {AP_SECTION_WAIT, sizeof(s.wait)},
-		.wait = {.since = time - ns, .state = AP_WAIT_LOCK},
+		.wait = {.since = time - ns, .state = AP_WAIT_LOCK, .end = AP_WAIT_END_TIMEOUT},
 		.lock_section = {AP_SECTION_LOCK, sizeof(s.lock)},
 		.lock = {.address = 0x1234, .comm = "holder"},
 	};
@@ -356,7 +359,9 @@ static void a_wait_is_spread_over_its_seconds(void **state)
 		assert_true(r->value <= second);
 		assert_int_equal(r->time_ns % (int64_t)second, 0);
 		assert_int_equal(r->lock, lock ? 0x1234 : 0);
-		assert_int_equal(r->state, lock ? 0 : AP_WAIT_LOCK);
+		assert_int_equal(r->state, lock ? AP_WAIT_END_TIMEOUT : AP_WAIT_LOCK);
+		/* Who ended it is told of the lock alone, unless it is asked for of all waits. */
+		assert_int_equal(r->other != 0, lock);
 		value[lock] += r->value;
 		count[lock] += r->count;
 		n_rows[lock]++;
@@ -369,6 +374,69 @@ static void a_wait_is_spread_over_its_seconds(void **state)
 	assert_int_equal(n_rows[1], 4);
 	assert_int_equal(ap_ledger_get(&f.ledger, AP_LEDGER_READER_IN), 2);
 	assert_int_equal(ap_ledger_get(&f.ledger, AP_LEDGER_READER_OUT), 2);
+	ap_rows_free(rows);
+	end(&f);
+}
+
+struct call_record {
+	struct ap_record head;
+	struct ap_section section;
+	struct ap_syscall_told told;
+	uint32_t pad;
+} __attribute__((packed));
+
+static void add_call(struct fixture *f, uint64_t time, uint64_t ns, struct ap_syscall_told told)
+{
+	struct call_record s = {
+		.head = {.type = AP_RECORD_SYSCALL,
+			 .n_sections = 1,
+			 .size = sizeof(s),
+			 .time = time,
+			 .tgid = PID,
+			 .tid = PID,
+			 .value = ns},
+		.section = {AP_SECTION_SYSCALL, sizeof(told)},
+		.told = told,
+	};
+
+	ap_reader_add(f->reader, &s, sizeof(s));
+}
+
+static void a_system_call_is_a_row_by_name_and_error(void **state)
+{
+	const uint64_t second = 1000000000;
+	const struct ap_syscall_told closed = {.number = SYS_close, .error = EBADF};
+	const struct ap_syscall_told bad[] = {{.abi = AP_SYSCALL_ABI_MAX}, {.error = 5000}};
+	uint64_t closes = 0, reads = 0, read_ns = 0;
+	struct ap_rows *rows;
+	struct fixture f;
+
+	begin(&f, false, 100);
+	add_call(&f, second / 4, 100, closed);
+	add_call(&f, second / 2, 200, closed);
+	add_call(&f, 3 * second, 2 * second, (struct ap_syscall_told){.number = SYS_read});
+	for (size_t i = 0; i < AP_ARRAY_SIZE(bad); i++)
+		add_call(&f, second, 1, bad[i]);
+	ap_reader_process(f.reader, &f.events, 9 * second, 0);
+	rows = ap_rows_builder_take(f.rows, f.processes);
+	AP_VEC_FOREACH(&rows->rows, r) {
+		assert_int_equal(r->event, AP_EVENT_SYSCALL);
+		if (ap_str_is(ap_rows_str(rows, r->other), "close")) {
+			assert_int_equal(r->state, EBADF);
+			assert_int_equal(r->value, 300);
+			closes += r->count;
+			continue;
+		}
+		assert_true(ap_str_is(ap_rows_str(rows, r->other), "read"));
+		assert_int_equal(r->state, 0);
+		reads += r->count;
+		read_ns += r->value;
+	}
+	assert_int_equal(closes, 2);
+	assert_int_equal(reads, 1);
+	assert_int_equal(read_ns, 2 * second);
+	assert_int_equal(ap_ledger_get(&f.ledger, AP_LEDGER_READER_OUT), 3);
+	assert_int_equal(ap_ledger_get(&f.ledger, AP_LEDGER_READER_MALFORMED), 2);
 	ap_rows_free(rows);
 	end(&f);
 }
@@ -400,6 +468,7 @@ int main(void)
 		cmocka_unit_test(frames_outside_all_code_are_cut_off),
 		cmocka_unit_test(a_notice_gives_the_file_its_number),
 		cmocka_unit_test(a_wait_is_spread_over_its_seconds),
+		cmocka_unit_test(a_system_call_is_a_row_by_name_and_error),
 		cmocka_unit_test(losses_are_counted),
 	};
 

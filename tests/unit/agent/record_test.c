@@ -98,11 +98,47 @@ static void refuses_every_length_that_does_not_fit(void **state)
 	assert_int_equal(ap_record_parse(&s, sizeof(s), &v), -EINVAL);
 }
 
+struct kernel_lock_record {
+	struct ap_record head;
+	struct ap_section section;
+	struct ap_kernel_lock lock;
+	uint32_t pad;
+} __attribute__((packed));
+
+static void reads_waits_for_locks_of_the_kernel(void **state)
+{
+	struct kernel_lock_record s = {
+		.head = {.type = AP_RECORD_KERNEL_LOCK, .n_sections = 1, .size = sizeof(s)},
+		.section = {AP_SECTION_KERNEL_LOCK, sizeof(s.lock)},
+		.lock = {.address = 0x1000,
+			 .kind = AP_KERNEL_RWSEM_WRITE,
+			 .object = AP_KERNEL_LOCK_STATIC},
+	};
+	struct ap_record_view v;
+
+	assert_int_equal(ap_record_parse(&s, sizeof(s), &v), 0);
+	assert_int_equal(v.kernel_lock.address, 0x1000);
+	assert_int_equal(v.kernel_lock.kind, AP_KERNEL_RWSEM_WRITE);
+	assert_int_equal(ap_record_count(&v), 1);
+	s.head.flags = AP_RECORD_F_GOES_ON;
+	assert_int_equal(ap_record_parse(&s, sizeof(s), &v), 0);
+	assert_int_equal(ap_record_count(&v), 0);
+	s.lock.kind = AP_KERNEL_LOCK_KINDS;
+	assert_int_equal(ap_record_parse(&s, sizeof(s), &v), -EINVAL);
+	s.lock.kind = 0;
+	s.lock.object = AP_KERNEL_LOCK_OBJECTS;
+	assert_int_equal(ap_record_parse(&s, sizeof(s), &v), -EINVAL);
+	s.lock.object = 0;
+	s.section.bytes--;
+	assert_int_equal(ap_record_parse(&s, sizeof(s), &v), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_a_record_apart),
 		cmocka_unit_test(skips_sections_that_it_does_not_know),
+		cmocka_unit_test(reads_waits_for_locks_of_the_kernel),
 		cmocka_unit_test(refuses_every_length_that_does_not_fit),
 	};
 

@@ -77,10 +77,10 @@ static void *make_calls(void *arg)
 	return NULL;
 }
 
-static void drains_meanwhile_lose_nothing(void **state)
+static void count_threads(const struct ap_syscalls_options *o)
 {
 	struct seen seen = {.pid = getpid(), .number = SYS_getppid};
-	struct ap_syscalls *s = open_counting(NULL);
+	struct ap_syscalls *s = open_counting(o);
 	pthread_t threads[THREADS];
 	uint64_t longest = 0;
 	int done = 0;
@@ -100,9 +100,69 @@ static void drains_meanwhile_lose_nothing(void **state)
 	assert_int_equal(seen.stat.errors.v.n, 0);
 	assert_int_equal(seen.stat.max_ns, AP_MAX(longest, seen.longest_ns));
 	assert_true(seen.stat.sum_ns > 0 && seen.stat.max_ns < 10 * AP_NSEC_PER_SEC);
+	assert_int_equal(seen.ledger.count[AP_LEDGER_SYSCALL_TABLE_FULL], 0);
 	check_balance(&seen);
 	ap_syscall_stat_free(&seen.stat);
 	ap_syscalls_free(s);
+}
+
+static void drains_meanwhile_lose_nothing(void **state)
+{
+	count_threads(NULL);
+}
+
+/* All threads but one find the place of their flights taken. */
+static void more_threads_than_places_are_counted_too(void **state)
+{
+	const struct ap_syscalls_options o = {.max_flights = 1};
+
+	count_threads(&o);
+}
+
+static struct ap_syscalls_options chosen(const char *name)
+{
+	const char *p[] = {name};
+	struct ap_strings calls = {.n = 1}, none = {0};
+	struct ap_syscalls_options o;
+	struct ap_error err = {0};
+
+	memcpy(&calls.p, &(void *){p}, sizeof(calls.p));
+	if (ap_syscall_options_parse(&calls, &none, 0, 0, &o, &err) < 0)
+		fail_msg("%s", err.msg);
+	return o;
+}
+
+/* How many of ten getppid() or of ten close() are counted; all that is counted, `ret_all`. */
+static uint64_t count_ten(const struct ap_syscalls_options *o, uint16_t number, uint64_t *ret_all)
+{
+	struct seen seen = {.pid = getpid(), .number = number};
+	struct ap_syscalls *s = open_counting(o);
+	uint64_t n;
+
+	for (int i = 0; i < 10; i++) {
+		syscall(SYS_getppid);
+		syscall(SYS_close, -1);
+	}
+	ap_syscalls_stop(s);
+	drain(s, &seen);
+	check_balance(&seen);
+	n = seen.stat.count;
+	*ret_all = seen.ledger.count[AP_LEDGER_SYSCALL_IN];
+	ap_syscall_stat_free(&seen.stat);
+	ap_syscalls_free(s);
+	return n;
+}
+
+static void only_chosen_calls_are_counted(void **state)
+{
+	struct ap_syscalls_options one = chosen("getppid"), not_one = chosen("!getppid");
+	uint64_t all;
+
+	assert_int_equal(count_ten(&one, SYS_getppid, &all), 10);
+	assert_int_equal(count_ten(&one, SYS_close, &all), 0);
+	assert_int_equal(count_ten(&not_one, SYS_getppid, &all), 0);
+	assert_true(count_ten(&not_one, SYS_close, &all) >= 10);
+	assert_true(all > 10);
 }
 
 /* The maximum is that of the time since the last drain. */
@@ -121,6 +181,24 @@ static void each_drain_has_its_own_maximum(void **state)
 		/* Not that of the first one again. */
 		assert_true(i == 0 || seen.longest_ns < 300000000);
 	}
+	ap_syscall_stat_free(&seen.stat);
+	ap_syscalls_free(s);
+}
+
+/* Keys that are alike find places of their own. */
+static void many_calls_find_room(void **state)
+{
+	struct seen seen = {.pid = getpid(), .number = 1300};
+	struct ap_syscalls *s = open_counting(NULL);
+
+	for (long number = 1000; number < 1600; number++)
+		syscall(number);
+	ap_syscalls_stop(s);
+	drain(s, &seen);
+	assert_int_equal(seen.stat.count, 1);
+	assert_int_equal(ap_syscall_counts_sum(&seen.stat.errors), 1);
+	assert_int_equal(seen.ledger.count[AP_LEDGER_SYSCALL_TABLE_FULL], 0);
+	check_balance(&seen);
 	ap_syscall_stat_free(&seen.stat);
 	ap_syscalls_free(s);
 }
@@ -197,7 +275,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(drains_meanwhile_lose_nothing),
+		cmocka_unit_test(more_threads_than_places_are_counted_too),
+		cmocka_unit_test(only_chosen_calls_are_counted),
 		cmocka_unit_test(each_drain_has_its_own_maximum),
+		cmocka_unit_test(many_calls_find_room),
 		cmocka_unit_test(a_full_table_is_counted),
 		cmocka_unit_test(what_is_not_taken_is_counted),
 		cmocka_unit_test(a_call_in_flight_is_told_with_its_age),

@@ -11,7 +11,7 @@ struct settings {
 	uint64_t frequency, size, interval;
 	bool all, colour;
 	char *host, *output;
-	struct ap_strings labels;
+	struct ap_strings labels, errors;
 	uint32_t format;
 };
 
@@ -48,6 +48,12 @@ static const struct ap_option options[] = {
 	{.name = "colour", .type = AP_OPT_BOOL, .value = "true", .help = "colours", FIELD(colour)},
 	{.name = "host", .type = AP_OPT_STRING, .metavar = "NAME", .help = "name", FIELD(host)},
 	{.name = "label", .type = AP_OPT_LIST, .metavar = "K=V", .help = "labels", FIELD(labels)},
+	{.name = "errors",
+	 .type = AP_OPT_LIST,
+	 .metavar = "NAME",
+	 .bare = "any",
+	 .help = "which",
+	 FIELD(errors)},
 	{.name = "format",
 	 .type = AP_OPT_ENUM,
 	 .metavar = "FORMAT",
@@ -192,6 +198,29 @@ static void check_error(char **argv, char **envp, const char *yaml, const char *
 	ap_config_free(&f.cfg);
 }
 
+/* A flag that means something by itself takes a value after '=' only. */
+static void test_bare_flag(void **state)
+{
+	struct fixture f;
+
+	assert_int_equal(parse(&f, ARGS("--errors", "program"), NO_ENV, NULL), 0);
+	assert_int_equal(f.set.errors.n, 1);
+	assert_string_equal(f.set.errors.p[0], "any");
+	assert_int_equal(f.cfg.n_operands, 1);
+	assert_string_equal(f.cfg.operands[0], "program");
+	ap_config_free(&f.cfg);
+	assert_int_equal(parse(&f, ARGS("--errors=a,b"), NO_ENV, NULL), 0);
+	assert_int_equal(f.set.errors.n, 2);
+	assert_string_equal(f.set.errors.p[1], "b");
+	ap_config_free(&f.cfg);
+	assert_int_equal(parse(&f, ARGS(), ENV("APERTURE_ERRORS=c"), NULL), 0);
+	assert_string_equal(f.set.errors.p[0], "c");
+	ap_config_free(&f.cfg);
+	assert_int_equal(parse(&f, ARGS(), NO_ENV, NULL), 0);
+	assert_int_equal(f.set.errors.n, 0);
+	ap_config_free(&f.cfg);
+}
+
 static void test_errors(void **state)
 {
 	check_error(ARGS("--freqency", "1"), NO_ENV, NULL, "did you mean --frequency?");
@@ -330,11 +359,12 @@ static void test_nearest(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),    cmocka_unit_test(test_precedence),
-		cmocka_unit_test(test_flags),	    cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_yaml_errors), cmocka_unit_test(test_yaml_nesting),
-		cmocka_unit_test(test_yaml_empty),  cmocka_unit_test(test_print_config),
-		cmocka_unit_test(test_help),	    cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_defaults),     cmocka_unit_test(test_precedence),
+		cmocka_unit_test(test_flags),	     cmocka_unit_test(test_bare_flag),
+		cmocka_unit_test(test_errors),	     cmocka_unit_test(test_yaml_errors),
+		cmocka_unit_test(test_yaml_nesting), cmocka_unit_test(test_yaml_empty),
+		cmocka_unit_test(test_print_config), cmocka_unit_test(test_help),
+		cmocka_unit_test(test_nearest),
 	};
 	int r;
 

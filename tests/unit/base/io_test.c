@@ -38,6 +38,21 @@ static void refuses_files_past_the_bound(void **state)
 	assert_int_equal(ap_read_file(AT_FDCWD, in_folder("absent"), 4, &b), -ENOENT);
 }
 
+static void reads_at_an_offset_all_or_nothing(void **state)
+{
+	int fd = open(in_folder("f"), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	char p[4] = "";
+
+	assert_int_equal(ap_write_all(fd, "0123456", 7), 0);
+	assert_int_equal(ap_read_at(fd, 3, p, 4), 0);
+	assert_memory_equal(p, "3456", 4);
+	assert_int_equal(ap_read_at(fd, 4, p, 4), -ENODATA);
+	assert_int_equal(ap_read_at(fd, UINT64_MAX - 2, p, 4), -ENODATA);
+	assert_int_equal(ap_read_at(fd, 7, p, 0), 0);
+	close(fd);
+	assert_int_equal(ap_read_at(-1, 0, p, 4), -EBADF);
+}
+
 static void makes_folders_with_their_parents(void **state)
 {
 	assert_int_equal(ap_mkdir_all(in_folder("a/b/c"), 0700), 0);
@@ -65,6 +80,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(replaces_a_file_whole),
 		cmocka_unit_test(refuses_files_past_the_bound),
+		cmocka_unit_test(reads_at_an_offset_all_or_nothing),
 		cmocka_unit_test(makes_folders_with_their_parents),
 	};
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <math.h>
 
 #include "../test.h"
@@ -46,11 +47,51 @@ static void writes_numbers_and_keys(void **state)
 	assert_memory_equal(b.p, want, b.n);
 }
 
+static void writes_every_length_of_number(void **state)
+{
+	for (uint64_t power = 1;; power *= 10) {
+		const uint64_t numbers[] = {power - 1, power, power + 1};
+
+		for (size_t i = 0; i < AP_ARRAY_SIZE(numbers); i++) {
+			_cleanup_buf_ struct ap_buf b = {0};
+			char want[32];
+
+			snprintf(want, sizeof(want), "%" PRIu64, numbers[i]);
+			ap_json_u64(&b, numbers[i]);
+			assert_int_equal(b.n, strlen(want));
+			assert_memory_equal(b.p, want, b.n);
+		}
+		if (power > UINT64_MAX / 10)
+			return;
+	}
+}
+
+/* A string may end in a bracket, and a first element be empty. */
+static void separates_elements(void **state)
+{
+	static const char want[] = "[\"a[\",\"{\",[],{}]";
+	_cleanup_buf_ struct ap_buf b = {0};
+
+	ap_buf_puts(&b, "[");
+	ap_json_next(&b);
+	ap_json_string(&b, AP_STR("a["));
+	ap_json_next(&b);
+	ap_json_string(&b, AP_STR("{"));
+	ap_json_next(&b);
+	ap_buf_puts(&b, "[]");
+	ap_json_next(&b);
+	ap_buf_puts(&b, "{}]");
+	assert_int_equal(b.n, strlen(want));
+	assert_memory_equal(b.p, want, b.n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(strings_are_always_valid_json),
 		cmocka_unit_test(writes_numbers_and_keys),
+		cmocka_unit_test(writes_every_length_of_number),
+		cmocka_unit_test(separates_elements),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

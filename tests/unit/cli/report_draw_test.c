@@ -89,6 +89,11 @@ static void control_characters_do_not_pass(void **state)
 	ap_report_text(&b, AP_STR("a\x1b[2J\xc2\x9b\xff\nz"), 0);
 	ap_buf_byte(&b, 0);
 	assert_string_equal((char *)b.p, "a?[2J???z");
+	ap_buf_clear(&b);
+	/* U+202E turns the text around, U+200B is not seen at all; the others are letters. */
+	ap_report_text(&b, AP_STR("a\xe2\x80\xae_\xe2\x80\x8b\xef\xbb\xbf\xe2\x81\xa6←é…"), 0);
+	ap_buf_byte(&b, 0);
+	assert_string_equal((char *)b.p, "a?_???←é…");
 }
 
 int main(void)

@@ -39,9 +39,8 @@ static void on_text(struct ap_http_request *req, void *ctx)
 }
 
 static const struct ap_http_route routes[] = {
-	{AP_HTTP_GET, "/below/api/echo", on_echo},
-	{AP_HTTP_POST, "/below/api/echo", on_echo},
-	{AP_HTTP_GET, "/below/api/refuse", on_refuse},
+	{AP_HTTP_GET, "/below/api/echo", on_echo},    {AP_HTTP_POST, "/below/api/echo", on_echo},
+	{AP_HTTP_DELETE, "/below/api/gone", on_echo}, {AP_HTTP_GET, "/below/api/refuse", on_refuse},
 	{AP_HTTP_GET, "/below/api/text", on_text},
 };
 
@@ -82,6 +81,8 @@ static void a_get_carries_its_query_and_a_post_its_body(void **state)
 		ap_http_client_post(client, "/api/echo", AP_STR("{\"x\":1}"), &answer, &err), 0);
 	assert_int_equal(json_integer_value(json_object_get(answer, "body")), 7);
 	json_decref(answer);
+	assert_int_equal(ap_http_client_delete(client, "/api/gone", &answer, &err), 0);
+	json_decref(answer);
 	assert_int_equal(ap_http_client_get(client, "/api/echo", NULL, &answer, &err), 0);
 	assert_int_equal(json_integer_value(json_object_get(answer, "body")), 0);
 	json_decref(answer);
@@ -95,7 +96,7 @@ static void a_refusal_says_what_the_server_said(void **state)
 	} cases[] = {
 		{"status=400", -EINVAL}, {"status=403", -EACCES}, {"status=404", -ENOENT},
 		{"status=413", -EINVAL}, {"status=422", -EINVAL}, {"status=500", -EIO},
-		{"status=503", -EBUSY},	 {"status=409", -EPROTO},
+		{"status=503", -EBUSY},	 {"status=409", -EEXIST},
 	};
 
 	for (size_t i = 0; i < AP_ARRAY_SIZE(cases); i++) {

@@ -59,6 +59,30 @@ static void on_held(struct ap_http_request *req, void *ctx)
 	reply_text(req, AP_STR("held"));
 }
 
+/* Sends until nobody takes it. */
+static void on_flood(struct ap_http_request *req, void *ctx)
+{
+	struct ap_http_stream *s = ap_http_stream_begin(req, "text/plain");
+	static const char piece[10000];
+
+	assert_non_null(s);
+	do
+		stream_result = ap_http_stream_write(s, piece, sizeof(piece));
+	while (stream_result == 0);
+	ap_http_stream_end(s, stream_result);
+	sem_post(&entered);
+}
+
+/* Works until nobody waits for it. */
+static void on_endless(struct ap_http_request *req, void *ctx)
+{
+	sem_post(&entered);
+	while (!atomic_load(ap_http_gone(req)))
+		sched_yield();
+	sem_post(&entered);
+	reply_text(req, AP_STR("never read"));
+}
+
 static void on_silent(struct ap_http_request *req, void *ctx)
 {
 }
@@ -86,6 +110,8 @@ static const struct ap_http_route routes[] = {
 	{AP_HTTP_DELETE, "/api/item/:id", on_item},
 	{AP_HTTP_POST, "/api/json", on_json, .max_body = 1000},
 	{AP_HTTP_GET, "/api/held", on_held},
+	{AP_HTTP_GET, "/api/endless", on_endless},
+	{AP_HTTP_GET, "/api/flood", on_flood},
 	{AP_HTTP_GET, "/api/silent", on_silent},
 	{AP_HTTP_GET, "/api/stream", on_stream},
 };
@@ -347,6 +373,18 @@ static void test_stream_client_leaves(void **state)
 	expect(ask(server, "GET /api/item/on" END), 200, "on");
 }
 
+static void test_handler_learns_that_the_client_left(void **state)
+{
+	int fd = dial(server);
+
+	assert_int_equal(ap_write_all(fd, "GET /api/endless" END, strlen("GET /api/endless" END)),
+			 0);
+	sem_wait(&entered);
+	close(fd);
+	sem_wait(&entered);
+	expect(ask(server, "GET /api/item/on" END), 200, "on");
+}
+
 static void *ask_held(void *arg)
 {
 	return ask(arg, "GET /api/held" END);
@@ -420,6 +458,20 @@ static void test_slow_client(void **state)
 			closed = recv(fd, buf, sizeof(buf), 0) <= 0;
 	}
 	assert_true(closed);
+	ap_http_server_stop(s, 1000);
+}
+
+/* One that stops to read an answer, but stays, as well. */
+static void test_client_that_reads_no_more(void **state)
+{
+	struct ap_http_server *s = start(1, 1, NULL);
+	_cleanup_fd_ int fd = dial(s);
+	char c;
+
+	assert_int_equal(ap_write_all(fd, "GET /api/flood" END, strlen("GET /api/flood" END)), 0);
+	assert_int_equal(read(fd, &c, 1), 1);
+	sem_wait(&entered);
+	assert_int_equal(stream_result, -EPIPE);
 	ap_http_server_stop(s, 1000);
 }
 
@@ -524,9 +576,11 @@ int main(void)
 		cmocka_unit_test(test_pipelining),
 		cmocka_unit_test(test_stream),
 		cmocka_unit_test(test_stream_client_leaves),
+		cmocka_unit_test(test_handler_learns_that_the_client_left),
 		cmocka_unit_test(test_quick_while_busy),
 		cmocka_unit_test(test_overload),
 		cmocka_unit_test(test_slow_client),
+		cmocka_unit_test(test_client_that_reads_no_more),
 		cmocka_unit_test(test_stop_waits),
 		cmocka_unit_test(test_static),
 		cmocka_unit_test(test_port_in_use),

@@ -46,6 +46,99 @@ static void round_trips(void **state)
 	}
 }
 
+static void add_call(struct ap_profile *p, const char *name, uint64_t n, uint32_t error)
+{
+	struct ap_syscall_stat stat = {.count = n, .sum_ns = UINT64_MAX, .max_ns = 77};
+	struct ap_syscall row = {.time_ns = -5,
+				 .oldest_ns = 9,
+				 .in_flight = 3,
+				 .labels = ap_intern_count(p->label_sets) - 1,
+				 .name = sample_string(p, name),
+				 .abi = sample_string(p, "x86-64")};
+
+	for (uint64_t i = 0; i < n; i++)
+		assert_int_equal(ap_syscall_counts_add(&stat.buckets, (uint32_t)i * 3, i + 1), 0);
+	assert_int_equal(ap_syscall_counts_add(&stat.buckets, AP_LATENCY_BUCKETS - 1, 1), 0);
+	if (error)
+		assert_int_equal(ap_syscall_counts_add(&stat.errors, error, 2), 0);
+	assert_int_equal(ap_profile_add_syscall(p, &row, &stat), 0);
+	ap_syscall_stat_free(&stat);
+}
+
+static void json_keeps_system_calls(void **state)
+{
+	_cleanup_(ap_cleanup_profile) struct ap_profile *p = sample_profile(true);
+	_cleanup_(ap_cleanup_profile) struct ap_profile *q = NULL;
+	_cleanup_buf_ struct ap_buf once = {0}, twice = {0};
+
+	add_call(p, "read", 3, 0);
+	add_call(p, "openat", 0, AP_SYSCALL_ERRNO_MAX);
+	add_call(p, "close", 2, 1);
+	write_to(AP_FORMAT_JSON, p, NULL, &once);
+	q = read_back(&once);
+	assert_int_equal(q->syscalls.n, 3);
+	assert_int_equal(q->syscall_counts.n, p->syscall_counts.n);
+	for (size_t i = 0; i < 3; i++) {
+		const struct ap_syscall *x = &p->syscalls.p[i], *y = &q->syscalls.p[i];
+
+		assert_true(x->time_ns == y->time_ns && x->count == y->count &&
+			    x->sum_ns == y->sum_ns && x->max_ns == y->max_ns &&
+			    x->oldest_ns == y->oldest_ns && x->in_flight == y->in_flight &&
+			    x->first == y->first && x->n_buckets == y->n_buckets &&
+			    x->n_errors == y->n_errors);
+		assert_true(ap_str_eq(ap_profile_str(p, x->name), ap_profile_str(q, y->name)));
+		assert_true(ap_str_eq(ap_profile_str(p, x->abi), ap_profile_str(q, y->abi)));
+		assert_true(ap_str_eq(ap_profile_label_value(p, x->labels, AP_STR("pid")),
+				      ap_profile_label_value(q, y->labels, AP_STR("pid"))));
+	}
+	assert_memory_equal(p->syscall_counts.p, q->syscall_counts.p,
+			    p->syscall_counts.n * sizeof(*p->syscall_counts.p));
+	write_to(AP_FORMAT_JSON, q, NULL, &twice);
+	assert_int_equal(once.n, twice.n);
+	assert_memory_equal(once.p, twice.p, once.n);
+}
+
+#define CALLS_HEAD                                                                                \
+	"{\"format\":\"aperture-profile\",\"version\":1,\"strings\":[\"\",\"read\"],"             \
+	"\"label_sets\":{\"size\":[0]},\"syscalls\":{\"time_ns\":[1],\"label_set\":[0],"          \
+	"\"name\":[1],\"abi\":[1],\"count\":[3],\"sum_ns\":[1],\"max_ns\":[1],\"in_flight\":[0]," \
+	"\"oldest_ns\":[0],"
+
+/* What no writer writes is refused, with the entry that is wrong. */
+static void json_of_system_calls_is_checked(void **state)
+{
+	static const struct {
+		const char *columns, *wrong;
+	} files[] = {
+		{"\"buckets\":[1],\"errors\":[0],\"bucket\":[496],\"bucket_count\":[1]",
+		 "syscalls.bucket[0] is out of range"},
+		{"\"buckets\":[2],\"errors\":[0],\"bucket\":[5,5],\"bucket_count\":[1,1]",
+		 "syscalls.bucket[1] is out of range"},
+		{"\"buckets\":[1],\"errors\":[0],\"bucket\":[5],\"bucket_count\":[0]",
+		 "syscalls.bucket_count[0] is out of range"},
+		{"\"buckets\":[2],\"errors\":[0],\"bucket\":[5],\"bucket_count\":[1]",
+		 "syscalls.buckets[0] is out of range"},
+		{"\"buckets\":[1],\"errors\":[0],\"bucket\":[5],\"bucket_count\":[]",
+		 "syscalls.bucket_count[0] is missing"},
+		{"\"buckets\":[0],\"errors\":[1],\"error\":[0],\"error_count\":[1]",
+		 "syscalls.error[0] is out of range"},
+		{"\"buckets\":[0],\"errors\":[1],\"error\":[4096],\"error_count\":[1]",
+		 "syscalls.error[0] is out of range"},
+		{"\"buckets\":[0]", "syscalls.errors[0] is missing"},
+	};
+
+	for (size_t i = 0; i < AP_ARRAY_SIZE(files); i++) {
+		_cleanup_buf_ struct ap_buf b = {0};
+		struct ap_profile *p = NULL;
+		struct ap_error err = {0};
+
+		ap_buf_printf(&b, CALLS_HEAD "%s}}", files[i].columns);
+		assert_int_equal(ap_profile_read(ap_buf_view(&b), 0, &p, &err), -EINVAL);
+		if (!strstr(err.msg, files[i].wrong))
+			fail_msg("%zu: %s", i, err.msg);
+	}
+}
+
 static void json_keeps_what_no_row_refers_to(void **state)
 {
 	_cleanup_(ap_cleanup_profile) struct ap_profile *p = ap_profile_new();
@@ -103,7 +196,7 @@ static void collapsed_lines_have_one_meaning(void **state)
 {
 	_cleanup_(ap_cleanup_profile) struct ap_profile *p = sample_profile(false);
 	_cleanup_buf_ struct ap_buf samples = {0}, value = {0};
-	struct ap_format_options o = {.type = ap_profile_type_find(AP_STR("offcpu:nanoseconds"))};
+	struct ap_format_options o = {.type = ap_profile_type_find(AP_STR("lock:nanoseconds"))};
 
 	write_to(AP_FORMAT_COLLAPSED, p, NULL, &samples);
 	assert_text(&samples,
@@ -311,6 +404,30 @@ static void rows_are_chosen_and_divided_by_a_label(void **state)
 	assert_true(ap_str_is(worker->strings[worker->name[1]], "libc.so.6+0x29d90"));
 }
 
+static const char *default_type(enum ap_format f, const enum ap_event *events, size_t n)
+{
+	_cleanup_(ap_cleanup_profile) struct ap_profile *p = ap_profile_new();
+
+	for (size_t i = 0; i < n; i++)
+		sample_row(p, 0, 0, events[i], 1, 1, 5);
+	return ap_format_type(f, p, NULL)->name;
+}
+
+static void the_default_type_is_what_was_recorded(void **state)
+{
+	static const enum ap_event waits[] = {AP_EVENT_LOCK, AP_EVENT_OFFCPU, AP_EVENT_CPU},
+				   locks[] = {AP_EVENT_WAKER, AP_EVENT_LOCK},
+				   cpu[] = {AP_EVENT_LOCK, AP_EVENT_CPU};
+
+	assert_string_equal(default_type(AP_FORMAT_SVG, waits, 3), "wall:nanoseconds");
+	assert_string_equal(default_type(AP_FORMAT_COLLAPSED, waits, 3), "wall:nanoseconds");
+	assert_string_equal(default_type(AP_FORMAT_SVG, waits, 2), "offcpu:nanoseconds");
+	assert_string_equal(default_type(AP_FORMAT_SVG, locks, 2), "lock:nanoseconds");
+	assert_string_equal(default_type(AP_FORMAT_SVG, cpu, 2), "cpu:nanoseconds");
+	assert_string_equal(default_type(AP_FORMAT_COLLAPSED, cpu, 2), "cpu:samples");
+	assert_string_equal(default_type(AP_FORMAT_SVG, NULL, 0), "cpu:nanoseconds");
+}
+
 static void values_read_well(void **state)
 {
 	static const struct {
@@ -336,11 +453,45 @@ static void values_read_well(void **state)
 	}
 }
 
+/* More numbers than are written at once. */
+static void flamegraph_json_has_long_columns(void **state)
+{
+	enum { N = 1300 };
+	static uint64_t totals[N], selfs[N];
+	static uint32_t depths[N], names[N], modules[N];
+	static uint8_t kinds[N];
+	struct ap_str strings[] = {AP_STR("")};
+	const struct ap_tree t = {.n = N,
+				  .depth = depths,
+				  .name = names,
+				  .module = modules,
+				  .kind = kinds,
+				  .total = {totals},
+				  .self = {selfs},
+				  .strings = strings,
+				  .n_strings = 1};
+	_cleanup_buf_ struct ap_buf out = {0}, want = {0};
+
+	ap_buf_puts(&want, "\"total\":[");
+	for (uint32_t i = 0; i < N; i++) {
+		totals[i] = UINT64_MAX - i * 14000000000000000ull;
+		ap_buf_printf(&want, "%s%llu", i ? "," : "", (unsigned long long)totals[i]);
+	}
+	ap_buf_puts(&want, "],\"self\":[0,");
+	ap_flamegraph_write_json(&t, AP_STR(""), &out);
+	ap_buf_byte(&out, 0);
+	ap_buf_byte(&want, 0);
+	assert_non_null(strstr((char *)out.p, (char *)want.p));
+	assert_int_equal(ap_buf_error(&out), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(round_trips),
 		cmocka_unit_test(json_keeps_what_no_row_refers_to),
+		cmocka_unit_test(json_keeps_system_calls),
+		cmocka_unit_test(json_of_system_calls_is_checked),
 		cmocka_unit_test(large_json_passes_its_sink_in_pieces),
 		cmocka_unit_test(pprof_merges_rows_without_exact_times),
 		cmocka_unit_test(collapsed_lines_have_one_meaning),
@@ -352,7 +503,9 @@ int main(void)
 		cmocka_unit_test(html_needs_its_template),
 		cmocka_unit_test(guesses_formats_from_names),
 		cmocka_unit_test(flamegraph_json_has_the_columns),
+		cmocka_unit_test(flamegraph_json_has_long_columns),
 		cmocka_unit_test(rows_are_chosen_and_divided_by_a_label),
+		cmocka_unit_test(the_default_type_is_what_was_recorded),
 		cmocka_unit_test(values_read_well),
 	};
 

@@ -40,6 +40,15 @@ static void tells_what_a_thread_waits_for(void **state)
 	CHECK("mutex", "std::sys::pal::unix::sync::mutex::futex::Mutex::lock_contended");
 	CHECK("futex", "main", "syscall", "[pthread_mutex_of_the_kernel");
 	CHECK("futex", "main", "my_own_lock");
+	/* Locks and waits for work that runtimes build of conditions and semaphores. */
+	CHECK("mutex", "JavaThread::run()", "ObjectMonitor::EnterI(JavaThread*)",
+	      "os::PlatformEvent::park()", "___pthread_cond_wait");
+	CHECK("condition", "JavaThread::run()", "ObjectMonitor::wait(long, bool, JavaThread*)",
+	      "os::PlatformEvent::park()", "___pthread_cond_wait");
+	CHECK("park", "GangWorker::loop()", "PosixSemaphore::wait()", "__new_sem_wait_slow64");
+	CHECK("mutex", "GangWorker::loop()", "__gthread_mutex_lock", "___pthread_mutex_lock");
+	CHECK("mutex", "_PyEval_EvalFrameDefault", "take_gil", "PyCOND_TIMEDWAIT",
+	      "___pthread_cond_timedwait64");
 }
 
 /* A stack, outermost first: "module!function", "module!" without a symbol, "[kernel]!function". */
@@ -124,10 +133,45 @@ static void tells_which_function_waits(void **state)
 	}
 }
 
+static void tells_who_asks_for_a_lock_of_the_kernel(void **state)
+{
+	static const struct {
+		const char *frames[8], *caller;
+	} cases[] = {
+		{{"a.out!main", "libc.so.6!munmap", "[kernel]!do_syscall_64",
+		  "[kernel]!__vm_munmap", "[kernel]!down_write_killable",
+		  "[kernel]!rwsem_down_write_slowpath"},
+		 "__vm_munmap"},
+		{{"[kernel]!kthread", "[kernel]!rcu_core", "[kernel]!_raw_spin_lock_irqsave",
+		  "[kernel]!__pv_queued_spin_lock_slowpath"},
+		 "rcu_core"},
+		{{"[kernel]!schedule", "[kernel]!__schedule", "[kernel]!raw_spin_rq_lock_nested",
+		  "[kernel]!_raw_spin_lock"},
+		 "__schedule"},
+		{{"[kernel]!console_lock", "[kernel]!down", "[kernel]!__down_common"},
+		 "console_lock"},
+		{{"[kernel]!download", "[kernel]!__mutex_lock.constprop.0"}, "download"},
+		/* While it sleeps, the kernel leaves the lock's own functions out. */
+		{{"[kernel]!pipe_read"}, "pipe_read"},
+		{{"a.out!main", "[kernel]!mutex_lock"}, ""},
+	};
+
+	for (size_t i = 0; i < AP_ARRAY_SIZE(cases); i++) {
+		struct ap_profile *p = ap_profile_new();
+		uint32_t id = stack(p, cases[i].frames);
+		const struct ap_frame *f = ap_profile_get_frame(p, ap_lock_kernel_caller(p, id));
+
+		assert_true(
+			ap_str_is(ap_profile_str(p, ap_profile_get_function(p, f->function)->name),
+				  cases[i].caller));
+		ap_profile_free(p);
+	}
+}
+
 static void waits_for_work_are_no_contention(void **state)
 {
-	static const char *const yes[] = {"mutex", "rwlock", "semaphore", "barrier",
-					  "once",  "futex",  ""};
+	static const char *const yes[] = {"mutex", "rwlock", "semaphore",   "barrier",
+					  "once",  "futex",  "rwsem write", ""};
 	static const char *const no[] = {"park", "join", "condition"};
 
 	for (size_t i = 0; i < AP_ARRAY_SIZE(yes); i++)
@@ -141,6 +185,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tells_what_a_thread_waits_for),
 		cmocka_unit_test(tells_which_function_waits),
+		cmocka_unit_test(tells_who_asks_for_a_lock_of_the_kernel),
 		cmocka_unit_test(waits_for_work_are_no_contention),
 	};
 

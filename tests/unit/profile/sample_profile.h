@@ -76,7 +76,7 @@ static inline void sample_row(struct ap_profile *p, uint32_t stack, uint32_t lab
 enum { SAMPLE_PERIOD_NS = 10101010 };
 #define SAMPLE_START_NS 1764000000000000000ll
 
-/* CPU samples of two processes and one off-CPU wait, with exact times where `exact`. */
+/* CPU samples of two processes and one wait for a lock, with exact times where `exact`. */
 static inline struct ap_profile *sample_profile(bool exact)
 {
 	struct ap_profile *p = ap_profile_new();
@@ -108,7 +108,7 @@ static inline struct ap_profile *sample_profile(bool exact)
 		sample_row(p, stacks[i], labels[i & 1], AP_EVENT_CPU, t + i * 1000000000ll, i + 1,
 			   (uint64_t)SAMPLE_PERIOD_NS * (i + 1));
 	sample_row(p, stacks[3], labels[0], AP_EVENT_CPU, t, 1, SAMPLE_PERIOD_NS);
-	sample_row(p, stacks[1], labels[0], AP_EVENT_OFFCPU, t, 2, 5000000);
+	sample_row(p, stacks[1], labels[0], AP_EVENT_LOCK, t, 2, 5000000);
 	return p;
 }
 

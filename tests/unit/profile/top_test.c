@@ -59,6 +59,34 @@ static void inlined_copies_count_with_their_function(void **state)
 	assert_int_equal(t->rows[0].line, 3);
 }
 
+/* Each stack has one place, so the places of all functions add up to everything. */
+static void places_divide_the_whole(void **state)
+{
+	_cleanup_(ap_cleanup_tree_builder) struct ap_tree_builder *b = ap_tree_builder_new();
+	_cleanup_(ap_cleanup_top) struct ap_top *t = NULL;
+	uint32_t m = symbol(b, "main", AP_FRAME_NATIVE, 1),
+		 f = symbol(b, "load", AP_FRAME_NATIVE, 9),
+		 r = symbol(b, "read", AP_FRAME_NATIVE, 0),
+		 k = symbol(b, "vfs", AP_FRAME_KERNEL, 0);
+
+	ap_tree_add(b, (uint32_t[]){m, f, r, k}, 4, 10, 0);
+	ap_tree_add(b, (uint32_t[]){m, f, r}, 3, 5, 0);
+	ap_tree_add(b, (uint32_t[]){m, f, r, f, k}, 5, 2, 0);
+	ap_tree_add(b, (uint32_t[]){m, k}, 2, 3, 0);
+	ap_tree_add(b, &k, 1, 1, 0);
+	ap_tree_add(b, (uint32_t[]){m, f}, 2, 50, 1);
+	assert_int_equal(ap_top_build(b, AP_TOP_PLACE, 0, &t), 0);
+	assert_int_equal(t->n, 4);
+	assert_true(ap_str_is(t->rows[0].name, "load"));
+	assert_int_equal(t->rows[0].place, 17);
+	assert_true(ap_str_is(t->rows[1].name, "main"));
+	assert_int_equal(t->rows[1].place, 3);
+	assert_true(ap_str_is(t->rows[2].name, "vfs"));
+	assert_int_equal(t->rows[2].place, 1);
+	assert_int_equal(t->rows[3].place, 0);
+	assert_int_equal(t->total[0], 21);
+}
+
 static void limits_with_a_count_and_sorts_by_change(void **state)
 {
 	_cleanup_(ap_cleanup_tree_builder) struct ap_tree_builder *b = ap_tree_builder_new();
@@ -87,6 +115,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(recursion_counts_a_stack_once),
 		cmocka_unit_test(inlined_copies_count_with_their_function),
+		cmocka_unit_test(places_divide_the_whole),
 		cmocka_unit_test(limits_with_a_count_and_sorts_by_change),
 	};
 

@@ -230,12 +230,27 @@ static void assert_same_tree(const struct ap_tree *a, const struct ap_tree *b)
 	}
 }
 
+/* Adds every third of the stacks on both sides: as a value over its path in `all`. */
+static struct ap_tree_builder *values_over(const struct ap_tree_builder *all, const uint32_t *paths,
+					   uint32_t n, bool chains)
+{
+	struct ap_tree_builder *over = ap_tree_builder_over(all);
+	_cleanup_(ap_cleanup_tree) struct ap_tree *t = NULL;
+
+	assert_non_null(over);
+	for (uint32_t i = 0; i < n; i += 3)
+		assert_int_equal(ap_tree_add_path(over, paths[i], i, i & 1), 0);
+	assert_int_equal(ap_tree_finish(over, 0, true, &t), -EINVAL);
+	assert_int_equal(ap_tree_gather(over, chains), 0);
+	return over;
+}
+
 /* The same stacks added at once, and as values over paths that were there before, among others. */
 static void adds_values_to_paths_of_another(void **state)
 {
 	_cleanup_(ap_cleanup_tree_builder) struct ap_tree_builder *all = ap_tree_builder_new();
 	_cleanup_(ap_cleanup_tree_builder) struct ap_tree_builder *one = ap_tree_builder_new();
-	_cleanup_(ap_cleanup_tree_builder) struct ap_tree_builder *over = NULL;
+	_cleanup_(ap_cleanup_tree_builder) struct ap_tree_builder *nodes = NULL, *chains = NULL;
 	uint32_t in_all[16], in_one[16], paths[500], random = 7;
 	uint8_t stacks[500][10];
 
@@ -257,27 +272,49 @@ static void adds_values_to_paths_of_another(void **state)
 		}
 		assert_int_equal(ap_tree_path(all, syms, i % 11, &paths[i]), 0);
 	}
-	over = ap_tree_builder_over(all);
-	assert_non_null(over);
 	for (uint32_t i = 0; i < 500; i += 3) {
 		uint32_t syms[10];
 
 		for (uint32_t k = 0; k < 10; k++)
 			syms[k] = in_one[stacks[i][k]];
-		assert_int_equal(ap_tree_add_path(over, paths[i], i, i & 1), 0);
 		assert_int_equal(ap_tree_add(one, syms, i % 11, i, i & 1), 0);
 	}
-	for (uint32_t max = 0; max < 200; max += 37) {
-		_cleanup_(ap_cleanup_tree) struct ap_tree *a = NULL, *b = NULL;
+	nodes = values_over(all, paths, 500, false);
+	chains = values_over(all, paths, 500, true);
+	for (uint32_t max = 0; max < 600; max += max < 60 ? 1 : 37) {
+		_cleanup_(ap_cleanup_tree) struct ap_tree *a = NULL, *b = NULL, *c = NULL;
 
-		assert_int_equal(ap_tree_finish(over, max, true, &a), 0);
-		assert_int_equal(ap_tree_finish(one, max, true, &b), 0);
-		assert_same_tree(a, b);
+		assert_int_equal(ap_tree_finish(nodes, max, true, &a), 0);
+		assert_int_equal(ap_tree_finish(chains, max, true, &b), 0);
+		assert_int_equal(ap_tree_finish(one, max, true, &c), 0);
+		assert_same_tree(a, c);
+		assert_same_tree(b, c);
 	}
-	assert_int_equal(ap_tree_add_path(over, UINT32_MAX, 1, 0), -EINVAL);
-	assert_int_equal(ap_tree_add_path(over, 1, 1, 2), -EINVAL);
 	assert_int_equal(ap_tree_add_path(all, 1, 1, 0), -EINVAL);
-	assert_int_equal(ap_tree_add(over, in_all, 1, 1, 0), -EINVAL);
+	assert_int_equal(ap_tree_add_path(nodes, 1, 1, 0), -EINVAL);
+	assert_int_equal(ap_tree_add(nodes, in_all, 1, 1, 0), -EINVAL);
+}
+
+static void takes_values_for_its_paths_alone(void **state)
+{
+	_cleanup_(ap_cleanup_tree_builder) struct ap_tree_builder *all = ap_tree_builder_new();
+	_cleanup_(ap_cleanup_tree_builder) struct ap_tree_builder *over = NULL;
+	_cleanup_(ap_cleanup_tree) struct ap_tree *t = NULL;
+	uint32_t sym = symbol(all, "main"), path;
+
+	assert_int_equal(ap_tree_path(all, &sym, 1, &path), 0);
+	over = ap_tree_builder_over(all);
+	assert_int_equal(ap_tree_add_path(over, UINT32_MAX, 1, 0), -EINVAL);
+	assert_int_equal(ap_tree_add_path(over, path + 1, 1, 0), -EINVAL);
+	assert_int_equal(ap_tree_add_path(over, path, 1, 2), -EINVAL);
+	assert_int_equal(ap_tree_add_path(over, path, UINT64_MAX, 0), 0);
+	assert_int_equal(ap_tree_add_path(over, path, 1, 0), 0);
+	assert_int_equal(ap_tree_add_path(over, 0, 1, 0), 0);
+	assert_int_equal(ap_tree_gather(over, true), 0);
+	assert_int_equal(ap_tree_finish(over, 0, false, &t), 0);
+	assert_int_equal(t->n, 2);
+	assert_int_equal(t->total[0][1], UINT64_MAX);
+	assert_int_equal(t->self[0][0], 1);
 }
 
 int main(void)
@@ -285,6 +322,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(builds_a_sorted_tree),
 		cmocka_unit_test(adds_values_to_paths_of_another),
+		cmocka_unit_test(takes_values_for_its_paths_alone),
 		cmocka_unit_test(folds_the_smallest_into_other),
 		cmocka_unit_test(keeps_kinds_and_modules_apart),
 		cmocka_unit_test(refuses_unknown_symbols_and_sides),

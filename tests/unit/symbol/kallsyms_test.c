@@ -6,14 +6,22 @@
 #include "../test.h"
 #include "base/io.h"
 
-static int read_text(const char *text, struct ap_kallsyms **ret)
+/* `path` is a template of mkstemp(). */
+static void write_text(const char *text, char *path)
 {
-	char path[] = "/tmp/aperture-kallsyms-XXXXXX";
-	int fd = mkstemp(path), err;
+	int fd = mkstemp(path);
 
 	assert_true(fd >= 0);
 	assert_int_equal(ap_write_all(fd, text, strlen(text)), 0);
 	close(fd);
+}
+
+static int read_text(const char *text, struct ap_kallsyms **ret)
+{
+	char path[] = "/tmp/aperture-kallsyms-XXXXXX";
+	int err;
+
+	write_text(text, path);
 	err = ap_kallsyms_read(path, ret);
 	unlink(path);
 	return err;
@@ -107,10 +115,52 @@ static void finds_the_address_of_any_symbol(void **state)
 	assert_int_equal(ap_kallsyms_address(path, "start", &address), -ENOENT);
 }
 
+static void check_objects(const char *text, const char *const want[5])
+{
+	static const uint64_t addrs[5] = {0xffffffff80000000, 0xffffffff82000000,
+					  0xffffffff82000048, 0xffffffff82000110,
+					  0xffffffffc0000104};
+	char path[] = "/tmp/aperture-kallsyms-XXXXXX";
+	struct ap_buf names[5] = {0};
+
+	write_text(text, path);
+	assert_int_equal(ap_kallsyms_objects(path, addrs, 5, names), 0);
+	unlink(path);
+	for (size_t i = 0; i < 5; i++) {
+		ap_buf_byte(&names[i], 0);
+		assert_string_equal(names[i].p, want[i]);
+		ap_buf_free(&names[i]);
+	}
+}
+
+#define OBJECTS                                    \
+	"ffffffff82000100 T function\n"            \
+	"ffffffffc0000100 b module_lock\t[ext4]\n" \
+	"ffffffff82000000 T at_the_same_address\n" \
+	"ffffffff82000000 D tasklist_lock\n"       \
+	"ffffffff82000000 t this_too\n"            \
+	"ffffffff82000040 d cgroup_mutex\n"        \
+	"ffffffff8fffffff T function_far_away\nnot a line\n\n"
+
+static void names_data(void **state)
+{
+	check_objects("ffffffff81000000 D init_task\n" OBJECTS,
+		      (const char *const[]){"", "tasklist_lock", "cgroup_mutex+0x8", "",
+					    "module_lock+0x4 [ext4]"});
+}
+
+/* The few data that such a kernel lists lie anywhere before an address. */
+static void a_kernel_that_names_no_data_names_none(void **state)
+{
+	check_objects(OBJECTS, (const char *const[]){"", "", "", "", ""});
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_functions_and_modules),
+		cmocka_unit_test(names_data),
+		cmocka_unit_test(a_kernel_that_names_no_data_names_none),
 		cmocka_unit_test(hidden_addresses_are_told_from_none),
 		cmocka_unit_test(tells_at_once_whether_addresses_are_shown),
 		cmocka_unit_test(finds_the_address_of_any_symbol),

@@ -15,6 +15,7 @@
 #define GO_DATA		0x402000ull
 #define GO_TABLE	(GO_DATA + 0x200)
 #define GO_MODULE_WORDS 64
+#define GO_CODE_AT	0x1000 /* in the file */
 
 /* Parts of a table. */
 #define GO_NAMES     0x100u
@@ -24,6 +25,8 @@
 #define GO_FUNCTIONS 0x280u
 #define GO_INLINED   0x400u
 #define GO_BYTES     0x480u
+
+#define GO_OTHER_NAME 0x40u /* in the part of names, behind those that it has */
 
 enum go_layout { GO_12, GO_116, GO_118, GO_120, GO_LAYOUTS };
 
@@ -146,6 +149,16 @@ static inline void go_table_make(struct go_table *t, enum go_layout layout)
 	}
 }
 
+/* Another name, of up to 62 bytes, for one of the functions; from layout GO_118 on. */
+static inline void go_put_name(struct go_table *t, uint32_t number, const char *name)
+{
+	uint64_t record = 0;
+
+	memcpy(&record, t->p + GO_FUNCTIONS + 8ul * number + 4, 4);
+	memcpy(t->p + GO_NAMES + GO_OTHER_NAME, name, strlen(name) + 1);
+	go_put(t, (uint32_t)(GO_FUNCTIONS + record + 4), GO_OTHER_NAME, 4);
+}
+
 /* A descriptor of the file, or -errno. */
 static inline int go_image(const void *table, size_t n)
 {
@@ -165,7 +178,7 @@ static inline int go_image(const void *table, size_t n)
 		      .e_phnum = 2},
 		.p = {{.p_type = PT_LOAD,
 		       .p_flags = PF_R | PF_X,
-		       .p_offset = 0x1000,
+		       .p_offset = GO_CODE_AT,
 		       .p_vaddr = GO_TEXT,
 		       .p_filesz = 0x1000},
 		      {.p_type = PT_LOAD,

@@ -94,6 +94,55 @@ static void makes_rows_of_every_layout(void **state)
 	}
 }
 
+/* Up to Go 1.20 the frame pointer is stored after the stack pointer was lowered, and what is in the frame
+ * before that is no frame pointer: cgocallback's caller is found by the one that cgocallbackg has left. */
+static void no_frame_pointer_is_read_before_it_is_stored(void **state)
+{
+	static const struct {
+		uint8_t code[16];
+		uint32_t stored;
+	} prologues[] = {
+		{"\x48\x89\x6c\x24\x10\x48\x8d\x6c\x24\x10", 4 + 5},
+		{"\x48\x89\xac\x24\x80\0\0\0\x48\x8d\xac\x24\x80\0\0", 4 + 8},
+	};
+	static const int8_t values[] = {1, 4, 24, 24, -24, 4};
+
+	for (size_t i = 0; i < AP_ARRAY_SIZE(prologues); i++) {
+		_cleanup_(ap_cleanup_unwind_table) struct ap_unwind_table *u = NULL;
+		_cleanup_fd_ int fd = -1;
+		struct go_table t;
+
+		go_table_make(&t, GO_118);
+		go_put_name(&t, 0, "runtime.cgocallbackg");
+		go_put_values(&t, 0x10, values, sizeof(values));
+		fd = go_image(t.p, sizeof(t.p));
+		assert_int_equal(pwrite(fd, prologues[i].code, 16, GO_CODE_AT + 4), 16);
+		assert_int_equal(ap_unwind_table_build(fd, &u), 0);
+		assert_rule(u, 3, AP_CFA_REGISTER, 8, false);
+		assert_rule(u, 4, AP_CFA_REGISTER, 32, false);
+		assert_rule(u, prologues[i].stored - 1, AP_CFA_REGISTER, 32, false);
+		assert_rule(u, prologues[i].stored, AP_CFA_REGISTER, 32, true);
+		assert_rule(u, 28, AP_CFA_REGISTER, 8, false);
+	}
+}
+
+static void values_that_no_stack_has_give_no_rule(void **state)
+{
+	/* INT32_MAX for 4 bytes, then INT32_MIN. */
+	static const uint8_t values[] = {0xff, 0xff, 0xff, 0xff, 0x0f, 4, 2, 28, 0};
+	_cleanup_(ap_cleanup_unwind_table) struct ap_unwind_table *u = NULL;
+	_cleanup_fd_ int fd = -1;
+	struct go_table t;
+
+	go_table_make(&t, GO_120);
+	memcpy(t.p + GO_VALUES + 0x10, values, sizeof(values));
+	fd = go_image(t.p, sizeof(t.p));
+	assert_int_equal(ap_unwind_table_build(fd, &u), 0);
+	assert_rule(u, 0, AP_CFA_NONE, 0, false);
+	assert_rule(u, 4, AP_CFA_NONE, 0, false);
+	assert_rule(u, 32, AP_CFA_REGISTER, 8, false);
+}
+
 /* Whatever is asked of it. */
 static void use(int fd)
 {
@@ -254,6 +303,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_functions_and_lines_in_every_layout),
 		cmocka_unit_test(makes_rows_of_every_layout),
+		cmocka_unit_test(no_frame_pointer_is_read_before_it_is_stored),
+		cmocka_unit_test(values_that_no_stack_has_give_no_rule),
 		cmocka_unit_test(damage_is_no_trouble),
 		cmocka_unit_test(a_table_that_lies_about_its_size_is_refused),
 		cmocka_unit_test(rows_are_those_of_debug_frame),

@@ -82,13 +82,32 @@ static inline struct ap_batch_meta sample_meta(const struct ap_profile *p, uint6
 			   .frequency_hz = 99,
 			   .stride = 4,
 			   .n_modes = 1,
-			   .modes = {"cpu"}},
+			   .modes = {"cpu"},
+			   .settings = {.known = true,
+					.accepted = true,
+					.max_frequency_hz = 1000,
+					.max_duration_ns = 3600000000000ull,
+					.version = 7,
+					.remaining_ns = 8,
+					.wait_threshold_ns = 9,
+					.error = "no \xce\xbb"}},
 	};
 
 	m.ledger.count[AP_LEDGER_SAMPLE_ELAPSED] = 100;
 	m.ledger.count[AP_LEDGER_SAMPLE_IDLE] = 40;
 	m.ledger.stacks[0] = 3;
 	return m;
+}
+
+/* The same as an agent's push has it: the batch of its first epoch with that number. */
+static inline void sample_request(int64_t start_ns, size_t rows, uint64_t sequence,
+				  struct ap_buf *ret)
+{
+	struct ap_profile *p = sample_profile(start_ns, rows);
+	struct ap_batch_meta meta = sample_meta(p, 1, sequence);
+
+	assert_int_equal(ap_batch_encode(p, &meta, ret), 0);
+	ap_profile_free(p);
 }
 
 #endif

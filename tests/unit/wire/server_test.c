@@ -10,10 +10,15 @@
 
 #define SECOND AP_NSEC_PER_SEC
 
-static void echo(void *ctx, struct ap_str request, struct ap_buf *reply,
+static void echo(void *ctx, struct ap_str request, const atomic_bool *gone, struct ap_buf *reply,
 		 struct ap_rpc_status *status)
 {
 	__atomic_fetch_add((int *)ctx, 1, __ATOMIC_RELAXED);
+	if (ap_str_is(request, "endless")) {
+		while (!atomic_load(gone))
+			sched_yield();
+		__atomic_fetch_add((int *)ctx, 1, __ATOMIC_RELAXED);
+	}
 	if (ap_str_is(request, "refuse"))
 		ap_rpc_status_set(status, AP_RPC_INVALID_ARGUMENT, "refused: %d", 7);
 	else
@@ -36,6 +41,14 @@ static struct ap_server *start(const char *listen, int *calls)
 	if (ap_server_start(&config, &s, &err) < 0)
 		fail_msg("%s", err.msg);
 	return s;
+}
+
+static void let_in_who_has_the_word(void *ctx, const struct ap_rpc_caller *caller,
+				    struct ap_rpc_status *status)
+{
+	(void)ctx;
+	if (!ap_str_is(caller->authorization, "the word"))
+		ap_rpc_status_set(status, AP_RPC_UNAUTHENTICATED, "who are you?");
 }
 
 static struct ap_client *connect_to(uint16_t port)
@@ -80,6 +93,28 @@ static void calls_are_answered(void **state)
 	assert_int_equal(calls, 3);
 	ap_client_free(c);
 	ap_server_stop(s, SECOND);
+}
+
+static void who_is_not_let_in_is_told_so_and_takes_no_place(void **state)
+{
+	int calls = 0;
+	struct ap_rpc_method methods[] = {{"/test.Echo/Echo", echo, &calls}};
+	struct ap_server_config config = {.listen = "127.0.0.1:0",
+					  .max_calls = 2,
+					  .methods = methods,
+					  .n_methods = 1,
+					  .authorize = let_in_who_has_the_word};
+	struct ap_server *s = NULL;
+	struct ap_client *c;
+
+	assert_int_equal(ap_server_start(&config, &s, NULL), 0);
+	c = connect_to(ap_server_port(s));
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(call(c, "/test.Echo/Echo", AP_STR("x"), NULL),
+				 AP_RPC_UNAUTHENTICATED);
+	assert_int_equal(calls, 0);
+	ap_client_free(c);
+	ap_server_stop(s, 5 * SECOND);
 }
 
 static void a_message_above_the_limit_is_refused_and_the_server_goes_on(void **state)
@@ -208,6 +243,50 @@ static void health_is_told(void **state)
 	ap_server_stop(s, SECOND);
 }
 
+static void *call_endless(void *arg)
+{
+	struct ap_rpc_status status;
+	struct ap_buf reply = {0};
+
+	assert_int_equal(ap_client_call(arg, "/test.Echo/Echo", AP_STR("endless"), 3600 * SECOND,
+					&reply, &status),
+			 -ECANCELED);
+	ap_buf_free(&reply);
+	return NULL;
+}
+
+static void wait_calls(int *calls, int wanted)
+{
+	while (__atomic_load_n(calls, __ATOMIC_RELAXED) != wanted)
+		sched_yield();
+}
+
+static void a_handler_learns_that_the_client_left(void **state)
+{
+	int calls = 0;
+	struct ap_server *s = start("127.0.0.1:0", &calls);
+	struct ap_client *c = connect_to(ap_server_port(s)), *other = connect_to(ap_server_port(s));
+	struct ap_rpc_status status;
+	struct ap_buf reply = {0};
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, call_endless, c), 0);
+	wait_calls(&calls, 1);
+	ap_client_cancel(c);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	wait_calls(&calls, 2);
+	/* So does one whose deadline has passed. */
+	assert_int_equal(ap_client_call(other, "/test.Echo/Echo", AP_STR("endless"), SECOND / 10,
+					&reply, &status),
+			 0);
+	assert_int_equal(status.code, AP_RPC_DEADLINE_EXCEEDED);
+	wait_calls(&calls, 4);
+	assert_int_equal(call(other, "/test.Echo/Echo", AP_STR("x"), "x"), AP_RPC_OK);
+	ap_client_free(c);
+	ap_client_free(other);
+	ap_server_stop(s, SECOND);
+}
+
 static void a_call_to_nobody_fails_at_once(void **state)
 {
 	struct ap_client *c = connect_to(1);
@@ -225,11 +304,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(calls_are_answered),
+		cmocka_unit_test(who_is_not_let_in_is_told_so_and_takes_no_place),
 		cmocka_unit_test(a_message_above_the_limit_is_refused_and_the_server_goes_on),
 		cmocka_unit_test(calls_run_at_once),
 		cmocka_unit_test(the_first_call_after_a_restart_is_answered),
 		cmocka_unit_test(an_address_in_use_is_named),
 		cmocka_unit_test(health_is_told),
+		cmocka_unit_test(a_handler_learns_that_the_client_left),
 		cmocka_unit_test(a_call_to_nobody_fails_at_once),
 	};
 

@@ -13,7 +13,7 @@ const answer: FlameAnswer = {
   total: 2 ** 40 + 5,
   folded_nodes: 0,
   folded_total: 0,
-  coverage: { hosts_reporting: 1, hosts_expected: 1, samples: 3, complete_share: 1, lost: 0, truncated: null, reasons: {} },
+  coverage: { hosts_reporting: 1, hosts_expected: 1, samples: 3, complete_share: 1, lost: 0, pending: 0, truncated: null, reasons: {} },
   nodes: { depth: [0, 1, 2], name: [1, 2, 3], module: [0, 4, 4], kind: [0, 0, 1], total: [2 ** 40 + 5, 7, 3], self: [0, 4, 3] },
   strings: ["", "all", "größe<>", "sys_read", "libc.so.6"],
 };

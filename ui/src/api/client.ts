@@ -35,12 +35,12 @@ async function toError(response: Response): Promise<ApiError> {
   }
 }
 
-async function request(url: string, accept: string, signal?: AbortSignal): Promise<Response> {
+async function request(url: string, init: RequestInit): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(url, { headers: { Accept: accept }, signal: signal ?? null });
+    response = await fetch(url, init);
   } catch (error) {
-    if (signal?.aborted) throw error;
+    if (init.signal?.aborted) throw error;
     throw new ApiError(0, "unreachable", "The aggregator does not answer.", null);
   }
   if (!response.ok) throw await toError(response);
@@ -48,13 +48,29 @@ async function request(url: string, accept: string, signal?: AbortSignal): Promi
 }
 
 export async function getJson<T>(path: string, params: Params, signal?: AbortSignal): Promise<T> {
-  const response = await request(apiUrl(path, params), "application/json", signal);
+  const response = await request(apiUrl(path, params), { headers: { Accept: "application/json" }, signal: signal ?? null });
   return (await response.json()) as T;
 }
 
-export async function getFlamegraph(params: Params, signal?: AbortSignal): Promise<Flamegraph> {
-  const accept = `${BINARY_TYPE}, application/json;q=0.5`;
-  const response = await request(apiUrl("/api/v1/flamegraph", params), accept, signal);
+/** What a session's changes have to show; null where there is none. */
+let csrf: string | null = null;
+
+export function setCsrf(value: string | null): void {
+  csrf = value;
+}
+
+/** Changes something on the server; `body` is sent as JSON. */
+export async function sendJson<T>(method: "POST" | "PUT" | "DELETE", path: string, body?: unknown): Promise<T> {
+  const headers: Record<string, string> = { Accept: "application/json", "Content-Type": "application/json" };
+  if (csrf !== null) headers["X-Aperture-CSRF"] = csrf;
+  const response = await request(path, { method, headers, body: body === undefined ? null : JSON.stringify(body) });
+  return (await response.json()) as T;
+}
+
+/** `path` is one that answers with a tree. */
+export async function getFlamegraph(path: string, params: Params, signal?: AbortSignal): Promise<Flamegraph> {
+  const headers = { Accept: `${BINARY_TYPE}, application/json;q=0.5` };
+  const response = await request(apiUrl(path, params), { headers, signal: signal ?? null });
   if (response.headers.get("Content-Type")?.startsWith(BINARY_TYPE)) {
     return decodeFlamegraph(await response.arrayBuffer());
   }

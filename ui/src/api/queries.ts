@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One hook per endpoint. In live mode answers are fetched again every few seconds and the last one stays on screen. */
-import { keepPreviousData, queryOptions, useQueries, useQuery, type UseQueryResult } from "@tanstack/react-query";
+import {
+  keepPreviousData, queryOptions, useMutation, useQueries, useQuery, useQueryClient, type UseMutationResult, type UseQueryResult,
+} from "@tanstack/react-query";
 import { useMemo } from "react";
 import { buildTree, type DiffMode, type FlameTree } from "@/flamegraph/tree";
 import { coveredTime, type Covered } from "@/lib/stack";
 import type { Selection } from "@/state/selection";
 import { isRelative } from "@/state/time";
-import { apiUrl, getFlamegraph, getJson, type Params } from "./client";
+import { apiUrl, getFlamegraph, getJson, sendJson, type Params } from "./client";
 import type {
-  AgentsAnswer, DiffAnswer, FlameMeta, HealthAnswer, LabelsAnswer, LabelValuesAnswer, LedgerAnswer, LocksAnswer, ModulesAnswer, ProfileTypesAnswer, SeriesAnswer, ServicesAnswer, StoreAnswer, SyscallsAnswer, TopAnswer,
+  Agent, AgentsAnswer, AggregatorAnswer, AnnotationsAnswer, AlertHistoryAnswer, AlertsAnswer, DiffAnswer, FlameMeta, FunctionGraphMeta, HealthAnswer, HeatmapAnswer, LabelsAnswer, LabelValuesAnswer, LedgerAnswer, LocksAnswer, ModulesAnswer, ProfileTypesAnswer, SeriesAnswer, ServicesAnswer, SettingsRequest, StoreAnswer, SyscallsAnswer, TopAnswer,
 } from "./model";
 
 export const LIVE_MS = 3000;
 const AGENTS_MS = 10_000;
+const CHANGING_MS = 1500;
 /** More than fits on any screen; what is beyond is folded by the server and shown as such. */
 export const MAX_NODES = 100_000;
 
@@ -77,14 +80,17 @@ export function useCovered(s: Selection, range: { from: number; to: number } | u
   );
 }
 
-export function useTop(s: Selection, sort: "self" | "total", limit: number): UseQueryResult<TopAnswer> {
+/** By what functions are ordered: their own time, that of all they call, or what waits on their behalf. */
+export type TopSort = "self" | "total" | "place";
+
+export function useTop(s: Selection, sort: TopSort, limit: number): UseQueryResult<TopAnswer> {
   return useAnswer("/api/v1/top", { ...selectionParams(s), sort, limit }, s);
 }
 
-/** The functions with the largest self values in each of several selections. */
-export function useTops(selections: readonly Selection[], limit: number): (TopAnswer | undefined)[] {
+/** The first functions of each of several selections. */
+export function useTops(asked: readonly { selection: Selection; sort: TopSort }[], limit: number): (TopAnswer | undefined)[] {
   return useQueries({
-    queries: selections.map((s) => answerOptions<TopAnswer>("/api/v1/top", { ...selectionParams(s), sort: "self", limit }, s)),
+    queries: asked.map(({ selection, sort }) => answerOptions<TopAnswer>("/api/v1/top", { ...selectionParams(selection), sort, limit }, selection)),
     combine: (results) => results.map((r) => r.data),
   });
 }
@@ -97,9 +103,11 @@ export interface SyscallParams {
   limit?: number;
 }
 
-/** The selection's type does not matter to system calls. */
-export function useSyscalls(s: Selection, params: SyscallParams): UseQueryResult<SyscallsAnswer> {
-  return useAnswer("/api/v1/syscalls", { from: s.from, to: s.to, filter: s.filter, ...params }, s);
+/** The selection's type does not matter to system calls. Null: nothing is asked. */
+export function useSyscalls(s: Selection | null, params: SyscallParams): UseQueryResult<SyscallsAnswer> {
+  const range = s ?? { from: "", to: "", filter: "", live: false };
+  const options = answerOptions<SyscallsAnswer>("/api/v1/syscalls", { from: range.from, to: range.to, filter: range.filter, ...params }, range);
+  return useQuery({ ...options, enabled: s !== null });
 }
 
 export function useModules(s: Selection, limit: number): UseQueryResult<ModulesAnswer> {
@@ -109,6 +117,7 @@ export function useModules(s: Selection, limit: number): UseQueryResult<ModulesA
 export interface LocksQuery {
   filter: string;
   contended: boolean;
+  domain: "all" | "user" | "kernel";
   sort: "ns" | "count";
   limit: number;
 }
@@ -134,13 +143,38 @@ export function useFlamegraph(s: Selection): UseQueryResult<FlameData> {
   return useQuery({
     queryKey: ["flamegraph", params],
     queryFn: async ({ signal }) => {
-      const { meta, columns } = await getFlamegraph(params, signal);
+      const { meta, columns } = await getFlamegraph("/api/v1/flamegraph", params, signal);
       return { meta, tree: buildTree(columns) };
     },
     refetchInterval: refetchOf(s),
     placeholderData: keepPreviousData,
     structuralSharing: false,
   });
+}
+
+export interface FunctionData {
+  meta: FunctionGraphMeta;
+  tree: FlameTree;
+}
+
+/** The callers or the callees of a function, of one module or (with none given) of all. */
+export function useFunctionGraph(side: "callers" | "callees", s: Selection, of: { function: string; module: string }): UseQueryResult<FunctionData> {
+  const params = { ...selectionParams(s), function: of.function, module: of.module || undefined, max_nodes: MAX_NODES };
+  return useQuery({
+    queryKey: [side, params],
+    queryFn: async ({ signal }) => {
+      const { meta, columns } = await getFlamegraph(`/api/v1/${side}`, params, signal);
+      return { meta: meta as FunctionGraphMeta, tree: buildTree(columns) };
+    },
+    enabled: of.function !== "",
+    refetchInterval: refetchOf(s),
+    placeholderData: keepPreviousData,
+    structuralSharing: false,
+  });
+}
+
+export function useHeatmap(s: Selection): UseQueryResult<HeatmapAnswer> {
+  return useAnswer("/api/v1/heatmap", selectionParams(s), s);
 }
 
 export interface DiffData {
@@ -192,11 +226,24 @@ export function useHosts(s: Selection): UseQueryResult<LabelValuesAnswer> {
   return useAnswer("/api/v1/label-values", { ...selectionParams(s), label: "host", limit: 1000 }, s);
 }
 
+/** Asked more often while an agent follows settings or is about to. */
 export function useAgents(): UseQueryResult<AgentsAnswer> {
   return useQuery({
     queryKey: ["agents"],
     queryFn: ({ signal }) => getJson<AgentsAnswer>("/api/v1/agents", {}, signal),
-    refetchInterval: AGENTS_MS,
+    refetchInterval: ({ state }) =>
+      state.data?.agents.some((a) => a.settings.wanted || a.settings.active_until) ? CHANGING_MS : AGENTS_MS,
+  });
+}
+
+/** Asks an agent to follow settings for a time; null: to return to its own. */
+export function useSetAgent(agent: string): UseMutationResult<Agent, Error, SettingsRequest | null> {
+  const client = useQueryClient();
+  const path = `/api/v1/agents/${encodeURIComponent(agent)}/settings`;
+  return useMutation({
+    mutationFn: (settings: SettingsRequest | null) =>
+      settings ? sendJson<Agent>("POST", path, settings) : sendJson<Agent>("DELETE", path),
+    onSettled: () => client.invalidateQueries({ queryKey: ["agents"] }),
   });
 }
 
@@ -205,6 +252,38 @@ export function useLedger(agent: string): UseQueryResult<LedgerAnswer> {
     queryKey: ["ledger", agent],
     queryFn: ({ signal }) => getJson<LedgerAnswer>("/api/v1/ledger", { agent }, signal),
     refetchInterval: AGENTS_MS,
+    placeholderData: keepPreviousData,
+  });
+}
+
+export function useAlerts(): UseQueryResult<AlertsAnswer> {
+  return useQuery({
+    queryKey: ["alerts"],
+    queryFn: ({ signal }) => getJson<AlertsAnswer>("/api/alerts", {}, signal),
+    refetchInterval: AGENTS_MS,
+  });
+}
+
+/** Of one rule, or of all (0). */
+export function useAlertHistory(rule: number): UseQueryResult<AlertHistoryAnswer> {
+  return useQuery({
+    queryKey: ["alert-history", rule],
+    queryFn: ({ signal }) => getJson<AlertHistoryAnswer>("/api/alerts/history", { rule: rule || undefined, limit: 100 }, signal),
+    refetchInterval: AGENTS_MS,
+    placeholderData: keepPreviousData,
+  });
+}
+
+/** What happened in the time and to the labels of a selection. */
+export function useAnnotations(s: Selection): UseQueryResult<AnnotationsAnswer> {
+  return useAnswer("/api/v1/annotations", { from: s.from, to: s.to, filter: s.filter }, s);
+}
+
+export function useAggregator(hours: number): UseQueryResult<AggregatorAnswer> {
+  return useQuery({
+    queryKey: ["aggregator", hours],
+    queryFn: ({ signal }) => getJson<AggregatorAnswer>("/api/v1/aggregator", { hours }, signal),
+    refetchInterval: CHANGING_MS,
     placeholderData: keepPreviousData,
   });
 }

@@ -42,12 +42,12 @@ export function Empty(props: { icon?: IconName; title: string; error?: boolean; 
 
 const REMEDIES: Record<number, string> = {
   0: "Check that aperture-aggregator is running and that this page's address is still right; then try again.",
-  401: "Open the dashboard with a link that carries a token, or ask whoever runs the aggregator for one.",
+  401: "Log in again with a token.",
   403: "Your token does not allow this. Ask whoever runs the aggregator.",
   413: "Ask for a shorter time range or add a filter.",
   422: "Ask for a shorter time range or add a filter.",
   429: "The aggregator is busy. Wait a few seconds, then try again.",
-  503: "The aggregator is starting or its store is not ready. It usually takes a few seconds.",
+  503: "The aggregator is starting, busy, or its store is not ready. It usually takes a few seconds.",
 };
 
 export function ErrorState({ error, retry }: { error: Error; retry?: () => void }): ReactNode {
@@ -115,12 +115,12 @@ export function Fact({ term, children }: { term: string; children: ReactNode }):
   return <div><dt>{term}</dt><dd>{children}</dd></div>;
 }
 
-/** A change as a share of what was before; orange for more, blue for less. */
-export function Change({ now, before }: { now: number; before: number | null }): ReactNode {
+/** A change as a share of what was before; orange for more, blue for less, neither for what lies `within`. */
+export function Change({ now, before, within = 0.02 }: { now: number; before: number | null; within?: number }): ReactNode {
   if (before === null) return <span className="muted">–</span>;
   if (before === 0) return now === 0 ? <span className="tag">0 %</span> : <span className="tag up">new</span>;
   const change = now / before - 1;
-  const tone = change > 0.02 ? "tag up" : change < -0.02 ? "tag down" : "tag";
+  const tone = change > within ? "tag up" : change < -within ? "tag down" : "tag";
   return <span className={tone}>{signedPercent(change)}</span>;
 }
 

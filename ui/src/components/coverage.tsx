@@ -4,7 +4,7 @@ import { Popover } from "radix-ui";
 import type { ReactNode } from "react";
 import type { Coverage } from "@/api/model";
 import { useLedger } from "@/api/queries";
-import { count, percent } from "@/lib/format";
+import { count, dateTime, percent } from "@/lib/format";
 import { samplesOf } from "@/lib/measure";
 import { Icon } from "./icons";
 
@@ -38,6 +38,26 @@ function Reasons({ reasons, noun }: { reasons: Record<string, number>; noun: str
   );
 }
 
+/** What the store's retention has left of the range, where that is not all. */
+function Kept({ range }: { range: Coverage["range"] }): ReactNode {
+  if (!range || (range.resolution_s === 1 && range.unanswered_to === null)) return null;
+  const bucket = range.resolution_s === 3600 ? "hour" : "day";
+  return (
+    <>
+      {range.resolution_s > 1 ? (
+        <span className="warn" title={`Older samples are kept as sums by the ${bucket}: the range is widened to whole ${bucket}s`}>
+          by the <b>{bucket}</b>, {dateTime(range.from)} to {dateTime(range.to)}
+        </span>
+      ) : null}
+      {range.unanswered_to !== null ? (
+        <span className="warn" title="Sums by the hour or day do not tell processes and threads apart, and in time they go too">
+          nothing kept before <b>{dateTime(range.unanswered_to)}</b>
+        </span>
+      ) : null}
+    </>
+  );
+}
+
 /** `type` is the profile type of the answer, which says what its samples are. */
 export function CoverageLine({ coverage, type }: { coverage: Coverage; type: string }): ReactNode {
   const noun = samplesOf(type);
@@ -63,6 +83,12 @@ export function CoverageLine({ coverage, type }: { coverage: Coverage; type: str
         </Popover.Portal>
       </Popover.Root>
       <span className={coverage.lost > 0 ? "warn" : undefined} title="Counted on the hosts of this selection, whatever service they would have been of"><b>{count(coverage.lost)}</b> lost</span>
+      {coverage.pending > 0 && (
+        <span className="warn" title="The aggregator has them and lacks the memory to show them before its store has taken them in">
+          <b>{count(coverage.pending)}</b> {coverage.pending === 1 ? "row waits" : "rows wait"} on disk and {coverage.pending === 1 ? "is" : "are"} not in this answer
+        </span>
+      )}
+      <Kept range={coverage.range} />
     </div>
   );
 }

@@ -8,6 +8,8 @@ import { Icon } from "./icons";
 export interface Column<Row> {
   id: string;
   header: string;
+  /** The header for those who do not see the columns beside it. */
+  label?: string;
   /** Explains the figure and names the base of its percentages. */
   hint?: string;
   /** A grid track, such as "120px" or "minmax(160px, 1fr)". */
@@ -49,7 +51,7 @@ function HeaderCell<Row>({ column, order, onOrder }: { column: Column<Row>; orde
   const next = active && !order.ascending ? `${column.id}.asc` : column.id;
   return (
     <div role="columnheader" className={className} aria-sort={active ? (order.ascending ? "ascending" : "descending") : "none"}>
-      <button type="button" title={column.hint} onClick={() => onOrder(next)} data-active={active || undefined}>
+      <button type="button" title={column.hint} aria-label={column.label} onClick={() => onOrder(next)} data-active={active || undefined}>
         {column.header}
         <span className={active ? (order.ascending ? "sort up" : "sort") : "sort off"}>
           <Icon name="chevron" size={12} />

@@ -18,6 +18,7 @@ export interface MenuTarget {
 
 /** Links to other pages about a function; absent in a saved file. */
 export interface FrameLinks {
+  callers(name: string, module: string): void;
   showInTop(name: string): void;
   compare(name: string): void;
 }
@@ -60,6 +61,7 @@ export function FlameMenu(props: {
               <Item icon="search" onSelect={() => set({ search: name, re: false })}>Search for this</Item>
               {links ? (
                 <>
+                  <Item icon="callers" onSelect={() => links.callers(name, target.module)}>Callers and callees</Item>
                   <Item icon="top" onSelect={() => links.showInTop(name)}>Show in Top functions</Item>
                   <Item icon="compare" onSelect={() => links.compare(name)}>Compare with before</Item>
                 </>

@@ -3,9 +3,11 @@
 import { useEffect, useMemo, useRef, useState, type ReactNode, type RefObject } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import type { Annotation } from "@/api/model";
 import { clock, dateTime, significant } from "@/lib/format";
 import { seriesAt, stackSeries } from "@/lib/stack";
 import { useTheme } from "@/state/theme";
+import { Marks } from "./markers";
 
 export interface ChartSeries {
   label: string;
@@ -39,11 +41,14 @@ interface ChartProps {
   height: number;
   label: string;
   onRange(from: number, to: number): void;
+  /** What happened meanwhile. */
+  annotations?: readonly Annotation[];
   /** Makes the series clickable. The card then lists them as they are stacked, and tells what a click does. */
   pick?: { hint(series: number): string; open(series: number): void };
 }
 
 const AXIS_WIDTH = 48;
+const RIGHT_PADDING = 26;
 
 /** The series at a place of the plot, in its pixels. */
 function seriesUnder(u: uPlot, left: number, top: number): number | null {
@@ -63,7 +68,7 @@ function makeOptions(latest: RefObject<ChartProps>, width: number, onHover: (h: 
     width,
     height: latest.current.height,
     ms: 1,
-    padding: [8, 26, 0, 0],
+    padding: [8, RIGHT_PADDING, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: true, y: false, setScale: false, click: () => {} }, points: { show: false } },
     scales: { x: { time: true, range: () => [latest.current.from, latest.current.to] }, y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.08 : 1] } },
@@ -170,6 +175,7 @@ export function SeriesChart(props: ChartProps): ReactNode {
   return (
     <div className="chart" style={{ minHeight: props.height }} onPointerLeave={() => setHover(null)}>
       <div ref={host} role="img" aria-label={props.label} />
+      {props.annotations ? <div className="marks"><Marks annotations={props.annotations} from={props.from} to={props.to} width={width - AXIS_WIDTH - RIGHT_PADDING} /></div> : null}
       {hover && hover.index < props.times.length ? (
         <HoverCard hover={hover} times={props.times} series={props.series} unit={props.unit} pick={props.pick} />
       ) : null}

@@ -4,6 +4,7 @@ import { useIsFetching } from "@tanstack/react-query";
 import { useEffect, type ReactNode } from "react";
 import { Link, useLocation, useSearch } from "wouter";
 import { useHealth } from "@/api/queries";
+import { SessionFoot } from "@/pages/login/page";
 import { selectionLink, useSelection } from "@/state/selection";
 import { FilterChips, TypeSelect } from "./filter-bar";
 import { Icon, Logo, type IconName } from "./icons";
@@ -18,7 +19,9 @@ const PAGES: readonly { path: string; title: string; short: string; icon: IconNa
   { path: "/compare", title: "Compare", short: "Compare", icon: "compare" },
   { path: "/timeline", title: "Timeline", short: "Timeline", icon: "timeline" },
   { path: "/locks", title: "Locks", short: "Locks", icon: "lock" },
+  { path: "/alerts", title: "Alerts", short: "Alerts", icon: "bell" },
   { path: "/agents", title: "Agents", short: "Agents", icon: "agents" },
+  { path: "/aggregator", title: "Aggregator", short: "Server", icon: "aggregator" },
   { path: "/settings", title: "Settings", short: "Settings", icon: "settings" },
 ];
 
@@ -39,6 +42,7 @@ function Rail(): ReactNode {
           </Link>
         ))}
       </nav>
+      <SessionFoot />
       <div className="foot">
         <span className={`dot ${state}`} />
         <span className="truncate">{health.isError ? "not reachable" : health.data ? `v${health.data.version}` : "…"}</span>

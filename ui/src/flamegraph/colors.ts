@@ -34,6 +34,17 @@ function oklch(lightness: number, chroma: number, hue: number): string {
   );
 }
 
+const HEAT_SHADES = 16;
+
+/** From nothing to the most, of one hue: lightness alone tells them apart. */
+export function heatPalette(theme: Theme): readonly string[] {
+  const [least, most] = theme === "dark" ? [0.28, 0.92] : [0.95, 0.36];
+  return Array.from({ length: HEAT_SHADES }, (_, i) => {
+    const share = i / (HEAT_SHADES - 1);
+    return oklch(least + (most - least) * share, 0.02 + 0.13 * Math.sin(Math.PI * (0.1 + 0.6 * share)), 262);
+  });
+}
+
 const DARK_TEXT = "#14171c";
 const LIGHT_TEXT = "#eef1f5";
 

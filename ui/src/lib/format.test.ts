@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from "vitest";
-import { ago, bytes, compact, concurrency, duration, percent, points, signedPercent, significant, span } from "./format";
+import { ago, bytes, compact, concurrency, duration, percent, points, signedPercent, significant, span, timeRate } from "./format";
 
 describe("format", () => {
   it("keeps three digits without exponents", () => {
     expect([0, 0.0004, 0.0123, 1.234, 12.34, 123.4, 12345].map(significant)).toEqual([
       "0", "0.00040", "0.012", "1.23", "12.3", "123", "12,345",
     ]);
+  });
+
+  it("gives time in a second in seconds at most", () => {
+    expect([0, 850, 2.5e6, 999e6, 1e9, 173.4e9].map(timeRate)).toEqual(["0 ns/s", "850 ns/s", "2.50 ms/s", "999 ms/s", "1.00 s/s", "173 s/s"]);
   });
 
   it("gives time over a range as how many at once", () => {

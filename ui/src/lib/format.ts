@@ -34,6 +34,11 @@ export function duration(ns: number): string {
   return `${grouped.format(ns)} ns`;
 }
 
+/** Time that is spent in a second, by any number of threads; seconds are its longest unit. */
+export function timeRate(ns: number): string {
+  return ns >= 1e9 ? `${significant(ns / 1e9)} s/s` : `${duration(ns)}/s`;
+}
+
 export function bytes(n: number): string {
   for (const [limit, suffix] of [[2 ** 40, "TiB"], [2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"]] as const) {
     if (n >= limit) return `${significant(n / limit)} ${suffix}`;

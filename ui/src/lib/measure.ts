@@ -20,6 +20,7 @@ const KINDS: Readonly<Record<string, { unit: string; time: string; samples: stri
   offcpu: { unit: "threads", time: "off the CPU", samples: "waits" },
   wall: { unit: "threads", time: "of wall time", samples: "samples and waits" },
   waker: { unit: "threads", time: "that others waited", samples: "waits" },
+  syscall: { unit: "threads", time: "in these system calls", samples: "calls" },
   lock: { unit: "threads", time: "of waiting for locks", samples: "waits" },
 };
 

@@ -39,6 +39,12 @@ export function parseFilter(text: string): Matcher[] | null {
   return matchers;
 }
 
+/** The value that a filter gives a label by equality; null: none, or it says more of the label. */
+export function valueOf(filter: string, label: string): string | null {
+  const mine = (parseFilter(filter) ?? []).filter((m) => m.label === label);
+  return mine.length === 1 && mine[0]!.op === "=" ? mine[0]!.value : null;
+}
+
 /** The filter without what it says about a label. One that is malformed stays as it is. */
 export function withoutLabel(filter: string, label: string): string {
   const matchers = parseFilter(filter);

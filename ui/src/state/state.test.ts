@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from "vitest";
-import { formatFilter, parseFilter, withLabel, withoutLabel, type Matcher } from "./filter";
+import { formatFilter, parseFilter, valueOf, withLabel, withoutLabel, type Matcher } from "./filter";
 import { choice, flag, list, readState, text, writeState } from "./params";
 import { dayBefore, isRelative, previousRange, rangeProblem, relativeAge, resolveRange, resolveTime } from "./time";
 
@@ -62,6 +62,11 @@ describe("filter", () => {
     expect(withoutLabel('{service="a",state=~"b.*",state!="x"}', "state")).toBe('{service="a"}');
     expect(withoutLabel('{state="a"}', "state")).toBe("");
     expect(withoutLabel("{state=", "state")).toBe("{state=");
+  });
+
+  it("tells the one value that a label may have", () => {
+    expect(valueOf('{service="a b",host=~"x"}', "service")).toBe("a b");
+    expect([valueOf('{host=~"x"}', "host"), valueOf('{a="1",a!="2"}', "a"), valueOf("", "a"), valueOf("{", "a")]).toEqual([null, null, null, null]);
   });
 
   it("replaces an equality and keeps the rest", () => {

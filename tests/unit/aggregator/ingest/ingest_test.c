@@ -32,13 +32,10 @@ static void teardown(struct fixture *f)
 static struct ap_push_result push(struct fixture *f, int64_t start_ns, size_t rows,
 				  uint64_t sequence)
 {
-	struct ap_profile *p = sample_profile(start_ns, rows);
-	struct ap_batch_meta meta = sample_meta(p, 1, sequence);
 	_cleanup_buf_ struct ap_buf bytes = {0};
 	struct ap_push_result r;
 
-	assert_int_equal(ap_batch_encode(p, &meta, &bytes), 0);
-	ap_profile_free(p);
+	sample_request(start_ns, rows, sequence, &bytes);
 	ap_ingest_push(f->ingest, ap_buf_view(&bytes), &r);
 	return r;
 }
@@ -112,11 +109,11 @@ static void a_full_buffer_asks_to_come_back(void **state)
 	assert_int_equal(r.status, AP_PUSH_BACKPRESSURE);
 	assert_true(r.retry_after_ms > 0);
 	/* The same batch is still new once there is room. */
-	uint64_t segment;
+	struct ap_cut cut;
 	struct ap_batch_list list = {0};
-	assert_int_equal(ap_buffer_cut(f.buffer, 0, &segment, &list), 0);
+	assert_int_equal(ap_buffer_cut(f.buffer, &cut, &list), 0);
 	ap_batch_list_free(&list);
-	assert_int_equal(ap_buffer_stored(f.buffer, segment), 0);
+	assert_int_equal(ap_buffer_stored(f.buffer, cut.segment), 0);
 	assert_int_equal(push(&f, now - 600 * SECOND, 500, n).status, AP_PUSH_OK);
 	r = push(&f, now - 30000 * SECOND, 20000, n + 1);
 	assert_int_equal(r.code, AP_PUSH_CODE_TOO_LARGE);

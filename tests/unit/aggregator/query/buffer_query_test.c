@@ -107,21 +107,130 @@ static void bad_questions(void **state)
 	fixture_close(&f);
 }
 
-static void one_too_many_is_told_so(void **state)
+static void forget(void *ctx, const struct ap_journal_at *at)
 {
-	struct ap_query_engine_options o = {.max_concurrent = 1};
-	struct ap_query q = query(T0, T0 + 10);
-	struct ap_question running, refused;
+}
+
+/* The buffer has no room for the batch, and the journal has it. */
+static void rows_on_disk_alone_are_told_of(void **state)
+{
+	struct ap_buffer_config config = {.capacity_bytes = 1, .release = forget};
+	struct ap_profile *p = ap_profile_new();
+	const struct ap_journal_at at = {.number = 1};
+	struct ap_batch_list list = {0};
+	struct ap_query asked = query(T0 - 100, T0 + 11), after = query(T0 + 11, T0 + 100);
+	struct ap_batch_meta m = {.start_ns = NS(T0), .end_ns = NS(T0 + 10)};
+	struct fixture f = {0};
+	struct ap_coverage c;
+	struct ap_tree *t;
+
+	assert_int_equal(ap_buffer_new(&config, &f.buffer), 0);
+	assert_int_equal(ap_query_engine_new(&(struct ap_query_engine_options){.buffer = f.buffer},
+					     &f.queries),
+			 0);
+	sample(p, T0, "service=a", stack(p, "main;work", "/bin/a", 0), 5);
+	sample(p, T0 + 10, "service=b", stack(p, "main;work", "/bin/a", 0), 7);
+	assert_int_equal(ap_buffer_announce(f.buffer, &p, &m, &list), 0);
+	ap_buffer_commit(f.buffer, &list, &at);
+	assert_int_equal(ap_query_flamegraph(f.queries, &asked, &t, &c, NULL), 0);
+	assert_int_equal(t->total[0][0], 0);
+	assert_int_equal(c.pending, 2);
+	ap_tree_free(t);
+	assert_int_equal(ap_query_flamegraph(f.queries, &after, &t, &c, NULL), 0);
+	assert_int_equal(c.pending, 0);
+	ap_tree_free(t);
+	fixture_close(&f);
+}
+
+static struct ap_query_engine *engine_with(uint32_t concurrent, uint32_t waiting, uint64_t wait_ns)
+{
+	struct ap_query_engine_options o = {
+		.max_concurrent = concurrent, .max_waiting = waiting, .max_wait_ns = wait_ns};
 	struct ap_query_engine *e;
-	struct ap_error err = {0};
 
 	assert_int_equal(ap_query_engine_new(&o, &e), 0);
-	assert_int_equal(ap_question_begin(&running, e, &q, &err), 0);
-	assert_int_equal(ap_question_begin(&refused, e, &q, &err), -EBUSY);
+	return e;
+}
+
+static void one_too_many_is_told_so(void **state)
+{
+	struct ap_query_engine *e = engine_with(1, 1, AP_NSEC_PER_MSEC);
+	struct ap_query q = query(T0, T0 + 10);
+	struct ap_question running, refused;
+	struct ap_query_stats stats;
+	struct ap_error err = {0};
+
+	assert_int_equal(ap_question_begin(&running, e, AP_QUERY_TOP, &q, NULL), 0);
+	assert_int_equal(ap_question_begin(&refused, e, AP_QUERY_TOP, &q, &err), -EBUSY);
+	assert_non_null(strstr(err.msg, "try again"));
 	ap_question_end(&refused);
 	ap_question_end(&running);
-	assert_int_equal(ap_question_begin(&running, e, &q, &err), 0);
+	assert_int_equal(ap_question_begin(&running, e, AP_QUERY_DIFF, &q, NULL), 0);
+	ap_query_engine_get_stats(e, &stats);
+	assert_int_equal(stats.running, 1);
 	ap_question_end(&running);
+	ap_query_engine_get_stats(e, &stats);
+	assert_int_equal(stats.running, 0);
+	assert_int_equal(stats.total[AP_QUERY_TOP][AP_QUERY_OK], 1);
+	assert_int_equal(stats.total[AP_QUERY_TOP][AP_QUERY_BUSY], 1);
+	assert_int_equal(stats.total[AP_QUERY_DIFF][AP_QUERY_OK], 1);
+	ap_query_engine_free(e);
+}
+
+struct waiter {
+	struct ap_query_engine *e;
+	atomic_bool cancel;
+	int result;
+};
+
+static void *wait_for_permit(void *arg)
+{
+	struct waiter *w = arg;
+	struct ap_query q = query(T0, T0 + 10);
+	struct ap_question question;
+
+	q.cancel = &w->cancel;
+	w->result = ap_question_begin(&question, w->e, AP_QUERY_TOP, &q, NULL);
+	ap_question_end(&question);
+	return NULL;
+}
+
+static void wait_until_waiting(struct ap_query_engine *e)
+{
+	struct ap_query_stats stats = {0};
+
+	while (stats.waiting == 0)
+		ap_query_engine_get_stats(e, &stats);
+}
+
+static void the_queue_is_short_and_can_be_left(void **state)
+{
+	struct ap_query_engine *e = engine_with(1, 1, 3600 * AP_NSEC_PER_SEC);
+	struct ap_query q = query(T0, T0 + 10);
+	struct ap_question running, refused;
+	struct waiter leaves = {.e = e}, stays = {.e = e};
+	struct ap_query_stats stats;
+	pthread_t thread;
+
+	assert_int_equal(ap_question_begin(&running, e, AP_QUERY_TOP, &q, NULL), 0);
+	assert_int_equal(pthread_create(&thread, NULL, wait_for_permit, &leaves), 0);
+	wait_until_waiting(e);
+	/* At once, though those who wait may do so for an hour. */
+	assert_int_equal(ap_question_begin(&refused, e, AP_QUERY_TOP, &q, NULL), -EBUSY);
+	ap_question_end(&refused);
+	atomic_store(&leaves.cancel, true);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(leaves.result, -ECANCELED);
+	assert_int_equal(pthread_create(&thread, NULL, wait_for_permit, &stays), 0);
+	wait_until_waiting(e);
+	ap_question_end(&running);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(stays.result, 0);
+	ap_query_engine_get_stats(e, &stats);
+	assert_int_equal(stats.total[AP_QUERY_TOP][AP_QUERY_CANCELLED], 1);
+	assert_int_equal(stats.total[AP_QUERY_TOP][AP_QUERY_OK], 2);
+	assert_int_equal(stats.running, 0);
+	assert_int_equal(stats.waiting, 0);
 	ap_query_engine_free(e);
 }
 
@@ -134,7 +243,9 @@ int main(void)
 		cmocka_unit_test(an_empty_buffer),
 		cmocka_unit_test(zero_is_not_a_gap),
 		cmocka_unit_test(bad_questions),
+		cmocka_unit_test(rows_on_disk_alone_are_told_of),
 		cmocka_unit_test(one_too_many_is_told_so),
+		cmocka_unit_test(the_queue_is_short_and_can_be_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A process that stores is killed at any moment: what it was told is stored is there afterwards, and
- * nothing is there twice. */
+ * nothing is there twice. Nor are names, which two threads store. */
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -80,10 +80,87 @@ static void acknowledged_segments_survive_a_kill(void **state)
 	fixture_end(&f);
 }
 
+/* Whichever thread made a segment's rows: what the other has sent is not sent again. */
+static void stacks_are_sent_once(void **state)
+{
+	enum { SEGMENTS = 40, ROWS = 100 };
+	struct fixture f = {.folder = engine_folder(), .segment_rows = ROWS};
+	struct ap_writer_options o = {.flush_interval_ns = 3600 * AP_NSEC_PER_SEC,
+				      .max_block_rows = ROWS};
+	struct ap_query q = query(T0, T0 + SEGMENTS);
+	struct ap_writer_stats stats;
+	struct ap_writer *w;
+
+	fixture_open(&f);
+	for (int i = 0; i < SEGMENTS; i++) {
+		struct ap_profile *p = ap_profile_new();
+
+		for (int k = 0; k < ROWS; k++) {
+			char path[32];
+
+			/* Half of them are new in each segment. */
+			snprintf(path, sizeof(path), "main;f%d", i * ROWS / 2 + k);
+			sample(p, T0 + i, "service=writer", stack(p, path, "/bin/writer", 0), 1);
+		}
+		push(&f, p, "h1", T0 + i, T0 + i + 1);
+	}
+	o.store = f.store;
+	o.buffer = f.buffer;
+	assert_int_equal(ap_writer_start(&o, &w), 0);
+	assert_int_equal(ap_writer_flush(w, ap_clock_mono_ns() + 60 * AP_NSEC_PER_SEC), 0);
+	ap_writer_get_stats(w, &stats);
+	ap_writer_stop(w);
+	assert_int_equal(stats.flushes_ok, SEGMENTS);
+	assert_int_equal(stats.stacks, (SEGMENTS + 1) * ROWS / 2);
+	assert_int_equal(stats.frames, (SEGMENTS + 1) * ROWS / 2 + 1);
+	assert_int_equal(total(&f, &q), SEGMENTS * ROWS);
+	fixture_end(&f);
+}
+
+static uint64_t unsynced(struct fixture *f)
+{
+	uint64_t n = 0;
+
+	assert_int_equal(
+		ap_store_query_uint(f->store,
+				    "SELECT count() FROM system.tables WHERE database = "
+				    "currentDatabase() AND name != 'meta' AND NOT "
+				    "(engine_full LIKE '%min_rows_to_fsync_after_merge = 1%' AND "
+				    "engine_full LIKE '%fsync_after_insert = 1%')",
+				    &n, NULL),
+		0);
+	return n;
+}
+
+/* Parts that a merge has made take the place of others that are on disk. */
+static void what_is_merged_is_on_disk_first(void **state)
+{
+	struct fixture f = {.folder = engine_folder()};
+
+	fixture_open(&f);
+	if (!(f.store->caps & AP_STORE_CAP_FSYNC)) {
+		fixture_end(&f);
+		skip();
+	}
+	assert_int_equal(unsynced(&f), 0);
+	/* As earlier versions have made it. */
+	assert_int_equal(ap_store_exec(f.store, NULL,
+				       "ALTER TABLE samples RESET SETTING "
+				       "min_rows_to_fsync_after_merge"),
+			 0);
+	assert_int_equal(unsynced(&f), 1);
+	fixture_close(&f);
+	fixture_open(&f);
+	assert_int_equal(unsynced(&f), 0);
+	fixture_end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(acknowledged_segments_survive_a_kill),
+		cmocka_unit_test(stacks_are_sent_once),
+		cmocka_unit_test(what_is_merged_is_on_disk_first),
 	};
 
 	ENGINE_TESTS_OR_SKIP();

@@ -17,7 +17,7 @@ static const char *const filter_values[] = {
 	"a+b",	    "a\tb",
 	"a\vb",	    "a b",
 	"x'y",	    "x\"y",
-	"x\\y",	    "'; DROP TABLE aperture.samples; --",
+	"x\\y",	    "'; DROP TABLE samples; --",
 	"\\",	    "'",
 	"é",	    "ééé",
 	"日本",	    "[x]",

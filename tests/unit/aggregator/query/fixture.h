@@ -17,16 +17,23 @@ struct fixture {
 	struct ap_buffer *buffer;
 	struct ap_query_engine *queries;
 	uint64_t sequence;
+	size_t segment_rows; /* of the buffer; 0: its default */
 };
 
 static inline void fixture_open(struct fixture *f)
 {
-	struct ap_buffer_config config = {0};
+	struct ap_buffer_config config = {.segment_rows = f->segment_rows};
 	struct ap_query_engine_options o;
 	struct ap_error err = {0};
+	uint64_t rows;
+	int r;
 
 	if (f->folder) {
 		f->store = engine_open(f->folder);
+		/* There is no log here that knows which number a killed run gave to its last insert. */
+		while ((r = ap_store_segment_rows(f->store, "samples", 1, &rows, &err)) == -EBUSY)
+			usleep(20000);
+		assert_int_equal(r, 0);
 		assert_int_equal(ap_store_last_segment(f->store, &config.last_segment, &err), 0);
 	}
 	assert_int_equal(ap_buffer_new(&config, &f->buffer), 0);

@@ -165,6 +165,100 @@ static void foreign_types_are_named(void **state)
 	ap_native_view_free(&v);
 }
 
+/* Whatever runs the values come in, and however many keys there are by then. */
+static void values_that_repeat(void **state)
+{
+	static const uint32_t runs[] = {1, 2, 40000, 3, 0, 90000, 1};
+	static const struct ap_native_spec three[] = {{"n", AP_NATIVE_UINT16},
+						      {"word", AP_NATIVE_LC_STRING},
+						      {"list", AP_NATIVE_ARRAY_STRING}};
+	_cleanup_(ap_cleanup_native_block) struct ap_native_block *b =
+		ap_native_block_new(three, 3);
+	_cleanup_buf_ struct ap_buf out = {0};
+	struct ap_native_view v = {0};
+	size_t used, row = 0, from, to;
+	struct ap_error err = {0};
+	char word[16];
+
+	for (uint32_t i = 0; i < AP_ARRAY_SIZE(runs); i++) {
+		struct ap_str w = {word, (size_t)snprintf(word, sizeof(word), "w%u", i)};
+
+		for (uint32_t k = 0; k < runs[i] / 3; k++)
+			ap_native_key(b, 1, (struct ap_str){(const char *)&k, sizeof(k)});
+		ap_native_put_same(b, 0, i / 2, runs[i]);
+		ap_native_put_key(b, 1, ap_native_key(b, 1, w), runs[i]);
+		if (i < 3)
+			ap_native_put_empty(b, 2, runs[i]);
+		else
+			for (uint32_t k = 0; k < runs[i]; k++)
+				ap_native_put_strs(b, 2, &w, 1);
+	}
+	assert_int_equal(ap_native_encode(b, &out), 0);
+	assert_int_equal(ap_native_decode(ap_buf_view(&out), &v, &used, &err), 0);
+	for (uint32_t i = 0; i < AP_ARRAY_SIZE(runs); i++) {
+		snprintf(word, sizeof(word), "w%u", i);
+		for (uint32_t k = 0; k < runs[i]; k++, row++) {
+			assert_int_equal(ap_native_uint(&v.columns[0], row), i / 2);
+			assert_true(ap_str_is(ap_native_str(&v.columns[1], row), word));
+			ap_native_array(&v.columns[2], row, &from, &to);
+			assert_int_equal(to - from, i < 3 ? 0 : 1);
+		}
+	}
+	assert_int_equal(v.rows, row);
+	ap_native_view_free(&v);
+}
+
+/* A hash that two blocks have in common makes an engine leave one of them out. */
+static void hash_tells_blocks_apart(void **state)
+{
+	static const struct ap_native_spec one[] = {{"n", AP_NATIVE_UINT64},
+						    {"word", AP_NATIVE_LC_STRING}};
+	static const struct {
+		uint64_t first, second;
+		const char *word;
+	} rows[] = {{1, 1, "a"}, {1, 2, "a"}, {2, 1, "a"}, {2, 2, "a"}, {1, 1, "b"}, {1, 1, ""}};
+	uint64_t hashes[AP_ARRAY_SIZE(rows)][2], again[2];
+
+	for (int round = 0; round < 2; round++)
+		for (size_t i = 0; i < AP_ARRAY_SIZE(rows); i++) {
+			_cleanup_(ap_cleanup_native_block) struct ap_native_block *b =
+				ap_native_block_new(one, 2);
+
+			ap_native_put_uint(b, 0, rows[i].first);
+			ap_native_put_uint(b, 0, rows[i].second);
+			ap_native_put_str(b, 1, ap_str_of(rows[i].word));
+			ap_native_put_str(b, 1, AP_STR("a"));
+			assert_int_equal(ap_native_hash(b, round ? again : hashes[i]), 0);
+			if (round)
+				assert_memory_equal(again, hashes[i], sizeof(again));
+		}
+	for (size_t i = 0; i < AP_ARRAY_SIZE(rows); i++)
+		for (size_t k = 0; k < i; k++)
+			assert_memory_not_equal(hashes[i], hashes[k], sizeof(hashes[i]));
+}
+
+static int stop_at(void *ctx, struct ap_str piece)
+{
+	int *left = ctx;
+
+	assert_in_range(piece.n, 1, AP_NATIVE_PIECE);
+	return (*left)-- > 0 ? 0 : -EPIPE;
+}
+
+static void pieces_end_with_the_taker(void **state)
+{
+	_cleanup_(ap_cleanup_native_block) struct ap_native_block *b =
+		ap_native_block_new(specs, COLUMNS);
+	int left = 1000;
+
+	fill(b, 30000);
+	assert_int_equal(ap_native_write(b, stop_at, &left), 0);
+	assert_in_range(left, 900, 990);
+	left = 2;
+	assert_int_equal(ap_native_write(b, stop_at, &left), -EPIPE);
+	assert_int_equal(left, -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +267,9 @@ int main(void)
 		cmocka_unit_test(misuse_is_refused),
 		cmocka_unit_test(hostile_bytes),
 		cmocka_unit_test(foreign_types_are_named),
+		cmocka_unit_test(values_that_repeat),
+		cmocka_unit_test(hash_tells_blocks_apart),
+		cmocka_unit_test(pieces_end_with_the_taker),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

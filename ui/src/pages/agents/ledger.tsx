@@ -12,20 +12,24 @@ const STAGES: Record<string, [string, string]> = {
   reader: ["Reading", "from the ring buffer into the agent's table"],
   batch: ["Batching", "from the table into batches"],
   push: ["Sending", "to the aggregator, until it has acknowledged"],
+  offcpu: ["Waits", "from the scheduler to the ring buffer or their thread's sums"],
+  waker: ["Wake-ups", "who ended waits, where that is recorded"],
+  kernel_lock: ["Locks of the kernel", "waits for them, to the ring buffer or their place's sums"],
   syscall: ["System calls", "counted in the kernel, until they are in batches"],
   syscall_push: ["Sending system calls", "to the aggregator, until it has acknowledged"],
+  syscall_stack: ["Stacks of system calls", "of slow and failing ones, where they are asked for"],
   ingest: ["Receiving", "decoding and checking in the aggregator"],
   store: ["Storing", "from the buffer into the database"],
 };
 
 /** Stages of modes that an agent may not have. */
-const OF_MODES = new Set(["syscall", "syscall_push"]);
+const OF_MODES = new Set(["offcpu", "waker", "kernel_lock", "syscall", "syscall_push", "syscall_stack"]);
 
 /** Not taken on purpose: these are no losses of data. */
-const INTENDED = new Set(["no_start", "idle", "filtered", "thinned", "duplicate", "backpressure", "failed"]);
+const INTENDED = new Set(["kept", "no_begin", "no_start", "limited", "idle", "filtered", "thinned", "duplicate", "backpressure", "failed"]);
 
 /** Reasons for which nothing of a stack is missing. */
-const COMPLETE = new Set(["ok", "kernel_only"]);
+const COMPLETE = new Set(["ok", "kernel_only", "short_wait"]);
 
 function share(part: number, whole: number): string {
   return whole > 0 ? percent(part / whole) : "–";

@@ -3,7 +3,7 @@ import { useMemo, type ReactNode } from "react";
 import { useLocation } from "wouter";
 import type { Agent } from "@/api/model";
 import { useAgents } from "@/api/queries";
-import { Command, Empty, ErrorState, Fact, Skeleton } from "@/components/basics";
+import { Empty, ErrorState, Fact, Skeleton } from "@/components/basics";
 import { DataTable, type Column } from "@/components/data-table";
 import { Page } from "@/components/shell";
 import { ago, bytes, count, duration, percent } from "@/lib/format";
@@ -11,7 +11,9 @@ import { formatFilter } from "@/state/filter";
 import { text } from "@/state/params";
 import { selectionLink } from "@/state/selection";
 import { useUrlState } from "@/state/use-url-state";
+import { AddHost } from "./join";
 import { LedgerPanel } from "./ledger";
+import { Countdown, SettingsPanel } from "./settings";
 
 const SCHEMA = { agent: text(), order: text("host.asc") };
 
@@ -31,7 +33,7 @@ const COLUMNS: Column<Agent>[] = [
     cell: (a) => (
       <span className="fn">
         <span className="name truncate"><i className={`dot ${a.state}`} /> {a.host}</span>
-        <span className="module truncate">{STATES[a.state]}, seen {ago(a.last_seen, Date.now())}</span>
+        <span className="module truncate">{STATES[a.state]}, seen {ago(a.last_seen, Date.now())} <Countdown agent={a} /></span>
       </span>
     ),
   },
@@ -84,7 +86,7 @@ export function AgentsPage(): ReactNode {
       <section className="panel">
         <Empty icon="agents" title="No agent has reported yet">
           <p>Run this on each host that you want to profile. It needs no restart of what it profiles.</p>
-          <Command text={agents.data.install_command} />
+          <AddHost command={agents.data.install_command} />
         </Empty>
       </section>
     );
@@ -99,12 +101,13 @@ export function AgentsPage(): ReactNode {
           <DataTable label="Agents" rows={agents.data.agents} columns={COLUMNS} order={state.order} onOrder={(order) => set({ order }, { replace: true })} rowKey={(a) => a.id} onRow={(a) => set({ agent: a.id === state.agent ? "" : a.id })} selected={(a) => a.id === state.agent} rowHeight={46} />
         </section>
         {chosen ? <AgentDetails agent={chosen} onProfile={() => navigate(selectionLink("/flamegraph", "", { filter: formatFilter([{ label: "host", op: "=", value: chosen.host }]) }))} /> : null}
+        {chosen ? <SettingsPanel key={chosen.id} agent={chosen} /> : null}
         <LedgerPanel agent={chosen?.id ?? ""} title={chosen ? chosen.host : "all agents"} onAll={chosen ? () => set({ agent: "" }) : undefined} />
         <section className="panel">
           <header><h2>Add a host</h2></header>
           <div className="pad">
             <p className="muted">Start an agent there. It reports within seconds; nothing that it profiles needs a restart.</p>
-            <Command text={agents.data.install_command} />
+            <AddHost command={agents.data.install_command} />
           </div>
         </section>
       </>

@@ -8,12 +8,14 @@ import { CoverageLine } from "@/components/coverage";
 import { FlameExplorer } from "@/components/flame-explorer";
 import { FLAME_SCHEMA } from "@/components/flame-state";
 import { Icon } from "@/components/icons";
+import { MarkStrip } from "@/components/markers";
 import { NoData } from "@/components/no-data";
 import { Page } from "@/components/shell";
 import { count, percent } from "@/lib/format";
 import { measureOf } from "@/lib/measure";
 import { selectionLink, useSelection, type Selection } from "@/state/selection";
 import { useUrlState } from "@/state/use-url-state";
+import { callersLink } from "../callers/link";
 
 export function ExportMenu({ selection }: { selection: Selection }): ReactNode {
   return (
@@ -64,6 +66,7 @@ export function FlamegraphPage(): ReactNode {
   const measure = useMemo(() => measureOf(meta?.type ?? "", meta?.unit ?? "", averaged), [meta?.type, meta?.unit, averaged]);
   const links = useMemo(
     () => ({
+      callers: (name: string, module: string) => navigate(callersLink(search, name, module)),
       showInTop: (name: string) => navigate(selectionLink("/top", search, {}, { find: name })),
       compare: (name: string) => navigate(selectionLink("/compare", search, {}, { search: name })),
     }),
@@ -77,6 +80,7 @@ export function FlamegraphPage(): ReactNode {
     body = (
       <>
         <Basis data={flame.data} />
+        <MarkStrip selection={selection} from={flame.data.meta.from} to={flame.data.meta.to} />
         <FlameExplorer tree={flame.data.tree} measure={measure} state={state} set={set} links={links} extra={<ExportMenu selection={selection} />} />
       </>
     );

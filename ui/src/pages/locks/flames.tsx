@@ -41,13 +41,14 @@ function Side(props: { title: string; hint: string; nothing: string; prefix: str
   );
 }
 
+/** The kernel does not tell who gives its locks back. */
 export function LockFlames({ selection, id }: { selection: Selection; id: LockId }): ReactNode {
   const waits = useMemo(() => ({ ...selection, type: "lock:nanoseconds", filter: waitsFilter(selection.filter, id) }), [selection, id]);
   const ends = useMemo(() => ({ ...selection, type: "waker:nanoseconds", filter: endsFilter(selection.filter, id) }), [selection, id]);
   return (
-    <div className="lock-sides">
+    <div className={id.caller ? "lock-sides one" : "lock-sides"}>
       <Side title="Who waits" hint="by the stack that waits" nothing="Nobody waited" prefix="w." selection={waits} />
-      <Side title="Who lets go" hint="by the stack that ends the wait" nothing="Nobody was seen to end a wait" prefix="e." selection={ends} />
+      {id.caller ? null : <Side title="Who lets go" hint="by the stack that ends the wait" nothing="Nobody was seen to end a wait" prefix="e." selection={ends} />}
     </div>
   );
 }

@@ -12,7 +12,7 @@ import { choice, text } from "@/state/params";
 import { useSelection } from "@/state/selection";
 import { useUrlState } from "@/state/use-url-state";
 import { LockFlames } from "./flames";
-import { CONTENTION, EVERYTHING, KINDS, keyOf, kindQuery, parseKey, shareOf, waitsFilter, type LockId } from "./locks";
+import { CONTENTION, DOMAINS, EVERYTHING, keyOf, kindQuery, kindsOf, parseKey, placeOf, shareOf, waitsFilter, type Domain, type LockId } from "./locks";
 import { PairsPanel } from "./pairs";
 
 const LIMIT = 500;
@@ -20,17 +20,27 @@ const ROW = 42;
 /** The table's heading and its upper line. */
 const HEAD = 38;
 const TYPE = "lock:nanoseconds";
-const SCHEMA = { kind: text(CONTENTION), lock: text(), order: text("ns"), pairs: choice(["lock", "all"], "lock"), by: text("ns") };
+const SCHEMA = { domain: choice(DOMAINS, "all"), kind: text(CONTENTION), lock: text(), order: text("ns"), pairs: choice(["lock", "all"], "lock"), by: text("ns") };
+
+function Ends({ lock }: { lock: LockRow }): ReactNode {
+  if (lock.timeouts === 0 && lock.signals === 0) return <span className="muted">–</span>;
+  return (
+    <>
+      {lock.timeouts > 0 ? <div>{count(lock.timeouts)}</div> : null}
+      {lock.signals > 0 ? <em title="Waits that a signal ended">{count(lock.signals)} by signal</em> : null}
+    </>
+  );
+}
 
 function makeColumns(answer: LocksAnswer): Column<LockRow>[] {
   const largest = maximum(answer.locks, (l) => l.ns);
   return [
     {
-      id: "function", header: "Waits in", hint: "The function that waits longest for the lock", track: "minmax(130px, 1.6fr)", sort: (l) => l.function,
+      id: "function", header: "Waits in", hint: "The function that waits longest for the lock, or of a lock of the kernel the one that asks for it", track: "minmax(130px, 1.6fr)", sort: (l) => l.function,
       cell: (l) => (
-        <span className="fn" title={`${l.function || "no function"}\n${l.lock}`}>
+        <span className="fn" title={`${l.function || "no function"}\n${l.place ? `${l.place}, ` : ""}${l.lock}`}>
           <span className="truncate name">{l.function || "–"}</span>
-          <span className="truncate module">{l.kind} · {l.lock}</span>
+          <span className="truncate module">{l.domain === "kernel" ? "kernel " : ""}{l.kind} · {placeOf(l)}</span>
         </span>
       ),
     },
@@ -46,16 +56,27 @@ function makeColumns(answer: LocksAnswer): Column<LockRow>[] {
     { id: "waiters", header: "Waiters", hint: "Different names of threads that waited", track: "86px", numeric: true, wide: true, sort: (l) => l.waiters, cell: (l) => count(l.waiters) },
     { id: "wakers", header: "Let go by", hint: "Different names of threads that ended a wait", track: "96px", numeric: true, wide: true, sort: (l) => l.wakers, cell: (l) => (l.wakers > 0 ? count(l.wakers) : <span className="muted" title="Nobody was seen to end a wait">–</span>) },
     { id: "count", header: "Waits", hint: "Waits that ended", track: "90px", numeric: true, wide: true, sort: (l) => l.count, cell: (l) => count(l.count) },
+    { id: "timeouts", header: "Timed out", hint: "Of these, waits that ended by a time-out; below, those that a signal ended", track: "96px", numeric: true, wide: true, sort: (l) => l.timeouts, cell: (l) => <Ends lock={l} /> },
     { id: "ns", header: "Waited", hint: "Over all threads; percent of all waits selected", track: "minmax(132px, 200px)", numeric: true, sort: (l) => l.ns, cell: (l) => <BarCell share={l.ns / largest}>{duration(l.ns)} <em>{percent(shareOf(l.ns, answer.total.ns))}</em></BarCell> },
   ];
 }
 
-function KindSelect({ kind, onChange }: { kind: string; onChange(kind: string): void }): ReactNode {
+const DOMAIN_NAMES: Record<Domain, string> = { all: "All locks", user: "Of programs", kernel: "Of the kernel" };
+
+function DomainSelect({ domain, onChange }: { domain: Domain; onChange(domain: Domain): void }): ReactNode {
+  return (
+    <select className="input" aria-label="Whose locks" value={domain} onChange={(e) => onChange(e.target.value as Domain)}>
+      {DOMAINS.map((d) => <option key={d} value={d}>{DOMAIN_NAMES[d]}</option>)}
+    </select>
+  );
+}
+
+function KindSelect({ kind, kinds, onChange }: { kind: string; kinds: readonly string[]; onChange(kind: string): void }): ReactNode {
   return (
     <select className="input" aria-label="Kind" value={kind} onChange={(e) => onChange(e.target.value)}>
       <option value={CONTENTION}>Contention</option>
       <option value={EVERYTHING}>All waits, also for work</option>
-      {KINDS.map((k) => <option key={k} value={k}>Only {k}</option>)}
+      {kinds.map((k) => <option key={k} value={k}>Only {k}</option>)}
     </select>
   );
 }
@@ -65,13 +86,15 @@ function NoLocks({ kind, onKind }: { kind: string; onKind(kind: string): void })
   const agents = useAgents();
   const [selection, set] = useSelection();
   const recorded = agents.data?.agents.some((a) => a.modes.includes("lock")) ?? false;
+  const host = recorded ? undefined : agents.data?.agents.find((a) => a.state === "ok")?.host;
   return (
     <Empty icon="lock" title={recorded ? "No thread waited for a lock" : "No agent records waits for locks"}>
       <p>
         {recorded ? `Shown: ${rangeLabel(selection)}. ` : ""}
-        Agents record them in mode lock. Start one on each host that you want to see:
+        Agents record them in mode lock. Start one on each host that you want to see{host ? ", or have one that runs do so for a time" : ""}:
       </p>
       <Command text="aperture-agent --mode cpu,lock" />
+      {host ? <Command text={`aperture agents set ${host} --mode cpu,lock --for 10m`} /> : null}
       <div className="actions">
         {kind !== EVERYTHING && recorded ? <button type="button" className="button" onClick={() => onKind(EVERYTHING)}>Show all waits, also for work</button> : null}
         {selection.filter !== "" ? <button type="button" className="button" onClick={() => set({ filter: "" })}>Remove the filter</button> : null}
@@ -81,11 +104,12 @@ function NoLocks({ kind, onKind }: { kind: string; onKind(kind: string): void })
 }
 
 function Basis({ answer }: { answer: LocksAnswer }): ReactNode {
-  const { other_locks: other, short } = answer;
+  const { other_locks: other, short, not_contended: work } = answer;
   return (
     <div className="basis">
       <CoverageLine coverage={answer.coverage} type={answer.type} />
       {short.count > 0 ? <span className="tag" title="Waits under the agent's threshold are summed up by thread, without their lock">{count(short.count)} short waits, {duration(short.ns)}, of unknown locks</span> : null}
+      {work.ns > 0 ? <span className="tag" title="For conditions, for threads to end, for work; and for semaphores of which nobody ended a wait. Choose “All waits” to see them">{duration(work.ns)} of waits that are no contention not shown</span> : null}
       {other.locks > 0 ? <span className="tag up">{count(other.locks)} more locks with {duration(other.ns)} not shown</span> : null}
     </div>
   );
@@ -95,13 +119,14 @@ export function LocksPage(): ReactNode {
   const [selection] = useSelection();
   const [state, set] = useUrlState(SCHEMA);
   const sort = parseOrder(state.order).id === "count" ? "count" : "ns";
-  const locks = useLocks(selection, { ...kindQuery(selection.filter, state.kind), sort, limit: LIMIT });
+  const locks = useLocks(selection, { ...kindQuery(selection.filter, state.kind), domain: state.domain, sort, limit: LIMIT });
   const answer = locks.data;
   const chosen = useMemo<LockId | null>(() => parseKey(state.lock) ?? answer?.locks[0] ?? null, [state.lock, answer]);
   const chosenKey = chosen ? keyOf(chosen) : "";
   const id = useMemo(() => parseKey(chosenKey), [chosenKey]);
-  const own = useLocks(selection, id ? { filter: waitsFilter(selection.filter, id), contended: false, sort: "ns", limit: LIMIT } : null);
+  const own = useLocks(selection, id ? { filter: waitsFilter(selection.filter, id), contended: false, domain: "all", sort: "ns", limit: LIMIT } : null);
   const columns = useMemo(() => (answer ? makeColumns(answer) : []), [answer]);
+  const onDomain = (domain: Domain): void => set({ domain, kind: kindsOf(domain).includes(state.kind) || state.kind === EVERYTHING ? state.kind : CONTENTION, lock: "" }, { replace: true });
   const onKind = (kind: string): void => set({ kind, lock: "" }, { replace: true });
   const pairs = state.pairs === "all" ? locks : own;
 
@@ -117,7 +142,8 @@ export function LocksPage(): ReactNode {
             <h2>By time waited</h2>
             <span className="muted truncate">{count(answer.locks.length)} {answer.locks.length === 1 ? "lock" : "locks"}, {duration(answer.locks.reduce((sum, l) => sum + l.ns, 0))} waited</span>
             <span className="spacer" />
-            <KindSelect kind={state.kind} onChange={onKind} />
+            <DomainSelect domain={state.domain} onChange={onDomain} />
+            <KindSelect kind={state.kind} kinds={kindsOf(state.domain)} onChange={onKind} />
           </header>
           {answer.locks.length === 0 ? <NoLocks kind={state.kind} onKind={onKind} /> : (
             <div className="lock-table" style={{ height: Math.min(answer.locks.length, 7) * ROW + HEAD }}>

@@ -2,9 +2,10 @@
 import { useCallback, useMemo, type ReactNode } from "react";
 import { useSearch } from "wouter";
 import type { SeriesAnswer, ServicesAnswer } from "@/api/model";
-import { useAgents, useCovered, useSeries, useServices } from "@/api/queries";
+import { useAgents, useAnnotations, useCovered, useSeries, useServices } from "@/api/queries";
 import { ErrorState, Skeleton } from "@/components/basics";
 import { CoverageLine, CutNotice } from "@/components/coverage";
+import { MarkList } from "@/components/markers";
 import { PartialNotice } from "@/components/partial-notice";
 import { NoData } from "@/components/no-data";
 import { REST_COLOR, SERIES_COLORS, SeriesChart, type ChartSeries } from "@/components/series-chart";
@@ -35,6 +36,7 @@ function chartSeries(answer: SeriesAnswer, now: number): ChartSeries[] {
 
 function Chart({ selection, onRange }: { selection: Selection; onRange(from: number, to: number): void }): ReactNode {
   const series = useSeries(selection, "service", 50);
+  const marks = useAnnotations(selection).data;
   const lines = useMemo(() => (series.data ? chartSeries(series.data, series.dataUpdatedAt) : []), [series.data, series.dataUpdatedAt]);
   const isCpu = selection.type === "cpu:nanoseconds";
   const unit = rateUnit(selection.type, series.data?.unit ?? "");
@@ -48,10 +50,11 @@ function Chart({ selection, onRange }: { selection: Selection; onRange(from: num
       </header>
       {series.data ? (
         <>
-          <SeriesChart times={series.data.times} from={series.data.from} to={series.data.to} series={lines} unit={unit} height={220} label="Stacked chart of services over time" onRange={onRange} />
+          <SeriesChart times={series.data.times} from={series.data.from} to={series.data.to} series={lines} unit={unit} height={220} label="Stacked chart of services over time" onRange={onRange} annotations={marks?.annotations} />
           <div className="chart-legend">
             {lines.map((s) => <span key={s.label}><i className="swatch" style={{ background: s.color }} />{s.label}</span>)}
           </div>
+          <MarkList selection={selection} />
         </>
       ) : series.isError ? <ErrorState error={series.error} retry={() => void series.refetch()} /> : <div className="pad"><Skeleton height={220} /></div>}
     </section>

@@ -6,9 +6,17 @@ import { ErrorState, Fact, Skeleton } from "@/components/basics";
 import { Page } from "@/components/shell";
 import { bytes, count, duration } from "@/lib/format";
 import { ModulesPanel } from "./modules";
+import { SecurityPanels } from "./security";
 
 const TABLES: Record<string, string> = {
   samples: "samples",
+  samples_1h: "samples by hour",
+  samples_1d: "samples by day",
+  syscalls: "system calls",
+  syscalls_1h: "system calls by hour",
+  syscalls_1d: "system calls by day",
+  ledger_1h: "ledger by hour",
+  rollups: "progress of sums",
   stacks: "stacks",
   frames: "frames",
   symbols: "symbols that came later",
@@ -34,12 +42,33 @@ function AggregatorFacts({ health }: { health: HealthAnswer }): ReactNode {
   );
 }
 
+const LIMITS: Record<string, string> = {
+  retention: "its age",
+  budget: "the disk budget",
+  free: "the part of the disk that stays free",
+};
+
+/** What there is room for, and for how long at the rate of the last week. */
+function RoomFacts({ disk }: { disk: StoreAnswer["disk"] }): ReactNode {
+  return (
+    <>
+      <Fact term="Room">{disk.budget_bytes === null ? "no budget" : bytes(disk.budget_bytes)}{disk.free_bytes === null ? "" : `, ${bytes(disk.free_bytes)} of the disk free`}</Fact>
+      <Fact term="Grows by">{disk.bytes_per_day === null ? "known after the first whole day" : `${bytes(disk.bytes_per_day)} a day, to ${bytes(disk.bytes_full ?? 0)}`}</Fact>
+      <Fact term="A day goes for">
+        {disk.acts_first === null ? "–"
+          : disk.days_left === null ? LIMITS[disk.acts_first]
+          : <span className="warn">{LIMITS[disk.acts_first]}, in {count(Math.floor(disk.days_left))} days</span>}
+      </Fact>
+    </>
+  );
+}
+
 function StoreFacts({ store, error }: { store: StoreAnswer; error: string | null }): ReactNode {
   return (
     <>
       <dl className="facts">
         <Fact term="On disk">{bytes(store.bytes)}</Fact>
-        <Fact term="Kept for">{kept(store.retention_s)}</Fact>
+        <RoomFacts disk={store.disk} />
         <Fact term="Oldest day">{store.oldest_day ? `${store.oldest_day} UTC` : "nothing is stored yet"}</Fact>
         <Fact term="Engine">ClickHouse {store.version}, {store.driver}</Fact>
         <Fact term="Folder"><code>{store.folder}</code></Fact>
@@ -47,11 +76,18 @@ function StoreFacts({ store, error }: { store: StoreAnswer; error: string | null
       </dl>
       <table className="store-tables">
         <thead>
-          <tr><th>Table</th><th className="numeric">Rows</th><th className="numeric">On disk</th></tr>
+          <tr><th>Table</th><th className="numeric">Rows</th><th className="numeric">On disk</th><th className="numeric">A day</th><th className="numeric">Oldest day</th><th className="numeric">Kept for</th></tr>
         </thead>
         <tbody>
           {store.tables.map((t) => (
-            <tr key={t.table}><td>{TABLES[t.table] ?? t.table}</td><td className="numeric">{count(t.rows)}</td><td className="numeric">{bytes(t.bytes)}</td></tr>
+            <tr key={t.table}>
+              <td>{TABLES[t.table] ?? t.table}</td>
+              <td className="numeric">{count(t.rows)}</td>
+              <td className="numeric">{bytes(t.bytes)}</td>
+              <td className="numeric">{t.bytes_per_day ? bytes(t.bytes_per_day) : "–"}</td>
+              <td className="numeric">{t.oldest_day ?? "–"}</td>
+              <td className="numeric">{t.retention_s === null ? "–" : kept(t.retention_s)}</td>
+            </tr>
           ))}
         </tbody>
       </table>
@@ -75,6 +111,7 @@ export function SettingsPage(): ReactNode {
           : store.isError ? <ErrorState error={store.error} retry={() => void store.refetch()} />
           : <div className="pad"><Skeleton height={120} /></div>}
       </section>
+      <SecurityPanels />
     </Page>
   );
 }

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One system call: over time, its errors, and who makes it. */
-import { useMemo, type ReactNode } from "react";
-import type { SyscallRow, SyscallsAnswer } from "@/api/model";
+import { useEffect, useMemo, useRef, type ReactNode } from "react";
+import type { SyscallsAnswer } from "@/api/model";
 import { useSyscalls } from "@/api/queries";
-import { ErrorState, Fact, Segments, Skeleton } from "@/components/basics";
+import { ErrorState, Segments, Skeleton } from "@/components/basics";
 import { DataTable } from "@/components/data-table";
 import { Icon } from "@/components/icons";
 import { SERIES_COLORS, SeriesChart } from "@/components/series-chart";
-import { count, duration, percent } from "@/lib/format";
-import { latencyDomain, roundStep } from "@/lib/latency";
+import { count } from "@/lib/format";
+import { roundStep } from "@/lib/latency";
 import { finishedSteps } from "@/lib/stack";
 import { withLabel } from "@/state/filter";
 import type { Selection } from "@/state/selection";
 import { makeColumns } from "./columns";
-import { LatencyBars } from "./histogram";
+import { CallFacts, PairFacts } from "./facts";
+import { makePairColumns } from "./pair-columns";
+import { pairRows, rowKey, type Pair } from "./pairs";
+import { CallStacks } from "./stacks";
 
 export const CURVES = ["rate", "errors", "p50", "p90", "p99", "max"] as const;
 export type Curve = (typeof CURVES)[number];
@@ -22,6 +25,7 @@ export type Group = (typeof GROUPS)[number];
 
 const STEPS = 180;
 const ROWS = 200;
+const ROW = 42;
 
 type Series = NonNullable<SyscallsAnswer["series"]>;
 
@@ -54,30 +58,24 @@ function OverTime(props: { answer: SyscallsAnswer; updated: number; name: string
   );
 }
 
-function Facts({ row }: { row: SyscallRow }): ReactNode {
-  const domain = latencyDomain([row.histogram]);
-  return (
-    <div className="call-facts">
-      <div>
-        <LatencyBars histogram={row.histogram} domain={domain} bins={48} />
-        {domain ? <div className="scale muted"><span>{duration(domain[0])}</span><span>latencies, logarithmic</span><span>{duration(domain[1])}</span></div> : null}
-      </div>
-      <dl className="facts">
-        <Fact term="Calls">{count(row.count)}{row.returned < row.count ? ` (${count(row.count - row.returned)} that never return)` : ""}</Fact>
-        <Fact term="Total time">{duration(row.sum_ns)}</Fact>
-        <Fact term="Mean">{row.returned > 0 ? duration(row.sum_ns / row.returned) : "–"}</Fact>
-        <Fact term="p50, p90, p99">{row.p50_ns === null ? "–" : [row.p50_ns, row.p90_ns!, row.p99_ns!].map(duration).join(", ")}</Fact>
-        <Fact term="Longest">{row.returned > 0 ? duration(row.max_ns) : "–"}</Fact>
-        <Fact term="In flight">{row.in_flight === 0 ? "none" : `${count(row.in_flight)}, the first for ${duration(row.oldest_ns)}`}</Fact>
-        {row.errnos.map((e) => <Fact key={e.errno} term={e.name || `errno ${e.errno}`}><span title="Percent of the calls">{count(e.count)} <span className="muted">{percent(e.count / row.count)}</span></span></Fact>)}
-      </dl>
-    </div>
-  );
+/** Who makes the call, by a label; in two ranges where there is a second answer. */
+function Callers(props: { name: string; now: SyscallsAnswer; before: SyscallsAnswer | null; group: Group; order: string; onOrder(order: string): void; onValue(value: string): void }): ReactNode {
+  const { now, before, group } = props;
+  const pairs = useMemo(() => (before ? pairRows(now, before) : []), [now, before]);
+  const columns = useMemo(() => makeColumns(now.syscalls, now.sum_ns, now.covered_s, group, true), [now, group]);
+  const pairColumns = useMemo(() => makePairColumns(pairs, { now: now.covered_s, before: before?.covered_s ?? 0 }, group, true), [pairs, now, before, group]);
+  const table = { label: `${props.name} by ${group}`, order: props.order, onOrder: props.onOrder, rowHeight: ROW };
+  if (before) return <DataTable {...table} rows={pairs} columns={pairColumns} rowKey={(p) => p.key} onRow={(p) => props.onValue(p.value ?? "")} />;
+  return <DataTable {...table} rows={now.syscalls} columns={columns} rowKey={rowKey} onRow={(r) => props.onValue(r.value ?? "")} />;
 }
 
 export function CallDetail(props: {
-  row: SyscallRow;
+  /** In both ranges; without a comparison in one. */
+  pair: Pair;
   selection: Selection;
+  /** The selection to compare with, and the seconds of both with data. */
+  baseline: Selection | null;
+  seconds: { now: number; before: number };
   rangeMs: number;
   curve: Curve;
   group: Group;
@@ -89,28 +87,37 @@ export function CallDetail(props: {
   onRange(from: number, to: number): void;
   onFilter(filter: string): void;
 }): ReactNode {
-  const { row, selection, group } = props;
-  const answer = useSyscalls(selection, { syscall: row.syscall, abi: row.abi, by: group, step: roundStep(props.rangeMs, STEPS), limit: ROWS });
-  const rows = answer.data?.syscalls ?? [];
-  const columns = useMemo(() => makeColumns(rows, answer.data?.sum_ns ?? 0, group, true), [rows, answer.data, group]);
+  const { pair, selection, group } = props;
+  const params = { syscall: pair.syscall, abi: pair.abi, by: group, limit: ROWS };
+  const answer = useSyscalls(selection, { ...params, step: roundStep(props.rangeMs, STEPS) });
+  const earlier = useSyscalls(props.baseline, params);
+  const now = answer.data;
+  const before = props.baseline ? earlier.data ?? null : null;
+  const panel = useRef<HTMLElement>(null);
+  // Below the table on narrow windows, where it would open out of sight.
+  useEffect(() => panel.current?.scrollIntoView({ block: "nearest" }), [pair.key]);
+  const cut = (now?.coverage.truncated?.cut ?? 0) + (before?.coverage.truncated?.cut ?? 0);
   return (
-    <section className="panel detail" aria-label={row.syscall}>
+    <section className="panel detail" ref={panel} aria-label={pair.syscall}>
       <header>
-        <h2>{row.syscall}</h2>
-        <span className="muted">{row.abi}</span>
+        <h2>{pair.syscall}</h2>
+        <span className="muted">{pair.abi}</span>
         <span className="spacer" />
         <button type="button" className="button quiet icon" aria-label="Close" onClick={props.onClose}><Icon name="close" /></button>
       </header>
       <div className="detail-body">
-        {answer.isError && !answer.data ? <ErrorState error={answer.error} retry={() => void answer.refetch()} /> : null}
-        {answer.data ? <OverTime answer={answer.data} updated={answer.dataUpdatedAt} name={row.syscall} curve={props.curve} onCurve={props.onCurve} onRange={props.onRange} /> : <div className="pad"><Skeleton height={170} /></div>}
-        <Facts row={row} />
+        {answer.isError && !now ? <ErrorState error={answer.error} retry={() => void answer.refetch()} /> : null}
+        {now ? <OverTime answer={now} updated={answer.dataUpdatedAt} name={pair.syscall} curve={props.curve} onCurve={props.onCurve} onRange={props.onRange} /> : <div className="pad"><Skeleton height={170} /></div>}
+        {props.baseline || !pair.rows.now ? <PairFacts pair={pair} seconds={props.seconds} /> : <CallFacts row={pair.rows.now} seconds={props.seconds.now} />}
+        <CallStacks selection={selection} syscall={pair.syscall} />
         <div className="toolbar">
           <Segments label="By" value={group} onChange={props.onGroup} options={GROUPS.map((g) => ({ value: g, label: g }))} />
-          <span className="muted only-wide">Select one to filter by it</span>
+          <span className="muted only-wide">Select to filter</span>
         </div>
-        <DataTable label={`${row.syscall} by ${group}`} rows={rows} columns={columns} order={props.order} onOrder={props.onOrder} rowKey={(r) => r.value ?? ""} onRow={(r) => props.onFilter(withLabel(selection.filter, group, r.value ?? ""))} rowHeight={42} />
-        {answer.data?.coverage.truncated ? <p className="muted pad">{count(answer.data.coverage.truncated.cut)} smaller rows not shown</p> : null}
+        {now && (before || !props.baseline) ? (
+          <Callers name={pair.syscall} now={now} before={before} group={group} order={props.order} onOrder={props.onOrder} onValue={(value) => props.onFilter(withLabel(selection.filter, group, value))} />
+        ) : null}
+        {cut > 0 ? <p className="muted pad">{count(cut)} smaller rows not shown</p> : null}
       </div>
     </section>
   );

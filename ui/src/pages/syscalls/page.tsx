@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 import { useMemo, type ReactNode } from "react";
-import type { SyscallRow, SyscallsAnswer } from "@/api/model";
+import type { SyscallsAnswer } from "@/api/model";
 import { useAgents, useSyscalls } from "@/api/queries";
 import { Command, Empty, ErrorState, Segments, Skeleton } from "@/components/basics";
 import { DataTable } from "@/components/data-table";
 import { Icon } from "@/components/icons";
 import { NoData } from "@/components/no-data";
 import { Page } from "@/components/shell";
-import { count, duration, significant } from "@/lib/format";
+import { count } from "@/lib/format";
 import { choice, text } from "@/state/params";
-import { useSelection } from "@/state/selection";
+import { useSelection, type Selection } from "@/state/selection";
 import { useUrlState } from "@/state/use-url-state";
 import { errorText, makeColumns } from "./columns";
+import { BaselineSelect, Basis, ComparisonNotice } from "./comparison";
 import { CallDetail, CURVES, GROUPS } from "./detail";
+import { makePairColumns } from "./pair-columns";
+import { BASELINES, baselineRange, figuresOf, pairRows, rowKey, type Pair } from "./pairs";
 
 const LIMIT = 1000;
+const ROW = 42;
 const SCHEMA = {
   find: text(), order: text("time"), part: choice(["all", "errors", "flight"], "all"),
   call: text(), curve: choice(CURVES, "rate"), by: choice(GROUPS, "comm"), within: text("time"),
+  vs: choice(BASELINES, "none"), a_from: text(), a_to: text(),
 };
-
-/** What the address keeps of a row. */
-function idOf(row: SyscallRow): string {
-  return `${row.syscall}@${row.abi}`;
-}
 
 function NoCalls(): ReactNode {
   const agents = useAgents();
@@ -37,64 +37,81 @@ function NoCalls(): ReactNode {
   );
 }
 
-function Basis({ answer }: { answer: SyscallsAnswer }): ReactNode {
-  const { coverage } = answer;
-  const missing = coverage.hosts_reporting < coverage.hosts_expected;
-  return (
-    <div className="basis">
-      <div className="coverage">
-        <span><b>{count(answer.count)}</b> calls{answer.covered_s > 0 ? `, ${significant(answer.count / answer.covered_s)} a second` : ""}</span>
-        <span><b>{count(answer.errors)}</b> errors</span>
-        <span title="Sum of the latencies of all calls; threads wait at the same time"><b>{duration(answer.sum_ns)}</b> in calls</span>
-        <span className={missing ? "warn" : undefined}><b>{coverage.hosts_reporting}</b> of {coverage.hosts_expected} {coverage.hosts_expected === 1 ? "host" : "hosts"}</span>
-        <span className={coverage.lost > 0 ? "warn" : undefined} title="System calls that were not counted, on the hosts of this selection"><b>{count(coverage.lost)}</b> lost</span>
-      </div>
-      {coverage.truncated ? <span className="tag">{count(coverage.truncated.cut)} smaller {coverage.truncated.what} not shown</span> : null}
-    </div>
-  );
+/** The calls of one range, as pairs without another side. */
+function singles(answer: SyscallsAnswer): Pair[] {
+  return answer.syscalls.map((row) => ({
+    key: rowKey(row), syscall: row.syscall, abi: row.abi, value: row.value, rows: { now: row, before: null }, figures: { now: figuresOf(row, answer.covered_s, row), before: null },
+  }));
+}
+
+function matches(pair: Pair, part: "all" | "errors" | "flight", needle: string): boolean {
+  const rows = [pair.rows.now, pair.rows.before].filter((r) => r !== null);
+  if (part === "errors" && !rows.some((r) => r.errors > 0)) return false;
+  if (part === "flight" && !pair.rows.now?.in_flight) return false;
+  return needle === "" || pair.syscall.toLowerCase().includes(needle) || rows.some((r) => errorText(r).toLowerCase().includes(needle));
 }
 
 export function SyscallsPage(): ReactNode {
   const [selection, select] = useSelection();
   const [state, set] = useUrlState(SCHEMA);
+  const range = useMemo(
+    () => baselineRange(state.vs, selection, { from: state.a_from, to: state.a_to }, Date.now()),
+    [state.vs, state.a_from, state.a_to, selection.from, selection.to],
+  );
+  const baseline = useMemo<Selection | null>(() => (range ? { ...selection, ...range } : null), [selection, range]);
   const calls = useSyscalls(selection, { limit: LIMIT });
+  const earlier = useSyscalls(baseline, { limit: LIMIT });
   const answer = calls.data;
-  const selected = answer?.syscalls.find((r) => idOf(r) === state.call);
-  const columns = useMemo(() => makeColumns(answer?.syscalls ?? [], answer?.sum_ns ?? 0, "System call", selected !== undefined), [answer, selected !== undefined]);
-  const rows = useMemo(() => {
-    const needle = state.find.toLowerCase();
-    return (answer?.syscalls ?? []).filter(
-      (r) =>
-        (state.part === "all" || (state.part === "errors" ? r.errors > 0 : r.in_flight > 0)) &&
-        (needle === "" || r.syscall.toLowerCase().includes(needle) || errorText(r).toLowerCase().includes(needle)),
-    );
-  }, [answer, state.find, state.part]);
+  const before = baseline ? earlier.data ?? null : null;
+  const seconds = useMemo(() => ({ now: answer?.covered_s ?? 0, before: before?.covered_s ?? 0 }), [answer, before]);
+  const pairs = useMemo(() => (!answer ? [] : before ? pairRows(answer, before) : singles(answer)), [answer, before]);
+  const selected = pairs.find((p) => p.key === state.call);
+  const shown = useMemo(() => pairs.filter((p) => matches(p, state.part, state.find.toLowerCase())), [pairs, state.find, state.part]);
+  const rows = useMemo(() => shown.map((p) => p.rows.now!), [shown]);
+  const narrow = selected !== undefined;
+  const columns = useMemo(() => makeColumns(answer?.syscalls ?? [], answer?.sum_ns ?? 0, seconds.now, "System call", narrow), [answer, seconds, narrow]);
+  const pairColumns = useMemo(() => makePairColumns(pairs, seconds, "System call", narrow), [pairs, seconds, narrow]);
+  const table = { label: "System calls", fill: true, order: state.order, onOrder: (order: string) => set({ order }, { replace: true }), rowHeight: ROW };
+  const onCall = (key: string): void => set({ call: key === state.call ? "" : key });
 
   let body: ReactNode;
   if (calls.isError && !answer) body = <section className="panel"><ErrorState error={calls.error} retry={() => void calls.refetch()} /></section>;
   else if (!answer) body = <section className="panel pad grow"><Skeleton height="100%" /></section>;
-  else if (answer.syscalls.length === 0) body = <section className="panel"><NoCalls /></section>;
+  else if (pairs.length === 0) body = <section className="panel"><NoCalls /></section>;
   else {
     body = (
       <>
-        <Basis answer={answer} />
+        <div className="basis stacked">
+          <Basis answer={answer} name={before ? "Now" : undefined} />
+          {before ? <Basis answer={before} name="Before" /> : null}
+        </div>
+        {before && range ? <ComparisonNotice now={answer} before={before} range={range} /> : null}
+        {baseline && earlier.error ? <div className="notice" role="alert"><Icon name="warn" /><span>The range to compare with could not be loaded: {earlier.error.message}</span></div> : null}
         <div className={selected ? "split" : "split single"}>
           <section className="panel explorer">
             <div className="toolbar">
               <div className="search" role="search">
                 <Icon name="search" />
                 <input aria-label="Filter system calls and errors" placeholder="Filter" value={state.find} spellCheck={false} onChange={(e) => set({ find: e.target.value }, { replace: true })} />
-                <span className="result" role="status">{count(rows.length)} <span className="only-wide">system calls</span></span>
+                <span className="result" role="status">{count(shown.length)} <span className="only-wide">system calls</span></span>
               </div>
               <Segments label="Part" value={state.part} onChange={(part) => set({ part }, { replace: true })} options={[{ value: "all", label: "All" }, { value: "errors", label: "With errors" }, { value: "flight", label: "In flight" }]} />
+              <BaselineSelect
+                kind={state.vs} range={range} onKind={(vs) => set({ vs, order: vs === "none" ? "time" : "time.change", within: vs === "none" ? "time" : "time.change" })}
+                onRange={(r) => set({ a_from: r.from, a_to: r.to })}
+              />
             </div>
             <div className="table-host">
-              <DataTable label="System calls" fill rows={rows} columns={columns} order={state.order} onOrder={(order) => set({ order }, { replace: true })} rowKey={idOf} onRow={(r) => set({ call: idOf(r) === state.call ? "" : idOf(r) })} selected={(r) => idOf(r) === state.call} rowHeight={42} />
+              {before ? (
+                <DataTable {...table} rows={shown} columns={pairColumns} rowKey={(p) => p.key} onRow={(p) => onCall(p.key)} selected={(p) => p.key === state.call} />
+              ) : (
+                <DataTable {...table} rows={rows} columns={columns} rowKey={rowKey} onRow={(r) => onCall(rowKey(r))} selected={(r) => rowKey(r) === state.call} />
+              )}
             </div>
           </section>
           {selected ? (
             <CallDetail
-              row={selected} selection={selection} rangeMs={answer.to - answer.from} curve={state.curve} group={state.by} order={state.within}
+              pair={selected} selection={selection} baseline={before ? baseline : null} seconds={seconds} rangeMs={answer.to - answer.from} curve={state.curve} group={state.by} order={state.within}
               onCurve={(curve) => set({ curve }, { replace: true })} onGroup={(by) => set({ by }, { replace: true })} onOrder={(within) => set({ within }, { replace: true })}
               onClose={() => set({ call: "" })} onFilter={(filter) => select({ filter })} onRange={(from, to) => select({ from: String(from), to: String(to), live: false })}
             />

@@ -151,6 +151,11 @@ export function layerSelection(key: LayerKey, filter: string): Pick<Selection, "
   return { type, filter: formatFilter([...(parseFilter(filter) ?? []), { label: "state", op: "!~", value: STATES.join("|") }]) };
 }
 
+/** Which of a function's values is its part of a layer: on the CPU its own time, else what waits on its behalf. */
+export function sortOf(key: LayerKey): "self" | "place" {
+  return key === "cpu" ? "self" : "place";
+}
+
 /** Hosts of which there is CPU time and no wait at all. */
 export function hostsWithoutWaits(cpu: LabelValuesAnswer["values"], waits: LabelValuesAnswer["values"]): string[] {
   const waiting = new Set(waits.map((v) => v.value));

@@ -16,7 +16,8 @@ import { selectionLink, useSelection, type Selection } from "@/state/selection";
 import { resolveRange } from "@/state/time";
 import { useUrlState } from "@/state/use-url-state";
 import { LayerChart } from "./chart";
-import { LAYERS, OFF_AT_FIRST, buildTimeline, chartStep, hostsWithoutWaits, layerSelection, parseOff, toggled, type LayerKey, type Timeline } from "./layers";
+import { HeatmapPanel } from "./heatmap";
+import { LAYERS, OFF_AT_FIRST, buildTimeline, chartStep, hostsWithoutWaits, layerSelection, parseOff, sortOf, toggled, type LayerKey, type Timeline } from "./layers";
 import { FUNCTIONS, LayerTable } from "./table";
 
 const SCHEMA = { off: text(OFF_AT_FIRST), order: text() };
@@ -69,7 +70,7 @@ export function TimelinePage(): ReactNode {
     [split.data, split.dataUpdatedAt, cpuRecorded],
   );
   const off = useMemo(() => parseOff(state.off), [state.off]);
-  const tops = useTops(useMemo(() => LAYERS.map(({ key }) => ({ ...base, ...layerSelection(key, filter) })), [base, filter]), FUNCTIONS);
+  const tops = useTops(useMemo(() => LAYERS.map(({ key }) => ({ selection: { ...base, ...layerSelection(key, filter) }, sort: sortOf(key) })), [base, filter]), FUNCTIONS);
   const rows = useMemo(
     () => (timeline?.layers ?? []).map((layer) => ({ layer, top: tops[LAYERS.indexOf(layer.kind)] ?? null })),
     [timeline, tops],
@@ -94,7 +95,8 @@ export function TimelinePage(): ReactNode {
         <PartialNotice covered={coveredTime(split.data.cpu, split.data.cpu.from, split.data.cpu.to)} range={split.data.cpu} />
         <WaitsNotice timeline={timeline} onRange={(from) => narrow(from, resolved.to)} />
         <Missing timeline={timeline} selection={base} />
-        <LayerChart timeline={timeline} off={off} coverage={split.data.cpu.coverage} onToggle={(key) => setState({ off: toggled(off, key) }, { replace: true })} onRange={narrow} onOpen={open} />
+        <LayerChart selection={base} onFilter={(next) => set({ filter: next })} timeline={timeline} off={off} coverage={split.data.cpu.coverage} onToggle={(key) => setState({ off: toggled(off, key) }, { replace: true })} onRange={narrow} onOpen={open} />
+        <HeatmapPanel selection={base} onOpen={(from, to) => navigate(selectionLink("/flamegraph", search, { from: String(from), to: String(to), live: false, type: "cpu:nanoseconds" }))} />
         <LayerTable rows={rows} off={off} order={state.order} onOrder={(order) => setState({ order }, { replace: true })} onOpen={open} />
       </>
     );

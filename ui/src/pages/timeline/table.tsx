@@ -5,7 +5,7 @@ import type { TopAnswer } from "@/api/model";
 import { useNarrow } from "@/components/basics";
 import { BarCell, DataTable, type Column } from "@/components/data-table";
 import { duration, percent, significant } from "@/lib/format";
-import { shareOf, type Layer, type LayerKey } from "./layers";
+import { shareOf, sortOf, type Layer, type LayerKey } from "./layers";
 
 export const FUNCTIONS = 3;
 
@@ -17,15 +17,16 @@ export interface LayerRow {
 
 const NONE = <span className="muted">–</span>;
 
-function leaves(top: TopAnswer): string[] {
-  const own = top.functions.filter((f) => f.self > 0).slice(0, FUNCTIONS);
-  return own.map((f) => `${f.function} ${percent(f.self / top.total)}`);
+function functionsOf({ layer, top }: LayerRow): string[] {
+  if (!top) return [];
+  const by = sortOf(layer.kind.key);
+  return top.functions.filter((f) => f[by] > 0).slice(0, FUNCTIONS).map((f) => `${f.function} ${percent(f[by] / top.total)}`);
 }
 
 function Functions({ row }: { row: LayerRow }): ReactNode {
   if (row.layer.average === null) return <span className="muted">not recorded</span>;
   if (!row.top) return <span className="muted">…</span>;
-  const [first, ...rest] = leaves(row.top);
+  const [first, ...rest] = functionsOf(row);
   if (first === undefined) return NONE;
   return (
     <span className="fn" title={[first, ...rest].join("\n")}>
@@ -37,7 +38,7 @@ function Functions({ row }: { row: LayerRow }): ReactNode {
 
 function Name({ row, narrow }: { row: LayerRow; narrow: boolean }): ReactNode {
   const { title, meaning, color } = row.layer.kind;
-  const first = row.top ? leaves(row.top)[0] : undefined;
+  const first = functionsOf(row)[0];
   return (
     <span className="fn" title={meaning}>
       <span className="truncate name"><i className="swatch" style={{ background: color }} />{title}</span>
@@ -71,7 +72,7 @@ function makeColumns(rows: readonly LayerRow[], off: ReadonlySet<LayerKey>, narr
       id: "shown", header: "Of what is shown", hint: "Percent of the layers that are switched on", track: "132px", numeric: true, wide: true, sort: (r) => ofShown(r.layer) ?? -1,
       cell: (r) => { const part = ofShown(r.layer); return part === null ? NONE : <BarCell share={part}>{percent(part)}</BarCell>; },
     },
-    { id: "functions", header: "Most of it in", hint: "Innermost functions, percent of the layer", track: "minmax(180px, 1.6fr)", wide: true, cell: (r) => <Functions row={r} /> },
+    { id: "functions", header: "Most of it in", hint: "Percent of the layer. On the CPU the innermost functions; of waits the innermost of the program, which called what waits in a runtime, the C library and the kernel", track: "minmax(180px, 1.6fr)", wide: true, cell: (r) => <Functions row={r} /> },
   ];
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { useMemo, type ReactNode } from "react";
-import { useLocation, useSearch } from "wouter";
+import { Link, useLocation, useSearch } from "wouter";
 import type { TopFunction } from "@/api/model";
 import { useCovered, useTop } from "@/api/queries";
 import { ErrorState, Segments, Skeleton } from "@/components/basics";
@@ -15,6 +15,7 @@ import { measureOf, type Measure } from "@/lib/measure";
 import { choice, text } from "@/state/params";
 import { selectionLink, useSelection } from "@/state/selection";
 import { useUrlState } from "@/state/use-url-state";
+import { callersLink } from "../callers/link";
 
 const LIMIT = 2000;
 const SCHEMA = { find: text(), order: text("self"), part: choice(["all", "user", "kernel"], "all") };
@@ -30,7 +31,7 @@ function shortPlace(path: string): string {
   return parts.length > 4 ? `…/${parts.slice(-3).join("/")}` : path;
 }
 
-function makeColumns(measure: Measure, total: number, functions: readonly TopFunction[]): Column<TopFunction>[] {
+function makeColumns(measure: Measure, total: number, functions: readonly TopFunction[], callers: (f: TopFunction) => string): Column<TopFunction>[] {
   const share = (v: number): number => (total > 0 ? v / total : 0);
   const largest = { self: maximum(functions, (f) => f.self), total: maximum(functions, (f) => f.total) };
   const figure = (v: number, of: "self" | "total"): ReactNode => <BarCell share={v / largest[of]} title={measure.long(v)}>{measure.short(v)} <em>{percent(share(v))}</em></BarCell>;
@@ -47,6 +48,10 @@ function makeColumns(measure: Measure, total: number, functions: readonly TopFun
     { id: "module", header: "Module", track: "minmax(100px, 0.8fr)", wide: true, sort: (f) => f.module, cell: (f) => f.module || <span className="muted">–</span> },
     { id: "self", header: `Self, ${measure.unit}`, hint: "In the function itself; percent of everything selected", track: "minmax(132px, 180px)", numeric: true, sort: (f) => f.self, cell: (f) => figure(f.self, "self") },
     { id: "total", header: `Total, ${measure.unit}`, hint: "With everything it calls; percent of everything selected", track: "minmax(132px, 180px)", numeric: true, wide: true, sort: (f) => f.total, cell: (f) => figure(f.total, "total") },
+    {
+      id: "callers", header: "", track: "84px", wide: true,
+      cell: (f) => <Link className="link" href={callers(f)} aria-label={`Callers and callees of ${f.function}`} onClick={(e) => e.stopPropagation()}>Callers</Link>,
+    },
   ];
 }
 
@@ -60,7 +65,7 @@ export function TopPage(): ReactNode {
   const answer = top.data;
   const averaged = useCovered(selection, answer)?.ms ?? (answer ? answer.to - answer.from : 0);
   const measure = useMemo(() => measureOf(answer?.type ?? "", answer?.unit ?? "", averaged), [answer?.type, answer?.unit, averaged]);
-  const columns = useMemo(() => makeColumns(measure, answer?.total ?? 0, answer?.functions ?? []), [measure, answer]);
+  const columns = useMemo(() => makeColumns(measure, answer?.total ?? 0, answer?.functions ?? [], (f) => callersLink(search, f.function, f.module)), [measure, answer, search]);
   const rows = useMemo(() => {
     const needle = state.find.toLowerCase();
     return (answer?.functions ?? []).filter(

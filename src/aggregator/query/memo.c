@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aggregator/query/memo.h"
+
+#include "aggregator/query/internal.h"
+#include "base/clock.h"
+
+enum { ANSWERS_MAX = 256, ANSWER_SHARE = 3 /* one answer takes at most a third of the room */ };
+
+/* What is kept is constant but for what the memo's lock guards. */
+struct answer {
+	uint32_t refs; /* atomic */
+	struct ap_buf text;
+	uint32_t from, to;
+	uint32_t whole_from[AP_ROLLUP_LEVELS];
+	struct ap_buf blocks;
+	/* With the lock held. */
+	uint64_t watermark; /* what the store had of this writer's */
+	uint64_t used;	    /* when, in questions */
+};
+
+struct ap_memo {
+	size_t max_bytes;
+	pthread_mutex_t lock; /* guards what follows */
+	AP_VEC(struct answer *) answers;
+	size_t bytes;
+	uint64_t questions;
+	uint64_t recalled, recalled_in_part;
+};
+
+struct ap_memo *ap_memo_new(size_t max_bytes)
+{
+	struct ap_memo *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return NULL;
+	m->max_bytes = max_bytes;
+	pthread_mutex_init(&m->lock, NULL);
+	return m;
+}
+
+static size_t bytes_of(const struct answer *a)
+{
+	return sizeof(*a) + a->text.cap + a->blocks.cap;
+}
+
+static void answer_unref(struct answer *a)
+{
+	if (!a || __atomic_sub_fetch(&a->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	ap_buf_free(&a->text);
+	ap_buf_free(&a->blocks);
+	free(a);
+}
+AP_DEFINE_CLEANUP(answer, struct answer, answer_unref)
+
+/* With the lock held. */
+static void forget(struct ap_memo *m, size_t i)
+{
+	m->bytes -= bytes_of(m->answers.p[i]);
+	answer_unref(m->answers.p[i]);
+	m->answers.p[i] = m->answers.p[--m->answers.n];
+}
+
+void ap_memo_free(struct ap_memo *m)
+{
+	if (!m)
+		return;
+	while (m->answers.n)
+		forget(m, m->answers.n - 1);
+	ap_vec_free(&m->answers);
+	pthread_mutex_destroy(&m->lock);
+	free(m);
+}
+
+void ap_memo_get_stats(struct ap_memo *m, struct ap_query_stats *ret)
+{
+	pthread_mutex_lock(&m->lock);
+	ret->recalled = m->recalled;
+	ret->recalled_in_part = m->recalled_in_part;
+	ret->memo_bytes = m->bytes;
+	pthread_mutex_unlock(&m->lock);
+}
+
+bool ap_memo_applies(const struct ap_question *q)
+{
+	return q->has_watermark && q->use_store && q->e->o.store->driver->in_process;
+}
+
+/* Whether what a question sees of the range is what the answer was made of. */
+static bool holds(const struct answer *a, const struct ap_question *q)
+{
+	uint64_t before = AP_MIN(a->watermark, q->watermark);
+	uint64_t after = AP_MAX(a->watermark, q->watermark);
+	int64_t second = (int64_t)AP_NSEC_PER_SEC, min_ns, max_ns;
+
+	if (memcmp(a->whole_from, q->rollups.whole_from, sizeof(a->whole_from)) != 0)
+		return false;
+	if (before == after)
+		return true;
+	if (!ap_buffer_stored_times(q->e->o.buffer, before, after, &min_ns, &max_ns))
+		return false;
+	return min_ns > max_ns || max_ns < (a->from - 1) * second || min_ns > a->to * second;
+}
+
+static bool is_text(const struct answer *a, struct ap_str text)
+{
+	return a->text.n == text.n && memcmp(a->text.p, text.p, text.n) == 0;
+}
+
+static bool is_key(const struct answer *a, const struct ap_memo_key *key)
+{
+	return a->from == key->from && a->to == key->to && is_text(a, key->text);
+}
+
+/* A reference, or NULL. */
+static struct answer *find(struct ap_question *q, const struct ap_memo_key *key, bool part)
+{
+	struct ap_memo *m = q->e->memo;
+	struct answer *found = NULL;
+
+	pthread_mutex_lock(&m->lock);
+	m->questions++;
+	for (size_t i = 0; i < m->answers.n && !found; i++) {
+		struct answer *a = m->answers.p[i];
+
+		if (!is_key(a, key))
+			continue;
+		if (!holds(a, q)) {
+			forget(m, i);
+			break;
+		}
+		a->watermark = AP_MAX(a->watermark, q->watermark);
+		a->used = m->questions;
+		__atomic_fetch_add(&a->refs, 1, __ATOMIC_RELAXED);
+		if (part)
+			m->recalled_in_part++;
+		else
+			m->recalled++;
+		found = a;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return found;
+}
+
+int ap_memo_recall(struct ap_question *q, const struct ap_memo_key *key, bool part,
+		   ap_store_block_fn fn, void *ctx)
+{
+	_cleanup_(ap_cleanup_answer) struct answer *a = find(q, key, part);
+	struct ap_native_view view = {0};
+	size_t at = 0, used;
+	int r = a != NULL;
+
+	while (r > 0 && at < a->blocks.n) {
+		struct ap_str rest = {(const char *)a->blocks.p + at, a->blocks.n - at};
+		int block = ap_native_decode(rest, &view, &used, q->err);
+
+		if (block == 0)
+			block = fn(ctx, &view);
+		if (block < 0)
+			r = block;
+		at += used;
+	}
+	ap_native_view_free(&view);
+	return r;
+}
+
+bool ap_memo_asked(struct ap_memo *m, const struct ap_memo_key *key)
+{
+	bool asked = false;
+
+	pthread_mutex_lock(&m->lock);
+	for (size_t i = 0; i < m->answers.n && !asked; i++) {
+		struct answer *a = m->answers.p[i];
+
+		asked = a->to - a->from == key->to - key->from && is_text(a, key->text);
+		if (asked)
+			a->used = m->questions;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return asked;
+}
+
+struct ap_memo_copy ap_memo_copy_of(const struct ap_memo *m, ap_store_block_fn fn, void *ctx)
+{
+	return (struct ap_memo_copy){.fn = fn, .ctx = ctx, .max = m->max_bytes / ANSWER_SHARE};
+}
+
+int ap_memo_copy_block(void *copy, const struct ap_native_view *block)
+{
+	struct ap_memo_copy *c = copy;
+
+	if (!c->failed)
+		ap_buf_str(&c->blocks, block->bytes);
+	if (ap_buf_error(&c->blocks) || c->blocks.n > c->max) {
+		ap_buf_free(&c->blocks);
+		c->failed = true;
+	}
+	return c->fn(c->ctx, block);
+}
+
+static struct answer *answer_new(const struct ap_question *q, const struct ap_memo_key *key,
+				 struct ap_memo_copy *copy)
+{
+	struct answer *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return NULL;
+	a->refs = 1;
+	a->from = key->from;
+	a->to = key->to;
+	a->watermark = q->watermark;
+	memcpy(a->whole_from, q->rollups.whole_from, sizeof(a->whole_from));
+	ap_buf_str(&a->text, key->text);
+	/* Exactly what is needed, where the copy has room to grow. */
+	ap_buf_str(&a->blocks, ap_buf_view(&copy->blocks));
+	if (!ap_buf_error(&a->text) && !ap_buf_error(&a->blocks))
+		return a;
+	answer_unref(a);
+	return NULL;
+}
+
+/* The one that was used the longest ago. With the lock held. */
+static void forget_oldest(struct ap_memo *m)
+{
+	size_t oldest = 0;
+
+	for (size_t i = 1; i < m->answers.n; i++)
+		if (m->answers.p[i]->used < m->answers.p[oldest]->used)
+			oldest = i;
+	forget(m, oldest);
+}
+
+/* Takes the answer over. With the lock held. */
+static void add(struct ap_memo *m, const struct ap_memo_key *key, struct answer *a)
+{
+	for (size_t i = 0; i < m->answers.n; i++)
+		if (is_key(m->answers.p[i], key)) {
+			forget(m, i);
+			break;
+		}
+	while (m->answers.n &&
+	       (m->answers.n >= ANSWERS_MAX || m->bytes + bytes_of(a) > m->max_bytes))
+		forget_oldest(m);
+	a->used = m->questions;
+	if (bytes_of(a) > m->max_bytes || ap_vec_push(&m->answers, a) < 0)
+		answer_unref(a);
+	else
+		m->bytes += bytes_of(a);
+}
+
+void ap_memo_keep(struct ap_question *q, const struct ap_memo_key *key, struct ap_memo_copy *copy)
+{
+	struct ap_memo *m = q->e->memo;
+	struct answer *a = copy->failed ? NULL : answer_new(q, key, copy);
+
+	ap_buf_free(&copy->blocks);
+	if (!a)
+		return;
+	pthread_mutex_lock(&m->lock);
+	add(m, key, a);
+	pthread_mutex_unlock(&m->lock);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answers of the store to statements about a range, kept for those who ask again: a page that is loaded
+ * once more, another panel, one that refreshes itself. An answer is the blocks as they came, so all kinds
+ * of questions share it.
+ *
+ * It is right as long as no row of the range has been stored or dropped since. Whether one was stored the
+ * buffer knows (ap_buffer_stored_times()), which makes answers of a store that this process alone writes to
+ * fit to be kept, and no others. What is not stored yet is not in it: that comes from the buffer.
+ * Thread-safe. */
+#ifndef AP_AGGREGATOR_QUERY_MEMO_H
+#define AP_AGGREGATOR_QUERY_MEMO_H
+
+#include "aggregator/query/query.h"
+#include "aggregator/store/store.h"
+
+struct ap_question;
+struct ap_memo;
+
+struct ap_memo *ap_memo_new(size_t max_bytes); /* NULL = out of memory */
+void ap_memo_free(struct ap_memo *m);	       /* NULL is fine */
+void ap_memo_get_stats(struct ap_memo *m, struct ap_query_stats *ret);
+
+/* Whether a question's answers may be kept at all. */
+bool ap_memo_applies(const struct ap_question *q);
+
+/* What is asked: all that tells a statement from others but its range, [from, to) in seconds. */
+struct ap_memo_key {
+	struct ap_str text;
+	uint32_t from, to;
+};
+
+/* Hands the blocks of the answer that is kept to `fn`: 1; 0: none is, or it holds no more; or what `fn`
+ * returned. `part`: it is counted as one of which the ends are asked for. */
+int ap_memo_recall(struct ap_question *q, const struct ap_memo_key *key, bool part,
+		   ap_store_block_fn fn, void *ctx);
+/* Whether the same was asked of another range of that length. */
+bool ap_memo_asked(struct ap_memo *m, const struct ap_memo_key *key);
+
+/* A block function in front of another that copies what it hands on. */
+struct ap_memo_copy {
+	ap_store_block_fn fn;
+	void *ctx;
+	size_t max; /* of bytes; more is not kept */
+	bool failed;
+	struct ap_buf blocks;
+};
+struct ap_memo_copy ap_memo_copy_of(const struct ap_memo *m, ap_store_block_fn fn, void *ctx);
+int ap_memo_copy_block(void *copy, const struct ap_native_view *block);
+/* Keeps what was copied, once the answer has ended well; frees the copy. */
+void ap_memo_keep(struct ap_question *q, const struct ap_memo_key *key, struct ap_memo_copy *copy);
+
+#endif

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which tables a question reads. Whole hours and days of a range come from the rollups as far as those
+ * are built (store/rollup.h), its ends and what is not summed up yet from the rows themselves:
+ *
+ *	        from   hour          day                day       hour   to
+ *	built:   |─raw──|────hours────|────────days───────|──hours──|─raw─|
+ *	others:  |──────────────────────────raw──────────────────────────|
+ *
+ * so the answer is the same to the sample. Hours alone are only read of a range that is long, where they are
+ * far less rows than what they sum up, or nothing else is left. Where a question tells apart what rollups do not, a label
+ * or steps shorter than an hour, all of it is raw.
+ *
+ * Answers are kept (memo.h). A page that refreshes itself asks about a range that has moved on by seconds, so what
+ * is asked again is kept of the range's middle, from one round time to another, and its ends are asked anew:
+ *
+ *	        from   round                                round   to
+ *	         |──raw──|─────────────── kept ───────────────|──raw──|      */
+#include "aggregator/query/internal.h"
+#include "base/clock.h"
+
+enum { BATCH_SECONDS_MAX = 3600, LONG_S = 12 * 3600, LATE_S = 30 };
+
+/* The length of the shortest buckets that are kept of all time from a second on. */
+static uint32_t resolution_at(const struct ap_question *q, uint32_t second)
+{
+	const uint32_t *whole_from = q->rollups.whole_from;
+
+	if (second >= whole_from[AP_ROLLUP_RAW])
+		return ap_rollup_seconds[AP_ROLLUP_RAW];
+	if (second >= whole_from[AP_ROLLUP_HOUR])
+		return ap_rollup_seconds[AP_ROLLUP_HOUR];
+	return ap_rollup_seconds[AP_ROLLUP_DAY];
+}
+
+static uint32_t floor_to(uint32_t second, uint32_t length)
+{
+	return second - second % length;
+}
+
+static uint32_t ceil_to(uint32_t second, uint32_t length)
+{
+	return second > UINT32_MAX - length ? UINT32_MAX : floor_to(second + length - 1, length);
+}
+
+bool ap_range_has_raw(const struct ap_question *q, const struct ap_range *r)
+{
+	return resolution_at(q, r->from) == ap_rollup_seconds[AP_ROLLUP_RAW];
+}
+
+void ap_range_need(struct ap_range *r, struct ap_str label)
+{
+	r->fine |= !ap_rollup_keeps_label(label);
+}
+
+uint32_t ap_range_step(const struct ap_question *q, const struct ap_range *r, uint32_t step)
+{
+	return r->fine ? step : ceil_to(step, resolution_at(q, r->from));
+}
+
+void ap_range_settle(const struct ap_question *q, struct ap_range *r)
+{
+	enum ap_rollup_level least = r->fine ? AP_ROLLUP_RAW : AP_ROLLUP_DAY;
+	uint32_t gone = q->rollups.whole_from[least];
+
+	r->resolution = ap_rollup_seconds[AP_ROLLUP_RAW];
+	if (r->from < gone && r->from < r->to)
+		r->unanswered_to = AP_MIN(gone, r->to);
+	if (r->fine || r->from >= r->to)
+		return;
+	r->resolution = resolution_at(q, r->from);
+	r->to = ceil_to(r->to, resolution_at(q, r->to - 1));
+	r->from = floor_to(r->from, r->resolution);
+}
+
+/* A range laid over the levels; empty spans where one is not used. */
+struct spans {
+	uint32_t hour_from, hour_to, day_from, day_to;
+};
+
+static bool is_built(const struct ap_question *q, enum ap_rollup_level level)
+{
+	AP_VEC_FOREACH(&q->rollups.writers, w)
+		if (w->upto[level] > w->base)
+			return true;
+	return false;
+}
+
+/* Whether hours are worth a SELECT more, where there is no day to go with them. */
+static bool hours_help(const struct ap_question *q, const struct ap_range *r,
+		       enum ap_rollup_family family)
+{
+	if (!ap_range_has_raw(q, r))
+		return true;
+	return r->to - r->from >= LONG_S && q->rollups.hours_pay[family];
+}
+
+static struct spans spans_of(const struct ap_question *q, const struct ap_range *r,
+			     enum ap_rollup_family family)
+{
+	uint32_t hour = ap_rollup_seconds[AP_ROLLUP_HOUR], day = ap_rollup_seconds[AP_ROLLUP_DAY];
+	/* The ledger has no labels to lose. */
+	bool fine = r->fine && family != AP_ROLLUP_LEDGER;
+	struct spans s = {0};
+
+	if (fine || r->grain % hour || !is_built(q, AP_ROLLUP_HOUR))
+		return s;
+	s.hour_from = ceil_to(r->from, hour);
+	s.hour_to = floor_to(r->to, hour);
+	if (s.hour_from >= s.hour_to)
+		return (struct spans){0};
+	s.day_from = ceil_to(r->from, day);
+	s.day_to = floor_to(r->to, day);
+	if (r->grain % day || s.day_from >= s.day_to || !is_built(q, AP_ROLLUP_DAY) ||
+	    !ap_rollup_table(family, AP_ROLLUP_DAY))
+		s.day_from = s.day_to = 0;
+	if (s.day_from == s.day_to && !hours_help(q, r, family))
+		return (struct spans){0};
+	return s;
+}
+
+/* A statement, one SELECT a level and kind of segments. */
+struct statement {
+	const struct ap_question *q;
+	const struct ap_range *r;
+	const struct ap_select *what;
+	struct ap_buf sql;
+};
+
+/* Begins a SELECT of [from, to). */
+static void begin(struct statement *s, enum ap_rollup_level level, uint32_t from, uint32_t to)
+{
+	ap_buf_printf(&s->sql, "%sSELECT %.*s FROM %s%s WHERE time >= %u AND time < %u",
+		      s->sql.n ? " UNION ALL " : "", AP_STR_ARG(s->what->columns),
+		      ap_rollup_table(s->what->family, level)->name, s->what->join ?: "", from, to);
+	if (s->what->family == AP_ROLLUP_LEDGER)
+		ap_buf_printf(&s->sql, " AND until > %u", s->r->from);
+}
+
+static void end(struct statement *s)
+{
+	if (s->what->family == AP_ROLLUP_LEDGER)
+		ap_filter_sql_hosts(s->r->filter, &s->sql);
+	else
+		ap_range_rows_sql(s->r, &s->sql);
+	ap_buf_str(&s->sql, s->what->where);
+	ap_buf_printf(&s->sql, " GROUP BY %.*s", AP_STR_ARG(s->what->group));
+}
+
+static void put_done(struct statement *s, const char *before, enum ap_rollup_level level)
+{
+	ap_buf_puts(&s->sql, before);
+	ap_rollup_done_sql(&s->q->rollups, level, &s->sql);
+}
+
+static void put_all(struct statement *s, uint32_t raw_from, const struct spans *p)
+{
+	bool days = p->day_from < p->day_to;
+
+	begin(s, AP_ROLLUP_RAW, raw_from, s->r->to);
+	ap_question_segments_sql(s->q, &s->sql);
+	if (p->hour_from == p->hour_to) {
+		end(s);
+		return;
+	}
+	put_done(s, " AND NOT ", AP_ROLLUP_HOUR);
+	end(s);
+	if (raw_from < p->hour_from || p->hour_to < s->r->to) {
+		begin(s, AP_ROLLUP_RAW, raw_from, s->r->to);
+		ap_buf_printf(&s->sql, " AND (time < %u OR time >= %u)", p->hour_from, p->hour_to);
+		put_done(s, " AND ", AP_ROLLUP_HOUR);
+		end(s);
+	}
+	begin(s, AP_ROLLUP_HOUR, p->hour_from, p->hour_to);
+	put_done(s, " AND ", AP_ROLLUP_HOUR);
+	if (days) {
+		ap_buf_printf(&s->sql, " AND (time < %u OR time >= %u", p->day_from, p->day_to);
+		put_done(s, " OR NOT ", AP_ROLLUP_DAY);
+		ap_buf_byte(&s->sql, ')');
+	}
+	end(s);
+	if (!days)
+		return;
+	begin(s, AP_ROLLUP_DAY, p->day_from, p->day_to);
+	put_done(s, " AND ", AP_ROLLUP_DAY);
+	end(s);
+}
+
+static int select_all(struct ap_question *q, const struct ap_range *r, const struct ap_select *what,
+		      ap_store_block_fn fn, void *ctx)
+{
+	struct spans spans = spans_of(q, r, what->family);
+	struct statement s = {.q = q, .r = r, .what = what};
+	uint32_t from = r->from;
+	int m;
+
+	/* A batch is in the range if it ends in it. */
+	if (what->family == AP_ROLLUP_LEDGER)
+		from = from > BATCH_SECONDS_MAX ? from - BATCH_SECONDS_MAX : 0;
+	put_all(&s, from, &spans);
+	m = ap_question_select(q, &s.sql, fn, ctx);
+	ap_buf_free(&s.sql);
+	return m;
+}
+
+/* What is left and right of a part of the range, whose rows are there. */
+static int select_ends(struct ap_question *q, const struct ap_range *r,
+		       const struct ap_range *middle, const struct ap_select *what,
+		       ap_store_block_fn fn, void *ctx)
+{
+	struct statement s = {.q = q, .r = r, .what = what};
+	int m;
+
+	if (r->from == middle->from && r->to == middle->to)
+		return 0;
+	begin(&s, AP_ROLLUP_RAW, r->from, r->to);
+	ap_buf_printf(&s.sql, " AND (time < %u OR time >= %u)", middle->from, middle->to);
+	ap_question_segments_sql(q, &s.sql);
+	end(&s);
+	m = ap_question_select(q, &s.sql, fn, ctx);
+	ap_buf_free(&s.sql);
+	return m;
+}
+
+/* The part of a range that is the same for a while as it moves on; false: none is worth it, or its ends
+ * could not be asked for alone. What arrives late, but for stragglers, is not of it. */
+static bool middle_of(const struct ap_question *q, const struct ap_range *r,
+		      enum ap_rollup_family family, struct ap_range *ret)
+{
+	static const struct {
+		uint32_t length, round; /* seconds */
+	} steps[] = {{6 * 86400, 3600}, {12 * 3600, 600}, {2 * 3600, 300}, {600, 60}};
+	size_t i = 0;
+
+	if (family == AP_ROLLUP_LEDGER || r->grain || !ap_range_has_raw(q, r))
+		return false;
+	while (i < AP_ARRAY_SIZE(steps) && r->to - r->from < steps[i].length)
+		i++;
+	if (i == AP_ARRAY_SIZE(steps))
+		return false;
+	*ret = *r;
+	ret->from = ceil_to(r->from, steps[i].round);
+	ret->to = floor_to(r->to - LATE_S, steps[i].round);
+	return true;
+}
+
+/* All that is asked but the range. */
+static void put_key(const struct ap_range *r, const struct ap_select *what, struct ap_buf *out)
+{
+	ap_buf_printf(out, "%d %u %s\n%.*s\n%.*s\n%.*s\n", what->family, r->grain, what->join ?: "",
+		      AP_STR_ARG(what->columns), AP_STR_ARG(what->where), AP_STR_ARG(what->group));
+	if (what->family == AP_ROLLUP_LEDGER)
+		ap_filter_sql_hosts(r->filter, out);
+	else
+		ap_range_rows_sql(r, out);
+}
+
+/* Asks about a range and keeps the answer. */
+static int select_and_keep(struct ap_question *q, const struct ap_range *r, struct ap_str text,
+			   const struct ap_select *what, ap_store_block_fn fn, void *ctx)
+{
+	const struct ap_memo_key key = {text, r->from, r->to};
+	struct ap_memo_copy copy = ap_memo_copy_of(q->e->memo, fn, ctx);
+	int m = select_all(q, r, what, ap_memo_copy_block, &copy);
+
+	if (m == 0)
+		ap_memo_keep(q, &key, &copy);
+	ap_buf_free(&copy.blocks);
+	return m;
+}
+
+static int recall_or_select(struct ap_question *q, const struct ap_range *r, struct ap_str text,
+			    const struct ap_select *what, ap_store_block_fn fn, void *ctx)
+{
+	const struct ap_memo_key key = {text, r->from, r->to};
+	struct ap_range middle;
+	int m = ap_memo_recall(q, &key, false, fn, ctx);
+
+	if (m != 0)
+		return AP_MIN(m, 0);
+	if (!ap_memo_asked(q->e->memo, &key) || !middle_of(q, r, what->family, &middle))
+		return select_and_keep(q, r, text, what, fn, ctx);
+	m = ap_memo_recall(q, &(struct ap_memo_key){text, middle.from, middle.to}, true, fn, ctx);
+	if (m == 0)
+		m = select_and_keep(q, &middle, text, what, fn, ctx);
+	return m < 0 ? m : select_ends(q, r, &middle, what, fn, ctx);
+}
+
+int ap_range_select(struct ap_question *q, const struct ap_range *r, const struct ap_select *what,
+		    ap_store_block_fn fn, void *ctx)
+{
+	_cleanup_buf_ struct ap_buf text = {0};
+
+	if (!ap_memo_applies(q))
+		return select_all(q, r, what, fn, ctx);
+	put_key(r, what, &text);
+	if (ap_buf_error(&text))
+		return ap_question_no_memory(q);
+	return recall_or_select(q, r, ap_buf_view(&text), what, fn, ctx);
+}
