@@ -1,10 +1,22 @@
 #!/usr/bin/env bash
 # Runs every fuzz target for SECONDS over its seed corpus:  tools/fuzz.sh SECONDS
-# What it finds is left in build/fuzz/findings/<target>.
+# What it finds is left in build/fuzz/findings/<target>, and told again at the end, where a log that was cut still has it.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 seconds=${1:-60}
-failed=0
+failed=()
+
+tell() { # TARGET: why it ended, and its input, to be decoded by `base64 -d`
+    echo "FAILED $1"
+    grep -m 1 -A 25 -E 'ERROR|runtime error|Assertion|ALARM' "build/fuzz/corpus/$1.log" || tail -n 25 "build/fuzz/corpus/$1.log"
+    for input in "build/fuzz/findings/$1"/*; do
+        [ -e "$input" ] || continue
+        echo "$input ($(stat -c %s "$input") bytes)"
+        head -c 1500 "$input" | base64 -w 0
+        echo
+    done
+}
+
 for target in build/fuzz/fuzz/*_fuzz; do
     name=$(basename "$target" _fuzz)
     work=build/fuzz/corpus/$name
@@ -16,8 +28,10 @@ for target in build/fuzz/fuzz/*_fuzz; do
         echo "ok $name $(grep -o 'stat::number_of_executed_units: .*' "$work.log")"
     else
         echo "FAILED $name"
-        tail -n 30 "$work.log"
-        failed=1
+        failed+=("$name")
     fi
 done
-exit $failed
+for name in "${failed[@]}"; do
+    tell "$name"
+done
+[ ${#failed[@]} -eq 0 ]
