@@ -27,12 +27,15 @@ static void push_back(struct ap_slot_list *l, struct ap_slot *s)
 	l->n++;
 }
 
-static void push_front(struct ap_slot_list *l, struct ap_slot *s)
+static void take_out(struct ap_slot_list *l, const struct ap_slot *s)
 {
-	s->next = l->first;
-	l->first = s;
-	l->last = l->last ? l->last : s;
-	l->n++;
+	struct ap_slot *before = NULL;
+
+	for (struct ap_slot *i = l->first; i != s; i = i->next)
+		before = i;
+	*(before ? &before->next : &l->first) = s->next;
+	l->last = s->next ? l->last : before;
+	l->n--;
 }
 
 struct ap_slot *ap_slot_list_pop(struct ap_slot_list *l)
@@ -45,6 +48,11 @@ struct ap_slot *ap_slot_list_pop(struct ap_slot_list *l)
 	l->last = l->first ? l->last : NULL;
 	l->n--;
 	return s;
+}
+
+struct ap_slot *ap_slot_next_queued(struct ap_tables *t)
+{
+	return ap_slot_list_pop(t->urgent.n ? &t->urgent : &t->queue);
 }
 
 void ap_slot_set_state(struct ap_tables *t, struct ap_slot *s, enum ap_slot_state state)
@@ -212,9 +220,21 @@ static void put_key(struct ap_tables *t, const struct ap_file_key *key, struct a
 	t->target.set(t->target.ctx, key, s ? &s->ref : &memory);
 }
 
-/* Queues the file's table; one that frames lie in before those that were only mapped. */
+/* A frame lies in a file whose table is queued: it goes before those that were only mapped. */
+static void promote(struct ap_tables *t, struct ap_slot *s)
+{
+	take_out(&t->queue, s);
+	s->is_urgent = true;
+	push_back(&t->urgent, s);
+}
+
+/* Queues the file's table; those that frames lie in go first, in the order in which one was met. */
 static void request(struct ap_tables *t, struct ap_slot *s, bool is_used)
 {
+	uint32_t queued = t->urgent.n + t->queue.n;
+
+	if (s->state == AP_SLOT_QUEUED && is_used && !s->is_urgent)
+		promote(t, s);
 	if (s->state != AP_SLOT_WANTED)
 		return;
 	if (s->file->fd < 0) {
@@ -223,16 +243,14 @@ static void request(struct ap_tables *t, struct ap_slot *s, bool is_used)
 		drop_keys(t, s);
 		return;
 	}
-	if (t->queue.n >= (is_used ? 2 * QUEUE_MAX : QUEUE_MAX)) {
+	if (queued >= (is_used ? 2 * QUEUE_MAX : QUEUE_MAX)) {
 		t->stats.postponed++;
 		return;
 	}
 	ap_file_pin(s->file);
 	ap_slot_set_state(t, s, AP_SLOT_QUEUED);
-	if (is_used)
-		push_front(&t->queue, s);
-	else
-		push_back(&t->queue, s);
+	s->is_urgent = is_used;
+	push_back(is_used ? &t->urgent : &t->queue, s);
 	pthread_cond_signal(&t->work);
 }
 
@@ -322,11 +340,13 @@ void ap_tables_unresolved(struct ap_tables *t)
 struct ap_file *ap_tables_use(struct ap_tables *t, uint32_t id, uint64_t now)
 {
 	struct ap_slot *s = find_slot(t, id);
+	enum ap_slot_state state;
 
 	if (!s)
 		return NULL;
 	__atomic_store_n(&s->used, now, __ATOMIC_RELAXED);
-	if (__atomic_load_n(&s->state, __ATOMIC_RELAXED) == AP_SLOT_WANTED) {
+	state = __atomic_load_n(&s->state, __ATOMIC_RELAXED);
+	if (state == AP_SLOT_WANTED || state == AP_SLOT_QUEUED) {
 		pthread_mutex_lock(&t->lock);
 		if (now >= s->retry)
 			request(t, s, true);
@@ -340,7 +360,7 @@ void ap_tables_wait(struct ap_tables *t, uint64_t deadline)
 	struct timespec until = ap_clock_timespec(deadline);
 
 	pthread_mutex_lock(&t->lock);
-	while ((t->queue.n || t->busy) &&
+	while ((t->urgent.n || t->queue.n || t->busy) &&
 	       pthread_cond_timedwait(&t->idle, &t->lock, &until) != ETIMEDOUT)
 		;
 	pthread_mutex_unlock(&t->lock);
@@ -351,7 +371,7 @@ void ap_tables_get_stats(struct ap_tables *t, struct ap_tables_stats *ret)
 	pthread_mutex_lock(&t->lock);
 	*ret = t->stats;
 	ret->keys = HASH_COUNT(t->keys);
-	ret->queued = t->queue.n;
+	ret->queued = t->urgent.n + t->queue.n;
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -374,7 +394,7 @@ static void release(struct ap_tables *t)
 	struct ap_slot_key *k, *next;
 	struct ap_slot *s;
 
-	while ((s = ap_slot_list_pop(&t->queue)))
+	while ((s = ap_slot_next_queued(t)))
 		ap_file_unpin(s->file);
 	HASH_ITER(hh, t->keys, k, next) {
 		HASH_DEL(t->keys, k);

@@ -41,6 +41,7 @@ struct ap_slot {
 	struct ap_slot_key *keys;
 	struct ap_slot *next; /* in the queue or among the retired */
 	enum ap_slot_state state;
+	bool is_urgent;	      /* queued among those that frames lie in */
 	bool compiled;	      /* it was tried */
 	uint32_t n_words;     /* of its table */
 	uint64_t used;	      /* CLOCK_MONOTONIC of the last frame in it; relaxed atomic */
@@ -62,7 +63,7 @@ struct ap_tables {
 	struct ap_slot *slots;	   /* AP_SLOTS; slot 0 stays unused */
 	uint32_t n_slots;	   /* that ever were in use: the others are untouched memory */
 	struct ap_slot_key *keys;
-	struct ap_slot_list queue, retired;
+	struct ap_slot_list urgent, queue, retired;
 	AP_VEC(uint32_t) releases;    /* tables of retired files, for the worker to release */
 	struct ap_tables_stats stats; /* but for `keys` and `queued` */
 	bool stop, busy;	      /* busy: the worker is at it */
@@ -75,7 +76,9 @@ struct ap_tables {
 };
 
 /* All of these need the lock. */
-struct ap_slot *ap_slot_list_pop(struct ap_slot_list *l); /* NULL: empty */
+struct ap_slot *ap_slot_list_pop(struct ap_slot_list *l); /* the first; NULL: empty */
+/* Taken out of the queue, those that frames lie in first; NULL: none is queued. */
+struct ap_slot *ap_slot_next_queued(struct ap_tables *t);
 void ap_slot_set_state(struct ap_tables *t, struct ap_slot *s, enum ap_slot_state state);
 /* Tells the walker what s->ref says. */
 void ap_slot_publish(struct ap_tables *t, const struct ap_slot *s);

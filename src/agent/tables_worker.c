@@ -138,7 +138,7 @@ void *ap_tables_worker(void *tables)
 	pthread_mutex_lock(&t->lock);
 	while (!t->stop) {
 		bool is_due = t->stalled && ap_clock_mono_ns() >= t->stalled_until;
-		struct ap_slot *s = is_due ? AP_TAKE_PTR(t->stalled) : ap_slot_list_pop(&t->queue);
+		struct ap_slot *s = is_due ? AP_TAKE_PTR(t->stalled) : ap_slot_next_queued(t);
 
 		if (!s) {
 			wait_for_work(t);

@@ -11,9 +11,62 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/vec.h"
 
 #define DEADLINE_NS (20 * AP_NSEC_PER_SEC)
 #define ROOM	    (4u << 20) /* words, unless a test says less */
+
+/* In front of the worker: while it is shut no table is compiled. */
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool shut;
+	int waiting;
+	AP_VEC(ino_t) passed;
+} gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+int __real_ap_unwind_table_build(int fd, struct ap_unwind_table **ret);
+int __wrap_ap_unwind_table_build(int fd, struct ap_unwind_table **ret);
+
+int __wrap_ap_unwind_table_build(int fd, struct ap_unwind_table **ret)
+{
+	struct stat st = {0};
+
+	fstat(fd, &st);
+	pthread_mutex_lock(&gate.lock);
+	ap_vec_push(&gate.passed, st.st_ino);
+	gate.waiting++;
+	pthread_cond_broadcast(&gate.changed);
+	while (gate.shut)
+		pthread_cond_wait(&gate.changed, &gate.lock);
+	gate.waiting--;
+	pthread_mutex_unlock(&gate.lock);
+	return __real_ap_unwind_table_build(fd, ret);
+}
+
+static void shut_gate(void)
+{
+	pthread_mutex_lock(&gate.lock);
+	gate.shut = true;
+	gate.passed.n = 0;
+	pthread_mutex_unlock(&gate.lock);
+}
+
+static void wait_at_gate(void)
+{
+	pthread_mutex_lock(&gate.lock);
+	while (!gate.waiting)
+		pthread_cond_wait(&gate.changed, &gate.lock);
+	pthread_mutex_unlock(&gate.lock);
+}
+
+static void open_gate(void)
+{
+	pthread_mutex_lock(&gate.lock);
+	gate.shut = false;
+	pthread_cond_broadcast(&gate.changed);
+	pthread_mutex_unlock(&gate.lock);
+}
 
 struct entry {
 	UT_hash_handle hh;
@@ -215,6 +268,47 @@ static void a_file_has_its_table_before_it_is_met(void **state)
 	assert_int_equal(stats(f).store.held, 2);
 	assert_int_equal(stats(f).notices, 0);
 	ap_file_unref(file);
+	end(f);
+}
+
+static ino_t inode_of(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_ino;
+}
+
+static void files_that_frames_lie_in_go_first(void **state)
+{
+	static const char *const paths[] = {"/bin/true", "/bin/ls", "/bin/cat", "/bin/cp"};
+	struct ap_file *files[AP_ARRAY_SIZE(paths)];
+	struct fixture *f = begin(ROOM, 8);
+	struct ap_file_key key;
+
+	settle(f);
+	shut_gate();
+	for (size_t i = 0; i < AP_ARRAY_SIZE(paths); i++) {
+		files[i] = get(f, paths[i]);
+		if (i == 0)
+			wait_at_gate();
+	}
+	/* The last is met, then the one before, and the last once more. */
+	for (int i = 0; i < 3; i++) {
+		key = key_of(f, paths[3 - i % 2]);
+		assert_non_null(ap_tables_use(f->tables, known(f, &key).file, 1));
+	}
+	assert_int_equal(stats(f).queued, 3);
+	open_gate();
+	settle(f);
+	assert_int_equal(gate.passed.n, 4);
+	assert_int_equal(gate.passed.p[0], inode_of(paths[0]));
+	assert_int_equal(gate.passed.p[1], inode_of(paths[3]));
+	assert_int_equal(gate.passed.p[2], inode_of(paths[2]));
+	assert_int_equal(gate.passed.p[3], inode_of(paths[1]));
+	assert_int_equal(stats(f).built, 5);
+	for (size_t i = 0; i < AP_ARRAY_SIZE(paths); i++)
+		ap_file_unref(files[i]);
 	end(f);
 }
 
@@ -488,6 +582,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_has_its_table_before_it_is_met),
+		cmocka_unit_test(files_that_frames_lie_in_go_first),
 		cmocka_unit_test(one_file_may_have_several_inodes),
 		cmocka_unit_test(equal_files_share_a_table_and_keep_their_names),
 		cmocka_unit_test(another_name_of_an_inode_leaves_it_alone),
@@ -499,5 +594,8 @@ int main(void)
 		cmocka_unit_test(inodes_are_bounded_too),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+	ap_vec_free(&gate.passed);
+	return failed;
 }
