@@ -8,6 +8,7 @@
 #include "aggregator/internal.h"
 #include "aggregator/place.h"
 #include "aggregator/store/folder.h"
+#include "aggregator/store/peers.h"
 #include "base/clock.h"
 
 #define GRACE_MS	 5000u
@@ -312,6 +313,9 @@ int ap_aggregator_stop(struct ap_aggregator *a, struct ap_error *err)
 	ap_retention_stop(a->retention);
 	if (a->writer)
 		r = stop_writer(a, err);
+	/* One that cannot say so counts as one that is back soon. */
+	if (a->store && atomic_load(&a->store->ready))
+		ap_peers_leave(a->store, NULL);
 	ap_query_engine_free(a->query);
 	ap_rollup_free(a->rollup);
 	ap_ingest_free(a->ingest);

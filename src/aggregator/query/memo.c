@@ -2,6 +2,7 @@
 #include "aggregator/query/memo.h"
 
 #include "aggregator/query/internal.h"
+#include "aggregator/store/peers.h"
 #include "base/clock.h"
 
 enum { ANSWERS_MAX = 256, ANSWER_SHARE = 3 /* one answer takes at most a third of the room */ };
@@ -10,6 +11,7 @@ enum { ANSWERS_MAX = 256, ANSWER_SHARE = 3 /* one answer takes at most a third o
 struct answer {
 	uint32_t refs; /* atomic */
 	struct ap_buf text;
+	uint64_t turn;
 	uint32_t from, to;
 	uint32_t whole_from[AP_ROLLUP_LEVELS];
 	struct ap_buf blocks;
@@ -81,9 +83,9 @@ void ap_memo_get_stats(struct ap_memo *m, struct ap_query_stats *ret)
 	pthread_mutex_unlock(&m->lock);
 }
 
-bool ap_memo_applies(const struct ap_question *q)
+bool ap_memo_applies(const struct ap_question *q, uint64_t *ret_turn)
 {
-	return q->has_watermark && q->use_store && q->e->o.store->driver->in_process;
+	return q->has_watermark && q->use_store && ap_peers_none(q->e->o.store, ret_turn);
 }
 
 /* Whether what a question sees of the range is what the answer was made of. */
@@ -109,7 +111,8 @@ static bool is_text(const struct answer *a, struct ap_str text)
 
 static bool is_key(const struct answer *a, const struct ap_memo_key *key)
 {
-	return a->from == key->from && a->to == key->to && is_text(a, key->text);
+	return a->from == key->from && a->to == key->to && a->turn == key->turn &&
+	       is_text(a, key->text);
 }
 
 /* A reference, or NULL. */
@@ -206,6 +209,7 @@ static struct answer *answer_new(const struct ap_question *q, const struct ap_me
 	if (!a)
 		return NULL;
 	a->refs = 1;
+	a->turn = key->turn;
 	a->from = key->from;
 	a->to = key->to;
 	a->watermark = q->watermark;

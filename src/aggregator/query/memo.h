@@ -4,8 +4,8 @@
  * of questions share it.
  *
  * It is right as long as no row of the range has been stored or dropped since. Whether one was stored the
- * buffer knows (ap_buffer_stored_times()), which makes answers of a store that this process alone writes to
- * fit to be kept, and no others. What is not stored yet is not in it: that comes from the buffer.
+ * buffer knows (ap_buffer_stored_times()), as long as this process alone stores (store/peers.h): while it does not,
+ * nothing is kept. What is not stored yet is not in it: that comes from the buffer.
  * Thread-safe. */
 #ifndef AP_AGGREGATOR_QUERY_MEMO_H
 #define AP_AGGREGATOR_QUERY_MEMO_H
@@ -20,12 +20,13 @@ struct ap_memo *ap_memo_new(size_t max_bytes); /* NULL = out of memory */
 void ap_memo_free(struct ap_memo *m);	       /* NULL is fine */
 void ap_memo_get_stats(struct ap_memo *m, struct ap_query_stats *ret);
 
-/* Whether a question's answers may be kept at all. */
-bool ap_memo_applies(const struct ap_question *q);
+/* Whether a question's answers may be kept at all, and for what turn of the store's peers. */
+bool ap_memo_applies(const struct ap_question *q, uint64_t *ret_turn);
 
 /* What is asked: all that tells a statement from others but its range, [from, to) in seconds. */
 struct ap_memo_key {
 	struct ap_str text;
+	uint64_t turn;
 	uint32_t from, to;
 };
 

@@ -255,45 +255,50 @@ static void put_key(const struct ap_range *r, const struct ap_select *what, stru
 }
 
 /* Asks about a range and keeps the answer. */
-static int select_and_keep(struct ap_question *q, const struct ap_range *r, struct ap_str text,
-			   const struct ap_select *what, ap_store_block_fn fn, void *ctx)
+static int select_and_keep(struct ap_question *q, const struct ap_range *r,
+			   const struct ap_memo_key *key, const struct ap_select *what,
+			   ap_store_block_fn fn, void *ctx)
 {
-	const struct ap_memo_key key = {text, r->from, r->to};
 	struct ap_memo_copy copy = ap_memo_copy_of(q->e->memo, fn, ctx);
 	int m = select_all(q, r, what, ap_memo_copy_block, &copy);
 
 	if (m == 0)
-		ap_memo_keep(q, &key, &copy);
+		ap_memo_keep(q, key, &copy);
 	ap_buf_free(&copy.blocks);
 	return m;
 }
 
-static int recall_or_select(struct ap_question *q, const struct ap_range *r, struct ap_str text,
-			    const struct ap_select *what, ap_store_block_fn fn, void *ctx)
+static int recall_or_select(struct ap_question *q, const struct ap_range *r,
+			    const struct ap_memo_key *key, const struct ap_select *what,
+			    ap_store_block_fn fn, void *ctx)
 {
-	const struct ap_memo_key key = {text, r->from, r->to};
+	struct ap_memo_key part = *key;
 	struct ap_range middle;
-	int m = ap_memo_recall(q, &key, false, fn, ctx);
+	int m = ap_memo_recall(q, key, false, fn, ctx);
 
 	if (m != 0)
 		return AP_MIN(m, 0);
-	if (!ap_memo_asked(q->e->memo, &key) || !middle_of(q, r, what->family, &middle))
-		return select_and_keep(q, r, text, what, fn, ctx);
-	m = ap_memo_recall(q, &(struct ap_memo_key){text, middle.from, middle.to}, true, fn, ctx);
+	if (!ap_memo_asked(q->e->memo, key) || !middle_of(q, r, what->family, &middle))
+		return select_and_keep(q, r, key, what, fn, ctx);
+	part.from = middle.from;
+	part.to = middle.to;
+	m = ap_memo_recall(q, &part, true, fn, ctx);
 	if (m == 0)
-		m = select_and_keep(q, &middle, text, what, fn, ctx);
+		m = select_and_keep(q, &middle, &part, what, fn, ctx);
 	return m < 0 ? m : select_ends(q, r, &middle, what, fn, ctx);
 }
 
 int ap_range_select(struct ap_question *q, const struct ap_range *r, const struct ap_select *what,
 		    ap_store_block_fn fn, void *ctx)
 {
+	struct ap_memo_key key = {.from = r->from, .to = r->to};
 	_cleanup_buf_ struct ap_buf text = {0};
 
-	if (!ap_memo_applies(q))
+	if (!ap_memo_applies(q, &key.turn))
 		return select_all(q, r, what, fn, ctx);
 	put_key(r, what, &text);
 	if (ap_buf_error(&text))
 		return ap_question_no_memory(q);
-	return recall_or_select(q, r, ap_buf_view(&text), what, fn, ctx);
+	key.text = ap_buf_view(&text);
+	return recall_or_select(q, r, &key, what, fn, ctx);
 }

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aggregator/store/rollup.h"
 
+#include "aggregator/store/facts.h"
 #include "aggregator/store/rollup_internal.h"
 #include "base/clock.h"
 
 enum { PAYING = 3 };
-
-/* Rows of the table `rollups`. */
-enum kind {
-	KIND_UPTO = 0,	 /* + level: a writer's segments up to the value are built */
-	KIND_WHOLE = 16, /* + level: days from the value on (Unix seconds) are whole; writer 0 */
-};
 
 void ap_rollup_view_free(struct ap_rollup_view *v)
 {
@@ -60,11 +55,11 @@ static int take_fact(struct ap_rollup_view *v, uint64_t kind, uint64_t base, uin
 {
 	struct ap_rollup_writer *w;
 
-	if (kind >= KIND_WHOLE && kind < KIND_WHOLE + AP_ROLLUP_LEVELS) {
-		uint32_t *whole = &v->whole_from[kind - KIND_WHOLE];
+	if (kind >= AP_FACT_WHOLE && kind < AP_FACT_WHOLE + AP_ROLLUP_LEVELS) {
+		uint32_t *whole = &v->whole_from[kind - AP_FACT_WHOLE];
 
 		*whole = AP_MAX(*whole, (uint32_t)AP_MIN(value, (uint64_t)UINT32_MAX));
-	} else if (kind > KIND_UPTO && kind < KIND_UPTO + AP_ROLLUP_LEVELS) {
+	} else if (kind > AP_FACT_UPTO && kind < AP_FACT_UPTO + AP_ROLLUP_LEVELS) {
 		w = writer_of(v, base);
 		if (!w)
 			return -ENOMEM;
@@ -94,8 +89,8 @@ static int take_facts(void *ctx, const struct ap_native_view *v)
 		uint64_t value = ap_native_uint(&v->columns[2], row);
 
 		m = take_fact(&r->view, kind, base, value);
-		if (kind >= KIND_WHOLE && kind < KIND_WHOLE + AP_ROLLUP_LEVELS)
-			facts->whole_from[kind - KIND_WHOLE] = value;
+		if (kind >= AP_FACT_WHOLE && kind < AP_FACT_WHOLE + AP_ROLLUP_LEVELS)
+			facts->whole_from[kind - AP_FACT_WHOLE] = value;
 		else if (kind < AP_ROLLUP_LEVELS && base == r->store->segment_base)
 			facts->upto[kind] = value;
 	}
@@ -108,10 +103,7 @@ static int read_facts(struct ap_rollup *r, struct facts *ret, struct ap_error *e
 	int m;
 
 	*ret = (struct facts){.r = r};
-	m = ap_store_query(
-		r->store,
-		AP_STR("SELECT kind, writer, max(value) FROM rollups GROUP BY kind, writer"), NULL,
-		take_facts, ret, err);
+	m = ap_facts_read(r->store, take_facts, ret, err);
 	if (m < 0)
 		return m;
 	pthread_mutex_lock(&r->lock);
@@ -156,9 +148,7 @@ int ap_rollup_get_view(struct ap_rollup *r, struct ap_rollup_view *ret, struct a
 static int note(struct ap_rollup *r, unsigned int kind, uint64_t base, uint64_t value,
 		struct ap_error *err)
 {
-	int m = ap_store_exec(r->store, err,
-			      "INSERT INTO rollups (kind, writer, value) VALUES (%u, %llu, %llu)",
-			      kind, (unsigned long long)base, (unsigned long long)value);
+	int m = ap_facts_note(r->store, kind, base, value, err);
 
 	if (m < 0)
 		return m;
@@ -176,7 +166,7 @@ int ap_rollup_note_dropped(struct ap_rollup *r, enum ap_rollup_level level, uint
 	pthread_mutex_lock(&r->lock);
 	whole = r->view.whole_from[level];
 	pthread_mutex_unlock(&r->lock);
-	return before_s > whole ? note(r, KIND_WHOLE + level, 0, before_s, err) : 0;
+	return before_s > whole ? note(r, AP_FACT_WHOLE + level, 0, before_s, err) : 0;
 }
 
 /* How far this writer has got. */
@@ -196,7 +186,7 @@ static uint64_t built(struct ap_rollup *r, enum ap_rollup_level level)
 static int note_built(struct ap_rollup *r, enum ap_rollup_level level, uint64_t upto,
 		      struct ap_error *err)
 {
-	return note(r, KIND_UPTO + level, r->store->segment_base, upto, err);
+	return note(r, AP_FACT_UPTO + level, r->store->segment_base, upto, err);
 }
 
 /* Known once the store has been reached. 0: what it has taken is on its disk. */
@@ -288,7 +278,7 @@ static int confirm(struct ap_rollup *r, struct ap_error *err)
 		whole = r->view.whole_from[level];
 		pthread_mutex_unlock(&r->lock);
 		if (facts.whole_from[level] < whole)
-			m = note(r, KIND_WHOLE + level, 0, whole, err);
+			m = note(r, AP_FACT_WHOLE + level, 0, whole, err);
 		if (m < 0 || level == AP_ROLLUP_RAW)
 			continue;
 		if (!r->aligned)

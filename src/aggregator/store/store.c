@@ -85,6 +85,7 @@ void ap_store_init(struct ap_store *s, const struct ap_store_driver *driver)
 {
 	s->driver = driver;
 	pthread_mutex_init(&s->opening, NULL);
+	pthread_mutex_init(&s->peers.lock, NULL);
 }
 
 void ap_store_close(struct ap_store *s)
@@ -92,6 +93,7 @@ void ap_store_close(struct ap_store *s)
 	if (!s)
 		return;
 	pthread_mutex_destroy(&s->opening);
+	pthread_mutex_destroy(&s->peers.lock);
 	s->driver->close(s);
 }
 

@@ -85,6 +85,17 @@ struct ap_store_driver {
 		     ap_store_block_fn fn, void *ctx, struct ap_error *err);
 };
 
+/* What is known of others that store into the same (peers.h). */
+struct ap_peers {
+	/* The writer's: */
+	bool entered;
+	unsigned int connects; /* of the store's, when it was seen to be written down */
+	uint64_t free_at;      /* CLOCK_MONOTONIC: not before */
+	pthread_mutex_t lock;  /* guards what follows */
+	uint64_t looked;       /* when; 0: never */
+	uint64_t present, turn;
+};
+
 /* The common head of every driver's own structure. */
 struct ap_store {
 	const struct ap_store_driver *driver;
@@ -100,6 +111,7 @@ struct ap_store {
 	/* Of what is held (hold.h): whether there is any, and the number of `connects` at which it was there. */
 	atomic_bool holding;
 	atomic_uint sure_of;
+	struct ap_peers peers;
 };
 
 /* Whether the store may have lost what it had, which is not made good yet: it was away since that was last known to be

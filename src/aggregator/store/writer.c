@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "aggregator/store/hold.h"
+#include "aggregator/store/peers.h"
 #include "aggregator/store/rows.h"
 #include "aggregator/store/segment_insert.h"
 #include "base/clock.h"
@@ -155,6 +156,8 @@ static int store_segment(struct ap_writer *w, struct ap_rows *rows, const struct
 {
 	int r = store_names(w, rows, cut, list, err);
 
+	if (r == 0)
+		r = ap_peers_enter(w->store, err);
 	if (r < 0)
 		return r;
 	r = ap_segment_insert_rows(w->store, rows, cut, w->refilling, err);

@@ -45,16 +45,21 @@ static inline char *engine_folder(void)
 	return path;
 }
 
-static inline void engine_folder_remove(char *path)
+static inline void folder_remove(char *path)
 {
 	char *argv[] = {(char *)"rm", (char *)"-rf", (char *)"--", path, NULL};
 	pid_t pid;
 	int status;
 
-	if (engine_is_server())
-		clickhouse_stop(&engine_server);
 	assert_int_equal(posix_spawnp(&pid, "rm", NULL, NULL, argv, environ), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
+}
+
+static inline void engine_folder_remove(char *path)
+{
+	if (engine_is_server())
+		clickhouse_stop(&engine_server);
+	folder_remove(path);
 	free(path);
 }
 

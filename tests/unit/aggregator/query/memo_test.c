@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "../../test.h"
+#include "aggregator/store/peers.h"
 #include "aggregator/store/rollup.h"
 #include "fixture.h"
 
@@ -26,7 +27,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void push_at(int64_t second, int service, uint64_t count)
+static void push_to(struct fixture *to, int64_t second, int service, uint64_t count)
 {
 	struct ap_profile *p = ap_profile_new();
 	char text[32], path[32];
@@ -34,8 +35,13 @@ static void push_at(int64_t second, int service, uint64_t count)
 	snprintf(text, sizeof(text), "service=s%d", service);
 	snprintf(path, sizeof(path), "main;f%d", (int)(second % 7));
 	sample(p, T0 + second, text, stack(p, path, "/bin/s", 0), count);
-	push(&f, p, "h1", T0 + second, T0 + second + 1);
+	push(to, p, "h1", T0 + second, T0 + second + 1);
 	pushed[service][second] += count;
+}
+
+static void push_at(int64_t second, int service, uint64_t count)
+{
+	push_to(&f, second, service, count);
 }
 
 static uint64_t expected(int64_t from, int64_t to, int service)
@@ -168,6 +174,48 @@ static void what_is_kept_has_its_bound(void **state)
 	f.queries = large;
 }
 
+/* Once the store has been looked at again. */
+static void check_until_recalled(int64_t from, int64_t to)
+{
+	uint64_t deadline = ap_clock_mono_ns() + 20 * AP_NSEC_PER_SEC, before = stats().recalled;
+
+	while (stats().recalled == before) {
+		if (ap_clock_mono_ns() > deadline)
+			fail_msg("nothing is kept");
+		check(from, to, -1);
+	}
+}
+
+static void what_another_stores_is_in_the_next_answer(void **state)
+{
+	char folder[] = "/tmp/aperture-test-XXXXXX";
+	struct fixture other = {.folder = folder};
+	struct ap_error err = {0};
+	uint64_t recalled;
+
+	if (!engine_is_server())
+		skip(); /* its folder is one process's */
+	assert_non_null(mkdtemp(folder));
+	fixture_open(&other);
+	check(0, 60, -1);
+	check_until_recalled(0, 60);
+	for (int i = 0; i < 2; i++) {
+		push_to(&other, 30, 0, 7);
+		fixture_flush(&other);
+		recalled = stats().recalled;
+		check(0, 60, -1);
+		push_to(&other, 31, 1, 5);
+		fixture_flush(&other);
+		check(0, 60, -1);
+		assert_int_equal(stats().recalled, recalled);
+		/* What was kept before he came is not what there is now. */
+		assert_int_equal(ap_peers_leave(other.store, &err), 0);
+		check_until_recalled(0, 60);
+	}
+	fixture_close(&other);
+	folder_remove(folder);
+}
+
 static void days_that_were_dropped_are_gone(void **state)
 {
 	_cleanup_(ap_cleanup_rollup) struct ap_rollup *rollup = NULL;
@@ -185,7 +233,8 @@ static void days_that_were_dropped_are_gone(void **state)
 	assert_int_equal(stats().recalled, 2);
 	assert_int_equal(
 		ap_rollup_note_dropped(rollup, AP_ROLLUP_RAW, (T0 / DAY_S + 1) * DAY_S, &err), 0);
-	assert_int_equal(ap_store_alter(f.store, &err, "samples", "DELETE WHERE 1"), 0);
+	assert_int_equal(ap_store_alter(f.store, &err, "samples", "DROP PARTITION '2025-11-23'"),
+			 0);
 	memset(pushed, 0, sizeof(pushed));
 	check(0, 2000, -1);
 	ap_query_engine_free(f.queries);
@@ -200,6 +249,7 @@ int main(void)
 		cmocka_unit_test(a_range_that_moves_on_keeps_its_middle),
 		cmocka_unit_test(every_answer_is_exact_whatever_comes_when),
 		cmocka_unit_test(what_is_kept_has_its_bound),
+		cmocka_unit_test(what_another_stores_is_in_the_next_answer),
 		cmocka_unit_test(days_that_were_dropped_are_gone),
 	};
 
