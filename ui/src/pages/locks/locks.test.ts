@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from "vitest";
-import { CONTENTION, EVERYTHING, endsFilter, keyOf, kindQuery, kindsOf, parseKey, placeOf, waitsFilter } from "./locks";
+import { CONTENTION, EVERYTHING, endsFilter, keyOf, kindQuery, kindsOf, parseKey, placeOf, recorders, waitsFilter } from "./locks";
 
 const ID = { lock: "0x7f12", pid: "812", kind: "mutex", host: "db,1", caller: "" };
 const KERNEL_ID = { lock: "[kernel heap]", pid: "0", kind: "percpu-rwsem write", host: "db,1", caller: "ext4_write [ext4]" };
@@ -50,5 +50,16 @@ describe("filters of locks", () => {
 
   it("name the threads as those see them who end waits", () => {
     expect(endsFilter('{thread="w",waker=~"h.*"}', ID)).toBe('{waiter="w",thread=~"h.*",host="db,1",pid="812",lock="0x7f12"}');
+  });
+});
+
+describe("who records waits for locks", () => {
+  const agent = (host: string, modes: string[], state: "ok" | "left" = "ok") => ({ host, state, modes });
+
+  it("is nobody, some or all of the agents", () => {
+    expect(recorders([])).toEqual({ text: "", idle: undefined });
+    expect(recorders([agent("a", ["cpu"], "left"), agent("b", ["cpu"])])).toEqual({ text: "", idle: "b" });
+    expect(recorders([agent("a", ["cpu", "lock"]), agent("b", ["cpu"]), agent("c", ["lock"])])).toEqual({ text: "2 of 3 agents record", idle: "b" });
+    expect(recorders([agent("a", ["cpu", "lock"])])).toEqual({ text: "All agents record", idle: undefined });
   });
 });

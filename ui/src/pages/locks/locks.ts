@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What tells locks apart, in the address and in filters. */
-import type { LockRow } from "@/api/model";
+import type { Agent, LockRow } from "@/api/model";
+import { count } from "@/lib/format";
 import { formatFilter, parseFilter, withLabel } from "@/state/filter";
 
 /** A lock of the kernel mostly has no name, so where the kernel asks for it tells it apart: `caller`, which is "" of a program's. */
@@ -62,4 +63,12 @@ export function placeOf(lock: Pick<LockRow, "place" | "lock">): string {
 
 export function shareOf(part: number, all: number): number {
   return all > 0 ? part / all : 0;
+}
+
+/** Who records waits for locks, in words; "" is nobody. And a host that runs an agent which does not. */
+export function recorders(agents: readonly Pick<Agent, "host" | "state" | "modes">[]): { text: string; idle?: string | undefined } {
+  const recording = agents.filter((a) => a.modes.includes("lock")).length;
+  const idle = agents.find((a) => a.state === "ok" && !a.modes.includes("lock"))?.host;
+  if (recording === 0) return { text: "", idle };
+  return { text: recording === agents.length ? "All agents record" : `${count(recording)} of ${count(agents.length)} agents record`, idle };
 }

@@ -12,7 +12,7 @@ import { choice, text } from "@/state/params";
 import { useSelection } from "@/state/selection";
 import { useUrlState } from "@/state/use-url-state";
 import { LockFlames } from "./flames";
-import { CONTENTION, DOMAINS, EVERYTHING, keyOf, kindQuery, kindsOf, parseKey, placeOf, shareOf, waitsFilter, type Domain, type LockId } from "./locks";
+import { CONTENTION, DOMAINS, EVERYTHING, keyOf, kindQuery, kindsOf, parseKey, placeOf, recorders, shareOf, waitsFilter, type Domain, type LockId } from "./locks";
 import { PairsPanel } from "./pairs";
 
 const LIMIT = 500;
@@ -83,17 +83,15 @@ function KindSelect({ kind, kinds, onChange }: { kind: string; kinds: readonly s
 
 /** Nothing was recorded, or nothing of the kinds asked for. */
 function NoLocks({ kind, onKind }: { kind: string; onKind(kind: string): void }): ReactNode {
-  const agents = useAgents();
+  const agents = useAgents().data?.agents ?? [];
   const [selection, set] = useSelection();
-  const recorded = agents.data?.agents.some((a) => a.modes.includes("lock")) ?? false;
-  const host = recorded ? undefined : agents.data?.agents.find((a) => a.state === "ok")?.host;
+  const { text: recorded, idle: host } = recorders(agents);
   return (
     <Empty icon="lock" title={recorded ? "No thread waited for a lock" : "No agent records waits for locks"}>
-      <p>
-        {recorded ? `Shown: ${rangeLabel(selection)}. ` : ""}
-        Agents record them in mode lock. Start one on each host that you want to see{host ? ", or have one that runs do so for a time" : ""}:
-      </p>
-      <Command text="aperture-agent --mode cpu,lock" />
+      {recorded ? <p>Shown: {rangeLabel(selection)}. {recorded} waits for locks.</p> : null}
+      {recorded ? null : <p>Agents record them in mode lock. Start one on each host that you want to see{host ? ", or have one that runs do so for a time" : ""}:</p>}
+      {recorded ? null : <Command text="aperture-agent --mode cpu,lock" />}
+      {recorded && host ? <p>To have one of the others do so for a time:</p> : null}
       {host ? <Command text={`aperture agents set ${host} --mode cpu,lock --for 10m`} /> : null}
       <div className="actions">
         {kind !== EVERYTHING && recorded ? <button type="button" className="button" onClick={() => onKind(EVERYTHING)}>Show all waits, also for work</button> : null}
