@@ -50,9 +50,28 @@ struct ap_slot *ap_slot_list_pop(struct ap_slot_list *l)
 	return s;
 }
 
-struct ap_slot *ap_slot_next_queued(struct ap_tables *t)
+static struct ap_slot *smallest(const struct ap_slot_list *l, bool is_large)
 {
-	return ap_slot_list_pop(t->urgent.n ? &t->urgent : &t->queue);
+	struct ap_slot *found = NULL;
+
+	for (struct ap_slot *s = l->first; s; s = s->next)
+		if ((s->size >= AP_TABLE_LARGE) == is_large && (!found || s->size < found->size))
+			found = s;
+	return found;
+}
+
+struct ap_slot *ap_slot_next_queued(struct ap_tables *t, bool is_large)
+{
+	struct ap_slot_list *l = &t->urgent;
+	struct ap_slot *s = smallest(l, is_large);
+
+	if (!s) {
+		l = &t->queue;
+		s = smallest(l, is_large);
+	}
+	if (s)
+		take_out(l, s);
+	return s;
 }
 
 void ap_slot_set_state(struct ap_tables *t, struct ap_slot *s, enum ap_slot_state state)
@@ -155,6 +174,7 @@ static void make_room(struct ap_tables *t, uint64_t now)
 static struct ap_slot *new_slot(struct ap_tables *t, struct ap_file *f, uint64_t now)
 {
 	struct ap_slot *s = t->retired.first;
+	struct stat st;
 	uint32_t id;
 
 	if (t->stats.files >= AP_SLOTS - SPARE_SLOTS)
@@ -173,6 +193,11 @@ static struct ap_slot *new_slot(struct ap_tables *t, struct ap_file *f, uint64_t
 			      .file = ap_file_ref(f),
 			      .ref = {.file = id, .flags = f->elf ? AP_FILE_PENDING : 0},
 			      .used = now};
+	if (f->fd >= 0 && fstat(f->fd, &st) == 0) {
+		s->size = (uint64_t)st.st_size;
+		s->mtime = (uint64_t)st.st_mtim.tv_sec * AP_NSEC_PER_SEC +
+			   (uint64_t)st.st_mtim.tv_nsec;
+	}
 	ap_slot_set_state(t, s, f->elf ? AP_SLOT_WANTED : AP_SLOT_WITHOUT);
 	f->table_id = id;
 	t->stats.files++;
@@ -228,7 +253,7 @@ static void promote(struct ap_tables *t, struct ap_slot *s)
 	push_back(&t->urgent, s);
 }
 
-/* Queues the file's table; those that frames lie in go first, in the order in which one was met. */
+/* Queues the file's table; those that frames lie in go first. */
 static void request(struct ap_tables *t, struct ap_slot *s, bool is_used)
 {
 	uint32_t queued = t->urgent.n + t->queue.n;
@@ -251,7 +276,7 @@ static void request(struct ap_tables *t, struct ap_slot *s, bool is_used)
 	ap_slot_set_state(t, s, AP_SLOT_QUEUED);
 	s->is_urgent = is_used;
 	push_back(is_used ? &t->urgent : &t->queue, s);
-	pthread_cond_signal(&t->work);
+	pthread_cond_broadcast(&t->work);
 }
 
 static bool is_same_content(const struct ap_slot *a, const struct ap_slot *b)
@@ -275,8 +300,6 @@ static void guess_key(struct ap_tables *t, struct ap_slot *s, uint64_t now)
 
 	if (fstat(s->file->fd, &st) < 0)
 		return;
-	s->size = (uint64_t)st.st_size;
-	s->mtime = (uint64_t)st.st_mtim.tv_sec * AP_NSEC_PER_SEC + (uint64_t)st.st_mtim.tv_nsec;
 	key.inode = st.st_ino;
 	key.device = major(st.st_dev) << 20 | minor(st.st_dev);
 	if (ioctl(s->file->fd, FS_IOC_GETVERSION, generation) == 0)
@@ -394,7 +417,7 @@ static void release(struct ap_tables *t)
 	struct ap_slot_key *k, *next;
 	struct ap_slot *s;
 
-	while ((s = ap_slot_next_queued(t)))
+	while ((s = ap_slot_next_queued(t, false)) || (s = ap_slot_next_queued(t, true)))
 		ap_file_unpin(s->file);
 	HASH_ITER(hh, t->keys, k, next) {
 		HASH_DEL(t->keys, k);
@@ -407,9 +430,26 @@ static void release(struct ap_tables *t)
 	ap_unwind_table_free(t->stalled_table);
 	ap_table_store_free(t->store);
 	pthread_mutex_destroy(&t->lock);
+	pthread_mutex_destroy(&t->storing);
 	pthread_cond_destroy(&t->work);
 	pthread_cond_destroy(&t->idle);
 	free(t);
+}
+
+static int start_workers(struct ap_tables *t)
+{
+	static void *(*const workers[AP_TABLE_WORKERS])(void *tables) = {
+		ap_tables_worker,
+		ap_tables_large_worker,
+	};
+	int r = 0;
+
+	while (r == 0 && t->n_threads < AP_TABLE_WORKERS) {
+		t->busy++;
+		r = -pthread_create(&t->threads[t->n_threads], NULL, workers[t->n_threads], t);
+		t->n_threads += r == 0;
+	}
+	return r;
 }
 
 int ap_tables_new(struct ap_file_table *files, const struct ap_tables_target *target,
@@ -428,16 +468,16 @@ int ap_tables_new(struct ap_file_table *files, const struct ap_tables_target *ta
 	pthread_cond_init(&t->idle, &attr);
 	t->target = *target;
 	t->n_slots = 1;
-	t->busy = true;
+	pthread_mutex_init(&t->storing, NULL);
 	t->slots = calloc(AP_SLOTS, sizeof(*t->slots));
 	t->store = ap_table_store_new(target->words, target->n_words);
 	if (t->slots && t->store) {
 		add_vdso(t, files);
 		ap_table_store_get_stats(t->store, &t->stats.store);
-		r = -pthread_create(&t->thread, NULL, ap_tables_worker, t);
+		r = start_workers(t);
 	}
 	if (r < 0) {
-		release(t);
+		ap_tables_free(t);
 		return r;
 	}
 	*ret = t;
@@ -450,8 +490,9 @@ void ap_tables_free(struct ap_tables *t)
 		return;
 	pthread_mutex_lock(&t->lock);
 	t->stop = true;
-	pthread_cond_signal(&t->work);
+	pthread_cond_broadcast(&t->work);
 	pthread_mutex_unlock(&t->lock);
-	pthread_join(t->thread, NULL);
+	for (int i = 0; i < t->n_threads; i++)
+		pthread_join(t->threads[i], NULL);
 	release(t);
 }

@@ -15,6 +15,11 @@
 #define AP_TABLE_RETRY_NS (5 * AP_NSEC_PER_SEC)	 /* between two requests for one table */
 #define AP_TABLE_IDLE_NS  (10 * AP_NSEC_PER_SEC) /* without a frame: a table may make way */
 
+/* Bytes. A library of 500 MB takes the better part of a second, a program of 1 MB some milliseconds: those that are
+ * large have a worker of their own, so that nothing waits for them. */
+#define AP_TABLE_LARGE (16u << 20)
+enum { AP_TABLE_WORKERS = 2 };
+
 enum ap_slot_state {
 	AP_SLOT_UNUSED,	 /* or retired: its number is not given to frames any more */
 	AP_SLOT_WITHOUT, /* there is nothing to compile */
@@ -57,8 +62,10 @@ struct ap_slot_list {
 
 struct ap_tables {
 	struct ap_tables_target target;
-	pthread_t thread;
-	pthread_mutex_t lock;	   /* guards what follows, up to the worker's own */
+	pthread_t threads[AP_TABLE_WORKERS];
+	int n_threads;
+	pthread_mutex_t storing;   /* guards the store; before `lock` */
+	pthread_mutex_t lock;	   /* guards what follows, to the end but for the store */
 	pthread_cond_t work, idle; /* there is some; there is none any more */
 	struct ap_slot *slots;	   /* AP_SLOTS; slot 0 stays unused */
 	uint32_t n_slots;	   /* that ever were in use: the others are untouched memory */
@@ -66,9 +73,8 @@ struct ap_tables {
 	struct ap_slot_list urgent, queue, retired;
 	AP_VEC(uint32_t) releases;    /* tables of retired files, for the worker to release */
 	struct ap_tables_stats stats; /* but for `keys` and `queued` */
-	bool stop, busy;	      /* busy: the worker is at it */
-
-	/* The worker's own. */
+	bool stop;
+	int busy; /* workers that are at it */
 	struct ap_table_store *store;
 	struct ap_slot *stalled; /* waits for room, with its table, until then */
 	struct ap_unwind_table *stalled_table;
@@ -77,8 +83,9 @@ struct ap_tables {
 
 /* All of these need the lock. */
 struct ap_slot *ap_slot_list_pop(struct ap_slot_list *l); /* the first; NULL: empty */
-/* Taken out of the queue, those that frames lie in first; NULL: none is queued. */
-struct ap_slot *ap_slot_next_queued(struct ap_tables *t);
+/* Taken out of the queue: the smallest file of those that frames lie in, else of the others, that is large or is not;
+ * NULL: none is queued. */
+struct ap_slot *ap_slot_next_queued(struct ap_tables *t, bool is_large);
 void ap_slot_set_state(struct ap_tables *t, struct ap_slot *s, enum ap_slot_state state);
 /* Tells the walker what s->ref says. */
 void ap_slot_publish(struct ap_tables *t, const struct ap_slot *s);
@@ -96,5 +103,6 @@ void ap_slots_by_use(const struct ap_tables *t, bool (*fits)(const struct ap_slo
 		     struct ap_slot_uses *ret);
 
 void *ap_tables_worker(void *tables);
+void *ap_tables_large_worker(void *tables);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The thread that compiles tables, one after the other, and owns the store. Its priority is as others':
+/* The threads that compile tables, one after the other, and fill the store. Their priority is as others':
  * on a busy machine a lower one cost stacks (nice 5: 35 of 500 without tables, nice 0: 26, beside a
- * real-time program), and what it does is short. */
+ * real-time program), and what they do is short. */
 #include "agent/tables_internal.h"
 
 static void release_all(struct ap_tables *t, uint64_t now)
@@ -57,6 +57,7 @@ static void install(struct ap_tables *t, struct ap_slot *s, struct ap_unwind_tab
 	struct ap_file_ref ref = {0};
 	int r;
 
+	pthread_mutex_lock(&t->storing);
 	pthread_mutex_lock(&t->lock);
 	release_all(t, now);
 	pthread_mutex_unlock(&t->lock);
@@ -78,6 +79,7 @@ static void install(struct ap_tables *t, struct ap_slot *s, struct ap_unwind_tab
 	}
 	ap_table_store_get_stats(t->store, &t->stats.store);
 	pthread_mutex_unlock(&t->lock);
+	pthread_mutex_unlock(&t->storing);
 	ap_unwind_table_free(table);
 }
 
@@ -121,37 +123,52 @@ static void wait_for_work(struct ap_tables *t)
 {
 	struct timespec until = ap_clock_timespec(t->stalled_until);
 
-	t->busy = false;
+	t->busy--;
 	pthread_cond_broadcast(&t->idle);
 	if (t->stalled)
 		pthread_cond_timedwait(&t->work, &t->lock, &until);
 	else
 		pthread_cond_wait(&t->work, &t->lock);
-	t->busy = true;
+	t->busy++;
+}
+
+/* Called with the lock held, which is let go meanwhile: false where there is nothing to do. */
+static bool work(struct ap_tables *t, bool is_large)
+{
+	bool is_due = t->stalled && ap_clock_mono_ns() >= t->stalled_until;
+	struct ap_unwind_table *table = is_due ? AP_TAKE_PTR(t->stalled_table) : NULL;
+	struct ap_slot *s = is_due ? AP_TAKE_PTR(t->stalled) : ap_slot_next_queued(t, is_large);
+
+	if (!s)
+		return false;
+	ap_slot_set_state(t, s, AP_SLOT_WORKED);
+	pthread_mutex_unlock(&t->lock);
+	if (is_due)
+		install(t, s, table, false);
+	else
+		build(t, s);
+	pthread_mutex_lock(&t->lock);
+	return true;
+}
+
+static void *run(struct ap_tables *t, bool is_large)
+{
+	pthread_mutex_lock(&t->lock);
+	while (!t->stop)
+		if (!work(t, is_large))
+			wait_for_work(t);
+	pthread_mutex_unlock(&t->lock);
+	return NULL;
 }
 
 void *ap_tables_worker(void *tables)
 {
-	struct ap_tables *t = tables;
-
 	pthread_setname_np(pthread_self(), "ap-tables");
-	pthread_mutex_lock(&t->lock);
-	while (!t->stop) {
-		bool is_due = t->stalled && ap_clock_mono_ns() >= t->stalled_until;
-		struct ap_slot *s = is_due ? AP_TAKE_PTR(t->stalled) : ap_slot_next_queued(t);
+	return run(tables, false);
+}
 
-		if (!s) {
-			wait_for_work(t);
-			continue;
-		}
-		ap_slot_set_state(t, s, AP_SLOT_WORKED);
-		pthread_mutex_unlock(&t->lock);
-		if (is_due)
-			install(t, s, AP_TAKE_PTR(t->stalled_table), false);
-		else
-			build(t, s);
-		pthread_mutex_lock(&t->lock);
-	}
-	pthread_mutex_unlock(&t->lock);
-	return NULL;
+void *ap_tables_large_worker(void *tables)
+{
+	pthread_setname_np(pthread_self(), "ap-tables-large");
+	return run(tables, true);
 }
