@@ -17,13 +17,14 @@ tell() { # TARGET: why it ended, and its input, to be decoded by `base64 -d`
     done
 }
 
+# An input may take 60 s by the clock: it is not alone on the machine, which may stand still for some seconds.
 for target in build/fuzz/fuzz/*_fuzz; do
     name=$(basename "$target" _fuzz)
     work=build/fuzz/corpus/$name
     mkdir -p "$work" "build/fuzz/findings/$name"
     seeds=()
     [ ! -d "fuzz/corpus/$name" ] || seeds=("fuzz/corpus/$name")
-    if "$target" -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 \
+    if "$target" -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=60 -print_final_stats=1 \
         -artifact_prefix="build/fuzz/findings/$name/" "$work" "${seeds[@]}" >"$work.log" 2>&1; then
         echo "ok $name $(grep -o 'stat::number_of_executed_units: .*' "$work.log")"
     else
