@@ -12,8 +12,9 @@ enum ap_fact {
 	AP_FACT_TURN = 32,  /* odd: he stores segments, even: he has left (peers.h) */
 };
 
-/* Blocks of three columns: kind, writer, value. Errors of statements. */
-int ap_facts_read(struct ap_store *s, ap_store_block_fn fn, void *ctx, struct ap_error *err);
+/* Blocks of three columns: kind, writer, value; `limits` may be NULL. Errors of statements. */
+int ap_facts_read(struct ap_store *s, const struct ap_store_limits *limits, ap_store_block_fn fn,
+		  void *ctx, struct ap_error *err);
 int ap_facts_note(struct ap_store *s, unsigned int kind, uint64_t writer, uint64_t value,
 		  struct ap_error *err);
 

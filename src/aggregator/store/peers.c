@@ -58,13 +58,14 @@ static int take_facts(void *ctx, const struct ap_native_view *v)
 }
 
 /* Reads the facts and remembers what they say of others. */
-static int look(struct ap_store *s, struct look *ret, struct ap_error *err)
+static int look(struct ap_store *s, const struct ap_store_limits *limits, struct look *ret,
+		struct ap_error *err)
 {
 	uint64_t now = ap_clock_mono_ns();
 	int r;
 
 	*ret = (struct look){.store = s};
-	r = ap_facts_read(s, take_facts, ret, err);
+	r = ap_facts_read(s, limits, take_facts, ret, err);
 	for (size_t i = 0; r == 0 && i < ret->known.n; i++)
 		ret->present += !has(ret->told.p, ret->told.n, ret->known.p[i]);
 	ap_vec_free(&ret->told);
@@ -99,13 +100,13 @@ static int enter(struct ap_store *s, struct ap_error *err)
 {
 	struct ap_peers *p = &s->peers;
 	struct look l;
-	int r = look(s, &l, err);
+	int r = look(s, NULL, &l, err);
 
 	if (r == 0 && !(l.own & 1)) {
 		r = ap_facts_note(s, AP_FACT_TURN, s->segment_base, l.own + 1, err);
 		/* Who came meanwhile may not have seen it, and is seen. */
 		if (r == 0)
-			r = look(s, &l, err);
+			r = look(s, NULL, &l, err);
 		if (r == 0 && l.present)
 			p->free_at = ap_clock_mono_ns() + WAIT_NS;
 	}
@@ -138,7 +139,7 @@ int ap_peers_leave(struct ap_store *s, struct ap_error *err)
 		return 0;
 	r = ap_store_settled(s, err);
 	if (r == 0)
-		r = look(s, &l, err);
+		r = look(s, NULL, &l, err);
 	if (r == 0 && l.own & 1)
 		r = ap_facts_note(s, AP_FACT_TURN, s->segment_base, l.own + 1, err);
 	s->peers.entered = r < 0;
@@ -147,6 +148,8 @@ int ap_peers_leave(struct ap_store *s, struct ap_error *err)
 
 bool ap_peers_none(struct ap_store *s, uint64_t *ret_turn)
 {
+	/* Nobody would be sure of what comes later. */
+	const struct ap_store_limits limits = {.timeout_ns = AGAIN_NS};
 	struct ap_peers *p = &s->peers;
 	struct look l;
 	uint64_t now;
@@ -158,7 +161,7 @@ bool ap_peers_none(struct ap_store *s, uint64_t *ret_turn)
 	pthread_mutex_lock(&p->lock);
 	due = !p->looked || ap_clock_mono_ns() >= p->looked + AGAIN_NS;
 	pthread_mutex_unlock(&p->lock);
-	if (due && look(s, &l, NULL) < 0)
+	if (due && look(s, &limits, &l, NULL) < 0)
 		return false;
 	pthread_mutex_lock(&p->lock);
 	now = ap_clock_mono_ns();

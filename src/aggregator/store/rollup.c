@@ -103,7 +103,7 @@ static int read_facts(struct ap_rollup *r, struct facts *ret, struct ap_error *e
 	int m;
 
 	*ret = (struct facts){.r = r};
-	m = ap_facts_read(r->store, take_facts, ret, err);
+	m = ap_facts_read(r->store, NULL, take_facts, ret, err);
 	if (m < 0)
 		return m;
 	pthread_mutex_lock(&r->lock);
