@@ -12,6 +12,7 @@ import uuid
 import grpc
 import pytest
 from conftest import AGGREGATOR
+from crash import metric
 from test_rest_data import batch
 from waiting import wait_for
 
@@ -203,6 +204,10 @@ def test_a_server_that_is_not_there_yet(start_clickhouse, start_aggregator, push
     assert a.stop() == 0
 
 
+def recalled(aggregator):
+    return sum(metric(aggregator, f'aperture_query_recalled_total{{part="{part}"}}') for part in ("all", "middle"))
+
+
 def test_two_aggregators_share_a_server(start_clickhouse, start_aggregator, pusher):
     server = start_clickhouse()
     both = [start_aggregator(name, "--flush-interval", "50ms", store=server.flags) for name in "ab"]
@@ -214,7 +219,12 @@ def test_two_aggregators_share_a_server(start_clickhouse, start_aggregator, push
     assert int(server.ask("SELECT uniqExact(bitShiftRight(segment, 40)) FROM samples")) == 2
     for a in both:
         assert total(a) == 4 * TOTAL
-        assert a.stop() == 0
+        assert metric(a, "aperture_store_peers") == 1
+    # Who is alone there keeps what it is told.
+    assert both[0].stop() == 0
+    wait_for(lambda: total(both[1]) == 4 * TOTAL and metric(both[1], "aperture_store_peers") == 0, "the other's leave")
+    wait_for(lambda: total(both[1]) == 4 * TOTAL and recalled(both[1]) > 0, "an answer that was kept")
+    assert both[1].stop() == 0
     # Each goes on where it was.
     both = [start_aggregator(name, "--flush-interval", "50ms", store=server.flags) for name in "ab"]
     for a in both:

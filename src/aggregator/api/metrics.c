@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aggregator/api/access.h"
 #include "aggregator/api/answer.h"
+#include "aggregator/store/peers.h"
 #include "base/clock.h"
 #include "http/prometheus.h"
 
@@ -218,6 +219,11 @@ static void write_retention(struct ap_prom *p, const struct ap_api *api)
 		"The most parts that a day of a table is in. Where merges fall behind it grows, "
 		"and ClickHouse makes inserts wait, then refuses them.");
 	ap_prom_u64(p, AP_PROM_NO_LABELS, s.parts);
+	ap_prom_family(
+		p, "aperture_store_peers", AP_PROM_GAUGE,
+		"Other aggregators that store at the same ClickHouse server, or ended without "
+		"saying so. While there are any, no answers are kept.");
+	ap_prom_u64(p, AP_PROM_NO_LABELS, ap_peers_known(api->store));
 }
 
 /* Where the stacks of all agents end. */

@@ -170,3 +170,13 @@ bool ap_peers_none(struct ap_store *s, uint64_t *ret_turn)
 	pthread_mutex_unlock(&p->lock);
 	return none;
 }
+
+uint64_t ap_peers_known(struct ap_store *s)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&s->peers.lock);
+	n = s->peers.present;
+	pthread_mutex_unlock(&s->peers.lock);
+	return n;
+}

@@ -23,5 +23,7 @@ int ap_peers_leave(struct ap_store *s, struct ap_error *err);
 /* Whether nobody else stores segments now; thread-safe, asks the store once a second. What was stored while it is
  * true with an equal `ret_turn` is this process's alone. */
 bool ap_peers_none(struct ap_store *s, uint64_t *ret_turn);
+/* How many others there were when that was last looked at, 0 where it never was; thread-safe. */
+uint64_t ap_peers_known(struct ap_store *s);
 
 #endif
