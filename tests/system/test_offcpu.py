@@ -107,13 +107,16 @@ def test_threads_whose_places_meet_lose_no_wait(tmp_path):
     assert r.returncode == 0, r.stderr
     closed_ledger((tmp_path / "l.json").read_text())
     data = json.loads((tmp_path / "p.json").read_bytes())["samples"]
-    slept, ns = collections.Counter(), collections.Counter()
+    slept, ns, shown = collections.Counter(), collections.Counter(), 0
     for stack, value, event in zip(profile_stacks(tmp_path / "p.json"), data["value"], data["event"]):
-        if event == OFFCPU and stack.labels["state"] == "sleeping" and any(f.name == "rest" for f in stack.frames):
+        if event == OFFCPU and stack.labels["state"] == "sleeping" and stack.labels["thread"] != "crowd":
             slept[stack.labels["thread"]] += stack.count
             ns[stack.labels["thread"]] += value
+            shown += stack.count * any(f.name == "rest" for f in stack.frames)
     assert slept == {f"t{i}": turns for i in range(threads)}
     assert min(ns.values()) >= turns * 5e6
+    # A kernel may hide switches from some tasks of its own; the wait that ends in one is counted, without its stack.
+    assert shown >= 0.99 * threads * turns
 
 
 @needs_bpf

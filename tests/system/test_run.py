@@ -27,6 +27,11 @@ def free_port():
         return s.getsockname()[1]
 
 
+def hear_ctrl_c():
+    """Whoever tests in the background has shells ignore it, which cannot undo that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Run:
     """One run of tools/run.sh on free ports, profiling only process `pid`; of the tree at `root`, as
     `user` where that is not the one who tests."""
@@ -42,7 +47,7 @@ class Run:
             env.update(HOME=str(folder), USER=user, LOGNAME=user, PATH="/usr/local/bin:/usr/bin:/bin")
         self.process = subprocess.Popen([*prefix, root / "tools/run.sh"], env=env, stdout=self.log,
                                         stderr=self.log, start_new_session=True,
-                                        stdin=subprocess.DEVNULL, cwd="/")
+                                        stdin=subprocess.DEVNULL, cwd="/", preexec_fn=hear_ctrl_c)
 
     def get(self, path):
         try:
@@ -58,7 +63,11 @@ class Run:
 
     def stop(self):
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(30)
+        try:
+            return self.process.wait(30)
+        finally:
+            self.process.kill()  # if it still runs; what it has started ends with it
+            self.process.wait()
 
 
 @pytest.fixture
@@ -209,7 +218,7 @@ def test_ctrl_c_ends_make_run(users_tree, spinner):
                RUN_DIR="run", AGENT_ARGS=f"--pid {spinner}")
     pid, terminal = pty.fork()
     if pid == 0:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        hear_ctrl_c()
         os.chdir(users_tree)
         os.execvpe("make", ["make", "run"], env)
     said = b""
