@@ -84,12 +84,14 @@ class Stand:
         return sum(t["bytes"] for t in self.aggregator.get("/api/v1/store")["tables"])
 
     def merged_bytes(self):
-        """The same when merges have ended: it stays so for a while."""
-        size, since = self.disk_bytes(), time.monotonic()
+        """The same when merges have ended: it stays so for a while, in which hardly anything is done."""
+        size, cpu_s, since = self.disk_bytes(), self.cpu_s(), time.monotonic()
         while time.monotonic() - since < 3:
-            time.sleep(0.2)
-            now = self.disk_bytes()
-            size, since = now, since if now == size else time.monotonic()
+            time.sleep(0.5)
+            now, used = self.disk_bytes(), self.cpu_s()
+            # One merge of all may take ten seconds, of a CPU nearly all.
+            rests = now == size and used - cpu_s < 0.25
+            size, cpu_s, since = now, used, since if rests else time.monotonic()
         return size
 
     def restart_cold(self):
