@@ -53,6 +53,9 @@ void ap_question_end(struct ap_question *q);
 
 /* A SELECT on the store within the question's bounds: `sql` is ended with NUL by the callee. */
 int ap_question_select(struct ap_question *q, struct ap_buf *sql, ap_store_block_fn fn, void *ctx);
+/* The same with at most `threads` of the engine's: to set up more costs more than they save where few rows are read. */
+int ap_question_select_by(struct ap_question *q, unsigned int threads, struct ap_buf *sql,
+			  ap_store_block_fn fn, void *ctx);
 /* Two parts of a question at once, so that the store works on the statements of both: 0 or an error
  * of either. Each is given a question of its own to ask with; at most one may need identities. */
 typedef int (*ap_part_fn)(struct ap_question *q, void *ctx);

@@ -18,7 +18,7 @@
 #include "aggregator/query/internal.h"
 #include "base/clock.h"
 
-enum { BATCH_SECONDS_MAX = 3600, LONG_S = 12 * 3600, LATE_S = 30 };
+enum { BATCH_SECONDS_MAX = 3600, LONG_S = 12 * 3600, LATE_S = 30, SHORT_S = 2 * 3600 };
 
 /* The length of the shortest buckets that are kept of all time from a second on. */
 static uint32_t resolution_at(const struct ap_question *q, uint32_t second)
@@ -185,6 +185,20 @@ static void put_all(struct statement *s, uint32_t raw_from, const struct spans *
 	end(s);
 }
 
+/* A service's last hours are a few granules, and the ledger is small. */
+static unsigned int threads_for(const struct ap_range *r, const struct ap_select *what)
+{
+	if (what->family == AP_ROLLUP_LEDGER)
+		return 1;
+	for (uint32_t i = 0; r->filter && i < r->filter->n; i++) {
+		const struct ap_matcher *m = &r->filter->matchers[i];
+
+		if (m->op == AP_FILTER_EQ && ap_str_is(m->label, "service"))
+			return r->to - r->from <= SHORT_S ? 1 : 0;
+	}
+	return 0;
+}
+
 static int select_all(struct ap_question *q, const struct ap_range *r, const struct ap_select *what,
 		      ap_store_block_fn fn, void *ctx)
 {
@@ -197,7 +211,7 @@ static int select_all(struct ap_question *q, const struct ap_range *r, const str
 	if (what->family == AP_ROLLUP_LEDGER)
 		from = from > BATCH_SECONDS_MAX ? from - BATCH_SECONDS_MAX : 0;
 	put_all(&s, from, &spans);
-	m = ap_question_select(q, &s.sql, fn, ctx);
+	m = ap_question_select_by(q, threads_for(r, what), &s.sql, fn, ctx);
 	ap_buf_free(&s.sql);
 	return m;
 }
@@ -216,7 +230,7 @@ static int select_ends(struct ap_question *q, const struct ap_range *r,
 	ap_buf_printf(&s.sql, " AND (time < %u OR time >= %u)", middle->from, middle->to);
 	ap_question_segments_sql(q, &s.sql);
 	end(&s);
-	m = ap_question_select(q, &s.sql, fn, ctx);
+	m = ap_question_select_by(q, threads_for(r, what), &s.sql, fn, ctx);
 	ap_buf_free(&s.sql);
 	return m;
 }

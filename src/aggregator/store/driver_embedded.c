@@ -396,6 +396,8 @@ static int embedded_query(struct ap_store *s, struct ap_str sql,
 		      (double)a.timeout_ns / 1e9,
 		      (unsigned long long)(limits->max_memory ?: QUERY_MEMORY_DEFAULT),
 		      (unsigned long long)watch.id);
+	if (limits->max_threads)
+		ap_buf_printf(&text, ", max_threads = %u", limits->max_threads);
 	if (ap_buf_error(&text) < 0)
 		return ap_error_set(err, -ENOMEM, "out of memory");
 	c = ap_pool_take(&e->pool, a.deadline, limits->cancel, err);

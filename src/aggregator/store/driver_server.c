@@ -266,6 +266,8 @@ static void query_params(struct ap_server *v, const struct ap_blocks *b, const c
 	/* Old servers know whole seconds only; the deadline here is the exact one. */
 	ap_server_param_u64(params, "max_execution_time", b->timeout_ns / AP_NSEC_PER_SEC + 1);
 	ap_server_param_u64(params, "max_memory_usage", l->max_memory ?: QUERY_MEMORY);
+	if (l->max_threads)
+		ap_server_param_u64(params, "max_threads", l->max_threads);
 	if (v->head.caps & AP_STORE_CAP_CANCEL) {
 		ap_server_param_u64(params, "cancel_http_readonly_queries_on_client_close", 1);
 		ap_server_param_u64(params, "readonly", 2);

@@ -54,6 +54,7 @@ struct ap_store_limits {
 	uint64_t max_memory; /* bytes; 0 = 512 MiB */
 	uint64_t max_rows;   /* of the answer: past that the query ends with -E2BIG; 0 = no bound */
 	const atomic_bool *cancel; /* set from another thread: -ECANCELED; may be NULL */
+	unsigned int max_threads;  /* of the engine's; 0 = as many as there are CPUs */
 };
 
 /* Takes one block of an answer; a negative value ends the query and is returned by it. */
