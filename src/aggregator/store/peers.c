@@ -74,9 +74,12 @@ static int look(struct ap_store *s, const struct ap_store_limits *limits, struct
 		return r;
 	pthread_mutex_lock(&s->peers.lock);
 	if (now >= s->peers.looked) {
+		/* What somebody has said may be lost with a server that does not sync it, until he says it again. */
+		bool lost = ret->others < s->peers.turn;
+
 		s->peers.looked = now;
-		s->peers.present = ret->present;
-		s->peers.turn = ret->others;
+		s->peers.present = AP_MAX(ret->present, (uint64_t)lost);
+		s->peers.turn = AP_MAX(ret->others, s->peers.turn);
 	}
 	pthread_mutex_unlock(&s->peers.lock);
 	return 0;
