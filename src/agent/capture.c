@@ -246,7 +246,7 @@ static uint64_t read_wall(const struct cpu *u)
 	return read(u->wall_fd, &ns, sizeof(ns)) == sizeof(ns) ? ns : u->wall_ns;
 }
 
-/* Periods of the rate that is asked for now begin on a CPU whose sampling event has just been enabled. What was
+/* Periods of the rate last asked for begin on a CPU whose sampling event has just been enabled. What was
  * said to be idle stays so: the kernel's account, which is behind, is not held against periods to come. */
 static void begin_periods(struct ap_capture *c, uint32_t cpu)
 {
