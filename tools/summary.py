@@ -8,13 +8,15 @@ import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+WHY_MAX = 2000  # characters: a log may be cut to its end, where these lines are
+
 
 def read_junit(path):
     for case in ET.parse(path).getroot().iter("testcase"):
         name = f'{case.get("classname", "")} {case.get("name", "")}'.strip()
-        skip = case.find("skipped")
-        if case.find("failure") is not None or case.find("error") is not None:
-            yield name, "failed", ""
+        skip, failure = case.find("skipped"), next((e for e in case if e.tag in ("failure", "error")), None)
+        if failure is not None:
+            yield name, "failed", failure.get("message", "")
         elif skip is not None:
             yield name, "skipped", skip.get("message", "") or (skip.text or "").strip()
         else:
@@ -36,7 +38,7 @@ def main():
     for name, result, why in cases:
         counts[result] += 1
         if result != "passed":
-            print(f"{result}: {name}{': ' + re.sub(chr(10), ' ', why) if why else ''}")
+            print(f"{result}: {name}{': ' + re.sub(r'\s+', ' ', why)[:WHY_MAX] if why else ''}")
     if os.environ.get("CI") == "true" and counts["skipped"]:
         print("under CI a skipped test is a failure: set-up installs what tests need")
         counts["failed"] += counts["skipped"]

@@ -102,7 +102,8 @@ void ap_json_double(struct ap_buf *b, double v)
 		return;
 	}
 	for (int digits = 6; digits <= 17; digits++) {
-		snprintf(tmp, sizeof(tmp), "%.*g", digits, v);
+		/* + 0.0 takes the sign from zero: a reader may take "-0" for a whole number. */
+		snprintf(tmp, sizeof(tmp), "%.*g", digits, v + 0.0);
 		if (strtod(tmp, NULL) == v)
 			break;
 	}

@@ -14,7 +14,8 @@ void ap_json_u64(struct ap_buf *b, uint64_t v);
 enum { AP_JSON_DIGITS_MAX = 20 };
 uint8_t *ap_json_digits(uint8_t *at, uint64_t v);
 void ap_json_i64(struct ap_buf *b, int64_t v);
-/* The shortest decimal that reads back as the same double; null where it is not finite. */
+/* The shortest decimal that reads back as the same double, zero without its sign; null where it is not
+ * finite. */
 void ap_json_double(struct ap_buf *b, double v);
 /* Begins the next element or member: a comma, unless the last byte in the buffer opens an object or
  * array. */

@@ -80,7 +80,11 @@ class Guest:
             raise
 
     def log(self):
-        return self.console.read_text(errors="replace") if self.console.exists() else ""
+        """The console from the kernel's first complaint on, or all of it."""
+        text = self.console.read_text(errors="replace") if self.console.exists() else ""
+        text = re.sub(r"^\[ *\d+\.\d+\] ", "", text, flags=re.MULTILINE)
+        complaint = re.search(r"^.*(BUG:|Oops|general protection|WARNING:|rcu:|panic)", text, re.MULTILINE)
+        return text[complaint.start():] if complaint else text
 
     def answer(self, what, seconds):
         self.commands.settimeout(seconds)

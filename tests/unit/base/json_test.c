@@ -28,7 +28,7 @@ static void strings_are_always_valid_json(void **state)
 static void writes_numbers_and_keys(void **state)
 {
 	static const char want[] = "{\"a\":18446744073709551615,\"b\":-9223372036854775808,"
-				   "\"c\":0.1,\"d\":null,\"e\":0}";
+				   "\"c\":0.1,\"d\":null,\"e\":0,\"f\":0,\"g\":-0.25}";
 	_cleanup_buf_ struct ap_buf b = {0};
 
 	ap_buf_puts(&b, "{");
@@ -42,6 +42,10 @@ static void writes_numbers_and_keys(void **state)
 	ap_json_double(&b, NAN);
 	ap_json_key(&b, "e");
 	ap_json_double(&b, 0);
+	ap_json_key(&b, "f");
+	ap_json_double(&b, -0.0);
+	ap_json_key(&b, "g");
+	ap_json_double(&b, -0.25);
 	ap_buf_puts(&b, "}");
 	assert_int_equal(b.n, strlen(want));
 	assert_memory_equal(b.p, want, b.n);
