@@ -10,34 +10,50 @@ struct ap_arena_block {
 	_Alignas(16) uint8_t data[];
 };
 
-void *ap_arena_alloc(struct ap_arena *a, size_t n)
+static struct ap_arena_block *add_block(struct ap_arena *a, size_t cap)
+{
+	struct ap_arena_block *b;
+	size_t total;
+
+	if (!ap_size_add(cap, sizeof(*b), &total))
+		return NULL;
+	if (a->limit && (a->used > a->limit || total > a->limit - a->used))
+		return NULL;
+	b = malloc(total);
+	if (!b)
+		return NULL;
+	*b = (struct ap_arena_block){.next = a->head, .cap = cap};
+	a->head = b;
+	a->used += total;
+	return b;
+}
+
+void *ap_arena_alloc_aligned(struct ap_arena *a, size_t n, size_t align)
 {
 	struct ap_arena_block *b = a->head;
-	size_t total, size;
-	void *p;
+	size_t at = b ? (b->used + align - 1) & ~(align - 1) : 0, size;
 
-	if (!ap_size_add(n, 15, &n))
-		return NULL;
-	n &= ~(size_t)15;
-	if (!b || b->cap - b->used < n) {
+	if (!b || at > b->cap || b->cap - at < n) {
 		size = AP_MIN(AP_MAX(a->used, (size_t)BLOCK_MIN_BYTES), (size_t)BLOCK_MAX_BYTES);
-		size = AP_MAX(n, size);
-		if (!ap_size_add(size, sizeof(*b), &total))
-			return NULL;
-		if (a->limit && (a->used > a->limit || total > a->limit - a->used))
-			return NULL;
-		b = malloc(total);
-		if (!b)
-			return NULL;
-		b->next = a->head;
-		b->used = 0;
-		b->cap = size;
-		a->head = b;
-		a->used += total;
+		b = add_block(a, AP_MAX(n, size));
+		at = 0;
 	}
-	p = b->data + b->used;
-	b->used += n;
-	return p;
+	if (!b)
+		return NULL;
+	b->used = at + n;
+	return b->data + at;
+}
+
+void *ap_arena_alloc(struct ap_arena *a, size_t n)
+{
+	return ap_arena_alloc_aligned(a, n, 16);
+}
+
+int ap_arena_reserve(struct ap_arena *a, size_t n)
+{
+	if (a->head && a->head->cap - a->head->used >= n)
+		return 0;
+	return add_block(a, n) ? 0 : -ENOMEM;
 }
 
 void *ap_arena_zalloc(struct ap_arena *a, size_t n)
@@ -51,7 +67,7 @@ void *ap_arena_zalloc(struct ap_arena *a, size_t n)
 
 char *ap_arena_strdup(struct ap_arena *a, struct ap_str s)
 {
-	char *d = ap_arena_alloc(a, s.n + 1);
+	char *d = s.n < SIZE_MAX ? ap_arena_alloc_aligned(a, s.n + 1, 1) : NULL;
 
 	if (!d)
 		return NULL;

@@ -17,12 +17,12 @@ struct ap_profile *ap_profile_new(void)
 
 	if (!p)
 		return NULL;
-	p->strings = ap_intern_new();
-	p->mappings = ap_intern_new();
-	p->functions = ap_intern_new();
-	p->frames = ap_intern_new();
-	p->stacks = ap_intern_new();
-	p->label_sets = ap_intern_new();
+	p->strings = ap_intern_new_text();
+	p->mappings = ap_intern_new_keys();
+	p->functions = ap_intern_new_keys();
+	p->frames = ap_intern_new_keys();
+	p->stacks = ap_intern_new_keys();
+	p->label_sets = ap_intern_new_keys();
 	if (!p->strings || !p->mappings || !p->functions || !p->frames || !p->stacks ||
 	    !p->label_sets) {
 		ap_profile_free(p);

@@ -12,6 +12,7 @@ enum {
 	DEFAULT_MAX_RAW = 64 << 20,
 	DEFAULT_MAX_DEPTH = 4096,
 	MEASURE_EVERY = 8192, /* entries between looks at the profile's memory */
+	ENTRY_BYTES = 32,     /* what each takes beside its own bytes, at most */
 };
 
 #define INVALID(d, ...) ap_decode_fail(d, AP_PUSH_CODE_INVALID_ARGUMENT, __VA_ARGS__)
@@ -35,13 +36,27 @@ static int map_new(struct ap_decoder *d, struct ap_id_map *m, size_t entries)
 	return 0;
 }
 
+static bool fits(const struct ap_decoder *d, size_t more)
+{
+	size_t used = ap_profile_bytes(d->profile) + d->arena.used;
+
+	return used <= d->max_memory && more <= d->max_memory - used;
+}
+
+/* Makes room for a dictionary's entries, of so many bytes in all, where they fit if no two are equal. */
+static int make_room(struct ap_decoder *d, struct ap_intern *in, size_t n, size_t bytes)
+{
+	if (fits(d, n * ENTRY_BYTES + bytes) && ap_intern_reserve(in, n, bytes) < 0)
+		return ap_decode_no_memory(d);
+	return 0;
+}
+
 /* Called after entry `i` of a dictionary was interned with result `r`. */
 static int interned(struct ap_decoder *d, int r, size_t i)
 {
 	if (r < 0)
 		return ap_decode_no_memory(d);
-	if (i % MEASURE_EVERY == MEASURE_EVERY - 1 &&
-	    ap_profile_bytes(d->profile) + d->arena.used > d->max_memory)
+	if (i % MEASURE_EVERY == MEASURE_EVERY - 1 && !fits(d, 0))
 		return ap_decode_fail(d, AP_PUSH_CODE_TOO_LARGE,
 				      "the batch needs more than %zu MiB of memory to decode: push "
 				      "smaller batches",
@@ -68,7 +83,12 @@ static int decode_strings(struct ap_decoder *d)
 {
 	const Aperture__Aggregator__V1__Batch *b = d->batch;
 	int r = map_new(d, &d->strings, b->n_strings);
+	size_t bytes = 0;
 
+	for (size_t i = 0; r == 0 && i < b->n_strings; i++)
+		bytes += b->strings[i].len;
+	if (r == 0)
+		r = make_room(d, d->profile->strings, b->n_strings, bytes);
 	for (size_t i = 0; r == 0 && i < b->n_strings; i++) {
 		struct ap_str s = {(const char *)b->strings[i].data, b->strings[i].len};
 
@@ -89,6 +109,9 @@ static int decode_mappings(struct ap_decoder *d)
 	const Aperture__Aggregator__V1__Batch *b = d->batch;
 	int r = map_new(d, &d->mappings, b->n_mappings);
 
+	if (r == 0)
+		r = make_room(d, d->profile->mappings, b->n_mappings,
+			      b->n_mappings * sizeof(struct ap_mapping));
 	for (size_t i = 0; r == 0 && i < b->n_mappings; i++) {
 		const Aperture__Aggregator__V1__Mapping *from = b->mappings[i];
 		struct ap_mapping m;
@@ -110,6 +133,9 @@ static int decode_functions(struct ap_decoder *d)
 	const Aperture__Aggregator__V1__Batch *b = d->batch;
 	int r = map_new(d, &d->functions, b->n_functions);
 
+	if (r == 0)
+		r = make_room(d, d->profile->functions, b->n_functions,
+			      b->n_functions * sizeof(struct ap_function));
 	for (size_t i = 0; r == 0 && i < b->n_functions; i++) {
 		const Aperture__Aggregator__V1__Function *from = b->functions[i];
 		struct ap_function f = {.start_line = from->start_line};
@@ -178,6 +204,9 @@ static int decode_frames(struct ap_decoder *d)
 
 	if (r == 0)
 		r = map_new(d, &d->frames, f->n_mapping);
+	if (r == 0)
+		r = make_room(d, d->profile->frames, f->n_mapping,
+			      f->n_mapping * sizeof(struct ap_frame));
 	for (size_t i = 0; r == 0 && i < f->n_mapping; i++)
 		r = decode_frame(d, f, i);
 	return r;
@@ -226,6 +255,10 @@ static int decode_stacks(struct ap_decoder *d)
 	r = ap_decode_same_length(d, "stacks.reason", s->n_reason, "stacks.depth", s->n_depth);
 	if (r == 0)
 		r = map_new(d, &d->stacks, s->n_depth);
+	/* A stack's reason goes before its frames, and all begin at multiples of eight. */
+	if (r == 0)
+		r = make_room(d, d->profile->stacks, s->n_depth,
+			      s->n_frames * sizeof(uint32_t) + s->n_depth * 2 * sizeof(uint32_t));
 	for (size_t i = 0; r == 0 && i < s->n_depth; i++)
 		r = decode_stack(d, s, i, &at, ids);
 	if (r == 0 && at != s->n_frames)

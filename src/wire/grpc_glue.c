@@ -1,9 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/grpc_glue.h"
 
+#include <absl/base/options.h>
+#include <dlfcn.h>
 #include <grpc/byte_buffer_reader.h>
 #include <grpc/support/log.h>
 #include <pthread.h>
+#include <stdio.h>
+
+#define TEXT_OF(name) #name
+#define TEXT(name)    TEXT_OF(name)
+
+/* gRPC's mutexes are Abseil's, which distributions build with a search for deadlocks: whoever locks one enters it into
+ * a graph of all of them, behind one lock for the whole process. Switched off, ten thousand agents' pushes take a fifth
+ * less time. The function that does it is C++, so it is looked up by its mangled name; a build without it searches, as
+ * it would have. */
+static void search_for_no_deadlocks(void)
+{
+	enum { IGNORE = 0 };
+	static const char space[] = TEXT(ABSL_OPTION_INLINE_NAMESPACE_NAME);
+	void (*set_mode)(int mode);
+	char name[128];
+
+	snprintf(name, sizeof(name),
+		 "_ZN4absl%zu%s29SetMutexDeadlockDetectionModeENS0_15OnDeadlockCycleE",
+		 sizeof(space) - 1, space);
+	set_mode = (void (*)(int))dlsym(RTLD_DEFAULT, name);
+	if (set_mode)
+		set_mode(IGNORE);
+}
 
 static void no_log(gpr_log_func_args *args)
 {
@@ -11,6 +36,7 @@ static void no_log(gpr_log_func_args *args)
 
 static void init(void)
 {
+	search_for_no_deadlocks();
 	gpr_set_log_function(no_log);
 	grpc_init();
 }

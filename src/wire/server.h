@@ -43,7 +43,7 @@ struct ap_server_config {
 	uint32_t threads;   /* 0 = 2 */
 	uint32_t max_calls; /* calls held at once; 0 = 256 */
 	size_t max_message; /* bytes of the largest request; 0 = 32 MiB */
-	size_t max_memory;  /* bytes that connections may hold together; 0 = 128 MiB */
+	size_t max_memory;  /* bytes that connections may hold together; 0 = 256 MiB */
 	const struct ap_rpc_method *methods; /* copied */
 	size_t n_methods;
 	/* Services reported by health checks besides "" (the whole server). */

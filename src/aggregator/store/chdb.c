@@ -15,9 +15,10 @@ static pthread_mutex_t load_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the two 
 static bool loaded;
 static struct ap_chdb functions;
 
-/* For how long the engine's allocator keeps what was freed, of which merges leave much: 5 s by default. Whoever sets
- * the variable himself knows better. */
-#define MALLOC_CONF "dirty_decay_ms:300"
+/* For how long the engine's allocator keeps what was freed, of which merges leave much: 5 s by default, and longer
+ * where nobody allocates from the same arena, unless a thread of its own looks after that. Whoever sets the variable
+ * himself knows better. */
+#define MALLOC_CONF "dirty_decay_ms:300,background_thread:true"
 
 static int load(const char *path, struct ap_error *err)
 {
