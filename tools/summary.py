@@ -38,7 +38,8 @@ def main():
     for name, result, why in cases:
         counts[result] += 1
         if result != "passed":
-            print(f"{result}: {name}{': ' + re.sub(r'\s+', ' ', why)[:WHY_MAX] if why else ''}")
+            why = re.sub(r"\s+", " ", why)[:WHY_MAX]
+            print(f"{result}: {name}{': ' + why if why else ''}")
     if os.environ.get("CI") == "true" and counts["skipped"]:
         print("under CI a skipped test is a failure: set-up installs what tests need")
         counts["failed"] += counts["skipped"]

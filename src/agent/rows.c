@@ -12,8 +12,8 @@ struct ap_rows *ap_rows_new(void)
 
 	if (!r)
 		return NULL;
-	r->strings = ap_intern_new();
-	r->stacks = ap_intern_new();
+	r->strings = ap_intern_new_text();
+	r->stacks = ap_intern_new_keys();
 	if (!r->strings || !r->stacks || ap_vec_push(&r->files, (struct ap_rows_file){.fd = -1}) ||
 	    ap_vec_push(&r->places, (struct ap_rows_place){0})) {
 		ap_rows_free(r);

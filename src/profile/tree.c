@@ -17,8 +17,8 @@ struct ap_tree_builder *ap_tree_builder_new(void)
 		return NULL;
 	b->n_slots = SLOTS_MIN;
 	b->slots = calloc(b->n_slots, sizeof(*b->slots));
-	b->strings = ap_intern_new();
-	b->symbols = ap_intern_new();
+	b->strings = ap_intern_new_text();
+	b->symbols = ap_intern_new_keys();
 	if (!b->slots || !b->strings || !b->symbols ||
 	    ap_vec_push(&b->nodes, ((struct ap_tree_node){0})) < 0 ||
 	    ap_vec_push(&b->heads, 0) < 0) {
