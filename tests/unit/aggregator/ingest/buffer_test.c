@@ -271,7 +271,6 @@ struct race {
 	uint64_t stored_rows[ADDS + 1]; /* by segment; written before ap_buffer_stored() */
 	uint64_t added, adding;		/* atomic */
 	bool over;			/* atomic */
-	uint64_t snapshots;
 };
 
 static void *race_writer(void *arg)
@@ -316,13 +315,13 @@ static void *race_reader(void *arg)
 {
 	struct race *x = arg;
 
-	while (!__atomic_load_n(&x->over, __ATOMIC_ACQUIRE)) {
+	/* At least once, where this thread did not come to run before the others were done. */
+	do {
 		uint64_t low = __atomic_load_n(&x->added, __ATOMIC_ACQUIRE), rows = rows_seen(x);
 
 		if (rows < low || rows > __atomic_load_n(&x->adding, __ATOMIC_ACQUIRE))
 			return (void *)1;
-		x->snapshots++;
-	}
+	} while (!__atomic_load_n(&x->over, __ATOMIC_ACQUIRE));
 	return NULL;
 }
 
@@ -349,7 +348,6 @@ static void each_row_counts_once_at_any_moment(void **state)
 	ap_buffer_close(x.buf);
 	pthread_join(writer, NULL);
 	assert_int_equal(rows_seen(&x), ADDS * 5);
-	assert_true(x.snapshots > 0);
 	ap_buffer_free(x.buf);
 }
 
