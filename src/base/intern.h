@@ -16,7 +16,8 @@ struct ap_intern *ap_intern_new_keys(void);
 void ap_intern_free(struct ap_intern *in);
 AP_DEFINE_CLEANUP(intern, struct ap_intern, ap_intern_free)
 
-/* For so many more, of so many bytes in all, which then take what they need and no look at each again: 0, -ENOMEM. */
+/* Makes room for so many more, of so many bytes in all (keys: each rounded up to 8), so that adding them takes no more
+ * memory: 0, -ENOMEM. */
 int ap_intern_reserve(struct ap_intern *in, size_t more, size_t bytes);
 /* The id of `s`, which is copied when it is new: 0, -ENOMEM, or -EOVERFLOW past 2^32 - 2 ids or bytes of one.
  * `ret_new` (may be NULL) tells whether it was. */

@@ -18,8 +18,8 @@ enum {
 	DEFAULT_THREADS = 2,
 	DEFAULT_CALLS = 256,
 	DEFAULT_MAX_MESSAGE = 32 << 20,
-	/* A connection at rest takes 13 KiB of it. Once it is used up, gRPC closes such ones ("GOAWAY"), whose agents come
-	 * back and push again, each with a call that has failed. */
+	/* Ten thousand agents' connections use up 128 MiB. Then gRPC closes such as are at rest ("GOAWAY"), whose agents
+	 * come back, some with a push that has failed and is made again. */
 	DEFAULT_MAX_MEMORY = 256 << 20,
 	KEEPALIVE_MS = 30000, /* without a word from it, a client is asked whether it is there … */
 	KEEPALIVE_TIMEOUT_MS = 20000, /* … and has so long to answer */
