@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "profile/protobuf.h"
 
-int ap_pb_varint(struct ap_str *in, uint64_t *ret)
+/* Keys and lengths are of 32 bits; one that is written longer than those need is damage to protobuf's own readers. */
+enum { KEY_MAX = 5, VALUE_MAX = 10 };
+
+static int varint(struct ap_str *in, size_t max, uint64_t *ret)
 {
 	uint64_t v = 0;
 
-	for (size_t i = 0; i < in->n && i < 10; i++) {
+	for (size_t i = 0; i < in->n && i < max; i++) {
 		uint8_t c = (uint8_t)in->p[i];
 
 		v |= (uint64_t)(c & 0x7f) << (7 * i);
@@ -17,6 +20,11 @@ int ap_pb_varint(struct ap_str *in, uint64_t *ret)
 		return 0;
 	}
 	return -EINVAL;
+}
+
+int ap_pb_varint(struct ap_str *in, uint64_t *ret)
+{
+	return varint(in, VALUE_MAX, ret);
 }
 
 static int take(struct ap_str *in, uint64_t n, struct ap_str *ret)
@@ -37,7 +45,7 @@ int ap_pb_next(struct ap_str *in, struct ap_pb_field *ret)
 
 	if (in->n == 0)
 		return 0;
-	if (ap_pb_varint(in, &key) < 0 || key >> 3 == 0 || key >> 3 > (1u << 29) - 1)
+	if (varint(in, KEY_MAX, &key) < 0 || key >> 3 == 0 || key >> 3 > (1u << 29) - 1)
 		return -EINVAL;
 	f.number = (uint32_t)(key >> 3);
 	f.wire = (enum ap_pb_wire)(key & 7);
@@ -46,7 +54,7 @@ int ap_pb_next(struct ap_str *in, struct ap_pb_field *ret)
 		r = ap_pb_varint(in, &f.value);
 		break;
 	case AP_PB_BYTES:
-		r = ap_pb_varint(in, &len);
+		r = varint(in, KEY_MAX, &len);
 		if (r == 0)
 			r = take(in, len, &f.bytes);
 		break;

@@ -16,7 +16,7 @@ struct ap_pb_field {
 };
 
 /* Takes the next field off the front of `*in`: 1, 0 at the end, or -EINVAL where the bytes are not
- * a message (groups, which proto3 does not have, included). */
+ * a message (groups, which proto3 does not have, and keys or lengths of over five bytes included). */
 int ap_pb_next(struct ap_str *in, struct ap_pb_field *ret);
 /* Takes a varint off the front of `*in`: 0 or -EINVAL. */
 int ap_pb_varint(struct ap_str *in, uint64_t *ret);

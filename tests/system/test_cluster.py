@@ -155,9 +155,10 @@ def test_replicas_take_over(start_cluster, start_aggregator, pusher):
     p = pusher(a)
 
     def push(n):
+        # Each a segment of its own: many in one would leave a shard without rows.
         for _ in range(n):
             p.push()
-        wait_for(lambda: ready(a)[0] and samples(other) == p.sequence * TOTAL, "the rows")
+            wait_for(lambda: ready(a)[0] and samples(other) == p.sequence * TOTAL, "the rows")
         assert wait_for(lambda: answer(a), "an answer") == p.sequence * TOTAL
 
     def agree():

@@ -88,6 +88,9 @@ static void what_else_there_may_be(void **state)
 		{AP_STR("\x22\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
 		 1}, /* stack: cut to 32 bits */
 		{AP_STR("\xff"), 0},
+		{AP_STR("\x2a\x82\x80\x80\x80\x00\x01\x02"), 1},     /* a length of 5 bytes */
+		{AP_STR("\x2a\x82\x80\x80\x80\x80\x00\x01\x02"), 0}, /* of 6 */
+		{AP_STR("\xaa\x80\x80\x80\x80\x00\x02\x01\x02"), 0}, /* a key of 6 */
 	};
 
 	for (size_t i = 0; i < AP_ARRAY_SIZE(cases); i++)
