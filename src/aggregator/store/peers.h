@@ -13,7 +13,7 @@
 
 #define AP_PEERS_SURE_NS (2 * AP_NSEC_PER_SEC)
 
-/* Before a segment is stored, by one thread alone: returns when it may be, at once but for the first time where there
+/* Before a segment is stored, by one thread at a time: returns when it may be, at once but for the first time where there
  * are others, which takes 3 s. Errors of statements. */
 int ap_peers_enter(struct ap_store *s, struct ap_error *err);
 /* After the last segment; what an earlier insert may still bring about is waited for by nobody, so it is not said

@@ -192,21 +192,15 @@ static int send_block(struct ap_server *v, const struct ap_server_request *q, co
 }
 
 static int insert(struct ap_server *v, const char *table, const struct ap_native_block *block,
-		  const char *token, struct ap_error *err)
+		  struct ap_str bytes, const char *token, struct ap_error *err)
 {
-	_cleanup_buf_ struct ap_buf bytes = {0}, params = {0};
-	struct ap_server_request q = {.alone = true};
-	int r = ap_native_encode(block, &bytes);
+	_cleanup_buf_ struct ap_buf params = {0};
+	struct ap_server_request q = {.alone = true, .body = bytes};
 
-	if (r == 0) {
-		insert_params(v, table, block, token, &params);
-		r = ap_buf_error(&params);
-	}
-	if (r < 0)
-		return ap_error_set(err, r, "rows for %s cannot be encoded: %s", table,
-				    ap_strerror(r));
+	insert_params(v, table, block, token, &params);
+	if (ap_buf_error(&params) < 0)
+		return ap_error_set(err, -ENOMEM, "out of memory");
 	q.params = ap_buf_view(&params);
-	q.body = ap_buf_view(&bytes);
 	q.deadline = ap_clock_mono_ns() + INSERT_NS;
 	return send_block(v, &q, table, ap_native_block_rows(block), err);
 }
@@ -264,11 +258,16 @@ int ap_server_insert(struct ap_store *s, const char *table, const struct ap_nati
 		     const char *token, struct ap_error *err)
 {
 	struct ap_server *v = ap_server_of(s);
-	int r = begin_insert(v, err);
+	_cleanup_buf_ struct ap_buf bytes = {0};
+	int r = ap_native_encode(block, &bytes); /* while another's may be on its way */
 
 	if (r < 0)
+		return ap_error_set(err, r, "rows for %s cannot be encoded: %s", table,
+				    ap_strerror(r));
+	r = begin_insert(v, err);
+	if (r < 0)
 		return end_insert(v, false, r);
-	return end_insert(v, true, insert(v, table, block, token, err));
+	return end_insert(v, true, insert(v, table, block, ap_buf_view(&bytes), token, err));
 }
 
 /* Inserts of ours go one after another, so one that still runs is one that was given up. */

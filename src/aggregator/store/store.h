@@ -66,7 +66,7 @@ struct ap_store;
  * the remedy; the errors are those of the functions below. */
 struct ap_store_driver {
 	const char *name;
-	bool in_process; /* what inserts cost is this process's: two threads store faster than one */
+	bool in_process; /* nobody else stores there */
 	bool inserts_end; /* one that has failed is over: what of it is not there does not come later */
 	int (*open)(const struct ap_store_options *o, struct ap_store **ret, struct ap_error *err);
 	/* Brings the connection about, and version and caps with it; NULL: open() does. Called before

@@ -1,52 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "aggregator/store/writer.h"
-
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 
-#include "aggregator/store/hold.h"
-#include "aggregator/store/peers.h"
-#include "aggregator/store/rows.h"
-#include "aggregator/store/segment_insert.h"
+#include "aggregator/store/writer_internal.h"
 #include "base/clock.h"
-#include "base/heap.h"
 
 #define INTERVAL_DEFAULT (2 * AP_NSEC_PER_SEC)
 #define SLICE		 (100 * AP_NSEC_PER_MSEC) /* how long a wish to stop or flush may wait */
 #define BACKOFF_MIN	 (100 * AP_NSEC_PER_MSEC)
 #define BACKOFF_MAX	 (10 * AP_NSEC_PER_SEC)
-#define HEAP_SLACK	 ((size_t)16 << 20)
-
-struct ap_writer {
-	struct ap_store *store;
-	struct ap_buffer *buffer;
-	struct ap_wal *wal;
-	uint64_t interval, hold_ns;
-	uint32_t max_rows;
-	pthread_t thread, helper;
-	bool has_helper;
-	struct ap_hold hold;   /* the thread's own, as are the next three */
-	bool refilling;	       /* what the store had and has lost */
-	unsigned int connects; /* of the store's, when what is held was last known to be there */
-	uint64_t backoff;
-	struct ap_heap_watch heap;	  /* the thread's own too */
-	struct ap_rows rows, helper_rows; /* each thread's own, but for what is known */
-	struct ap_known *known;
-	/* Held while a segment is cut and its rows are made, which what is known belongs to; before `naming`. */
-	pthread_mutex_t making;
-	/* Held while dictionaries are stored, from before `making` is let go: so they are stored in the order in
-	 * which they were made. Guards the next. Before `lock`. */
-	pthread_mutex_t naming;
-	bool unnamed;	      /* what is known may not be stored */
-	pthread_mutex_t lock; /* guards what follows */
-	pthread_cond_t changed;
-	bool stopping;
-	bool helping, helper_ends;
-	int helped;	      /* how the last help ended */
-	uint64_t asked, done; /* flushes */
-	struct ap_writer_stats stats;
-};
 
 int ap_store_last_segment(struct ap_store *s, uint64_t *ret, struct ap_error *err)
 {
@@ -66,201 +28,6 @@ int ap_store_last_segment(struct ap_store *s, uint64_t *ret, struct ap_error *er
 	if (r == 0)
 		*ret = last;
 	return r;
-}
-
-/* The log does not give the part back, and the store will be without it. */
-static void lose(struct ap_writer *w, struct ap_batch *part)
-{
-	part->lost = true;
-	pthread_mutex_lock(&w->lock);
-	w->stats.periods_damaged += part->periods;
-	pthread_mutex_unlock(&w->lock);
-}
-
-static int add_part(struct ap_writer *w, struct ap_rows *rows, struct ap_batch *part,
-		    uint64_t segment)
-{
-	struct ap_batch loaded;
-	int r;
-
-	if (part->profile)
-		return ap_rows_add(rows, part, segment);
-	if (part->lost)
-		return 0;
-	r = ap_wal_load(w->wal, part, &loaded);
-	if (r == -EBADMSG) {
-		lose(w, part);
-		return 0;
-	}
-	if (r < 0)
-		return r;
-	r = ap_rows_add(rows, &loaded, segment);
-	ap_wal_unload(&loaded);
-	return r;
-}
-
-static void count_first_attempt(struct ap_writer *w, const struct ap_cut *cut,
-				const struct ap_batch_list *list)
-{
-	if (cut->again)
-		return;
-	pthread_mutex_lock(&w->lock);
-	for (size_t i = 0; i < list->n; i++)
-		w->stats.periods_in += list->p[i]->periods;
-	pthread_mutex_unlock(&w->lock);
-}
-
-static int make_rows(struct ap_writer *w, struct ap_rows *rows, const struct ap_cut *cut,
-		     const struct ap_batch_list *list, struct ap_error *err)
-{
-	int r = 0;
-
-	ap_rows_clear(rows);
-	for (size_t i = 0; i < list->n && r == 0; i++)
-		r = add_part(w, rows, list->p[i], cut->segment);
-	if (r == 0)
-		r = ap_rows_finish(rows);
-	if (r < 0)
-		ap_error_set(err, r, "a batch cannot be turned into rows: %s", ap_strerror(r));
-	return r;
-}
-
-/* Makes the rows of a segment and stores their dictionaries, after those of all segments whose rows were made before:
- * each id is sent once. What was left out because it was known is made again if storing it has failed since then.
- * Called with `making` held, which is let go. */
-static int store_names(struct ap_writer *w, struct ap_rows *rows, const struct ap_cut *cut,
-		       const struct ap_batch_list *list, struct ap_error *err)
-{
-	int r;
-
-	count_first_attempt(w, cut, list);
-	r = make_rows(w, rows, cut, list, err);
-	pthread_mutex_lock(&w->naming);
-	if (w->unnamed) {
-		ap_known_forget_all(w->known);
-		w->unnamed = false;
-		if (r == 0)
-			r = make_rows(w, rows, cut, list, err);
-	}
-	pthread_mutex_unlock(&w->making);
-	if (r == 0)
-		r = ap_segment_insert_names(w->store, rows, cut, w->refilling, err);
-	w->unnamed = r < 0;
-	pthread_mutex_unlock(&w->naming);
-	return r;
-}
-
-/* A segment becomes rows and is stored. Called with `making` held, which is let go. */
-static int store_segment(struct ap_writer *w, struct ap_rows *rows, const struct ap_cut *cut,
-			 const struct ap_batch_list *list, struct ap_error *err)
-{
-	int r = store_names(w, rows, cut, list, err);
-
-	if (r == 0)
-		r = ap_peers_enter(w->store, err);
-	if (r < 0)
-		return r;
-	r = ap_segment_insert_rows(w->store, rows, cut, w->refilling, err);
-	if (r < 0) {
-		/* A server that has vanished may have lost the dictionaries too. */
-		pthread_mutex_lock(&w->naming);
-		w->unnamed = true;
-		pthread_mutex_unlock(&w->naming);
-	}
-	return r;
-}
-
-/* What has to be held of the segment that the rows are of. */
-static int hold_segment(struct ap_writer *w, uint64_t segment, const struct ap_batch_list *list,
-			struct ap_error *err)
-{
-	const uint64_t rows[AP_HOLD_TABLES] = {ap_native_block_rows(w->rows.samples),
-					       ap_native_block_rows(w->rows.syscalls),
-					       ap_native_block_rows(w->rows.ledger)};
-	int r = 0;
-
-	if (w->hold_ns && !(w->store->caps & AP_STORE_CAP_FSYNC)) {
-		r = ap_hold_add(&w->hold, segment, list, rows);
-		atomic_store(&w->store->holding, true);
-	}
-	return r < 0 ? ap_error_set(err, r, "out of memory") : 0;
-}
-
-/* Stores what the store lacks of held segments, which are counted: `all` for their dictionaries. */
-static int refill(struct ap_writer *w, uint64_t before, bool all, struct ap_error *err)
-{
-	int r = 0;
-
-	pthread_mutex_lock(&w->making);
-	AP_VEC_FOREACH(&w->hold.list, held)
-		if (all || (held->since < before && !ap_held_is_whole(held)))
-			ap_known_forget(w->known, held->day);
-	pthread_mutex_unlock(&w->making);
-	AP_VEC_FOREACH(&w->hold.list, held) {
-		const struct ap_cut cut = {.segment = held->segment, .unsure = true, .again = true};
-		uint64_t damaged = w->stats.periods_damaged;
-		bool whole = ap_held_is_whole(held);
-
-		if (!all && (held->since >= before || whole))
-			continue;
-		held->since = ap_clock_mono_ns();
-		w->refilling = true;
-		pthread_mutex_lock(&w->making);
-		r = store_segment(w, &w->rows, &cut, &held->parts, err);
-		w->refilling = false;
-		if (r < 0)
-			return r;
-		pthread_mutex_lock(&w->lock);
-		w->stats.refilled += !whole;
-		/* What the log does not give back is lost where the store has not got it, or no more. */
-		damaged = w->stats.periods_damaged - damaged;
-		*(whole ? &w->stats.periods_damaged : &w->stats.periods_stored) -= damaged;
-		pthread_mutex_unlock(&w->lock);
-	}
-	return 0;
-}
-
-/* Lets go what has been stored for long enough and is there; all is counted after the store was away, and
- * nothing known of what it had. */
-static int check_held(struct ap_writer *w, struct ap_error *err)
-{
-	unsigned int connects = atomic_load(&w->store->connects);
-	uint64_t now = ap_clock_mono_ns(), before = now - AP_MIN(now, w->hold_ns);
-	bool all = w->connects != connects;
-	int r;
-
-	if (!all && !ap_hold_is_due(&w->hold, before, w->hold_ns))
-		return 0;
-	r = ap_hold_count(&w->hold, w->store, all ? UINT64_MAX : before, err);
-	if (r == 0)
-		r = refill(w, before, all, err);
-	if (r < 0)
-		return r;
-	w->connects = connects;
-	atomic_store(&w->store->sure_of, connects);
-	if (!all)
-		ap_hold_release(&w->hold, before);
-	return 0;
-}
-
-/* What no held segment is before is on the store's disk. */
-static void settle(struct ap_writer *w)
-{
-	uint64_t segment =
-		w->hold.list.n ? w->hold.list.p[0].segment - 1 : ap_buffer_watermark(w->buffer);
-
-	if (w->hold_ns) {
-		ap_buffer_settle(w->buffer, segment);
-		atomic_store(&w->store->holding, w->hold.list.n > 0);
-	}
-	pthread_mutex_lock(&w->lock);
-	w->stats.held = w->hold.list.n;
-	pthread_mutex_unlock(&w->lock);
-	/* Failing, it is tried again after the next segment; the log's own numbers tell of it. */
-	if (w->wal)
-		ap_wal_trim(w->wal);
-	/* Batches were kept by the thousand, and are freed as they are stored. */
-	ap_heap_give_back(&w->heap, HEAP_SLACK);
 }
 
 static void count_flush(struct ap_writer *w, const struct ap_rows *rows, int r, uint64_t segment,
@@ -308,9 +75,9 @@ static int flush_segment(struct ap_writer *w, struct ap_rows *rows, bool *ret_mo
 		pthread_mutex_unlock(&w->making);
 		return r;
 	}
-	r = store_segment(w, rows, &cut, &list, &err);
+	r = ap_writer_store_segment(w, rows, &cut, &list, &err);
 	if (r == 0)
-		r = hold_segment(w, cut.segment, &list, &err);
+		r = ap_writer_hold(w, rows, cut.segment, &list, &err);
 	if (r == 0)
 		ap_buffer_stored(w->buffer, cut.segment);
 	else
@@ -350,7 +117,7 @@ static void *help(void *arg)
 /* Where more than one segment waits, unless the help failed: what failed is for the writer's thread to repeat. */
 static void ask_for_help(struct ap_writer *w)
 {
-	if (!w->has_helper || !waits(w, 2))
+	if (!waits(w, 2))
 		return;
 	pthread_mutex_lock(&w->lock);
 	if (!w->helping && w->helped == 0) {
@@ -381,8 +148,8 @@ static int check_store(struct ap_writer *w, bool idle)
 	int r = idle ? ap_store_check(w->store, &err) : 0;
 
 	if (r == 0 && w->hold_ns) {
-		r = check_held(w, &err);
-		settle(w);
+		r = ap_writer_check_held(w, &err);
+		ap_writer_settle(w);
 	}
 	pthread_mutex_lock(&w->lock);
 	snprintf(w->stats.last_error, sizeof(w->stats.last_error), "%s", err.msg);
@@ -401,12 +168,11 @@ static int flush(struct ap_writer *w, bool all)
 		ask_for_help(w);
 		r = flush_segment(w, &w->rows, &more);
 		if (r == 0)
-			settle(w);
+			ap_writer_settle(w);
 	} while (r == 0 && (all || more));
 	ap_store_behind(w->store, false);
 	helped = await_helper(w);
-	if (w->has_helper)
-		settle(w);
+	ap_writer_settle(w);
 	if (helped < 0 && (r == 0 || r == -ENOENT))
 		return helped;
 	if (r == -ENOENT)
@@ -500,12 +266,9 @@ static void stop_helper(struct ap_writer *w)
 
 static int start_threads(struct ap_writer *w)
 {
-	int r = 0;
+	int r = start_thread(&w->helper, "store-helper", help, w);
 
-	if (w->store->driver->in_process) {
-		r = start_thread(&w->helper, "store-helper", help, w);
-		w->has_helper = r == 0;
-	}
+	w->has_helper = r == 0;
 	return r == 0 ? start_thread(&w->thread, "store-writer", run, w) : r;
 }
 

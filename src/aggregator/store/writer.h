@@ -12,8 +12,8 @@
  * A batch that is in the log alone, and that the log does not give back, is lost: it is counted, and its segment
  * is stored without it.
  *
- * While more than one segment waits, and where the engine is in this process, a second thread does the same: it makes
- * rows and inserts while the other waits for the disk. Segments may then be stored out of their order; the watermark
+ * While more than one segment waits, a second thread does the same: it makes rows while the other waits for the
+ * disk or for a server. Segments may then be stored out of their order; the watermark
  * waits for those before. Both know together which stacks and frames were sent. Dictionaries are stored in the order in
  * which they were made, and a segment's samples after them, so they never rest on names that are still on their way.
  *
