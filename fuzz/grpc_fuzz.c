@@ -108,6 +108,7 @@ static void begin(void)
 static void end(void)
 {
 	ap_grpc_stop(grpc, 0);
+	ap_grpc_free(grpc);
 	world_end(&world);
 }
 

@@ -5,11 +5,6 @@
 
 #include "wire/server.h"
 
-uint64_t ap_server_too_large(const struct ap_server *s)
-{
-	return 0;
-}
-
 uint16_t ap_server_port(const struct ap_server *s)
 {
 	return 0;

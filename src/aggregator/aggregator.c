@@ -305,6 +305,7 @@ int ap_aggregator_stop(struct ap_aggregator *a, struct ap_error *err)
 		return 0;
 	drain(a);
 	ap_http_server_stop(a->http, GRACE_MS);
+	ap_grpc_free(a->grpc); /* which /metrics asked until now */
 	if (a->query)
 		ap_query_engine_stop(a->query); /* what alert rules ask */
 	ap_alert_engine_free(a->alerts);

@@ -70,7 +70,8 @@ static void on_message(struct ap_server_call *c, bool ok)
 	_cleanup_buf_ struct ap_buf out = {0};
 
 	if (!ok || !c->request) {
-		atomic_fetch_add(&c->server->too_large, 1);
+		if (c->server->too_large)
+			atomic_fetch_add(c->server->too_large, 1);
 		ap_rpc_status_set(&c->status, AP_RPC_RESOURCE_EXHAUSTED,
 				  "no message, or one above the limit of this server");
 	} else if (ap_grpc_message_read(c->request, &in) < 0) {
@@ -291,6 +292,7 @@ static int copy_tables(struct ap_server *s, const struct ap_server_config *confi
 	s->n_methods = config->n_methods;
 	s->authorize = config->authorize;
 	s->authorize_ctx = config->authorize_ctx;
+	s->too_large = config->too_large;
 	for (; s->n_services < config->n_services; s->n_services++) {
 		s->services[s->n_services] = ap_str_dup(ap_str_of(config->services[s->n_services]));
 		if (!s->services[s->n_services])
@@ -417,11 +419,6 @@ void ap_server_stop(struct ap_server *s, uint64_t grace_ns)
 		pthread_cond_wait(&s->changed, &s->lock);
 	pthread_mutex_unlock(&s->lock);
 	destroy(s);
-}
-
-uint64_t ap_server_too_large(const struct ap_server *s)
-{
-	return atomic_load(&s->too_large);
 }
 
 uint16_t ap_server_port(const struct ap_server *s)

@@ -54,6 +54,8 @@ struct ap_server_config {
 	struct ap_tls_source *tls;
 	ap_rpc_authorizer authorize; /* NULL: every call may; health checks always may */
 	void *authorize_ctx;
+	atomic_uint_fast64_t
+		*too_large; /* counts messages refused for their size; NULL: nothing does */
 };
 
 struct ap_server;
@@ -63,8 +65,6 @@ struct ap_server;
  * -ENOMEM. */
 int ap_server_start(const struct ap_server_config *config, struct ap_server **ret,
 		    struct ap_error *err);
-/* Messages that were refused for their size, since the start. */
-uint64_t ap_server_too_large(const struct ap_server *s);
 /* The port that is listened on (0 for a Unix socket). */
 uint16_t ap_server_port(const struct ap_server *s);
 /* What health checks answer from now on; watchers are told. Any thread. */

@@ -52,9 +52,9 @@ struct ap_server {
 	uint32_t n_slots;
 	ap_rpc_authorizer authorize;
 	void *authorize_ctx;
-	atomic_uint_fast64_t too_large;
-	struct ap_server_tls *tls; /* NULL: plain text */
-	pthread_mutex_t lock;	   /* guards all below and the watches */
+	atomic_uint_fast64_t *too_large; /* NULL: not counted */
+	struct ap_server_tls *tls;	 /* NULL: plain text */
+	pthread_mutex_t lock;		 /* guards all below and the watches */
 	pthread_cond_t changed;
 	bool serving, stopping, stopped;
 	struct ap_server_call *watches;

@@ -26,6 +26,7 @@ typedef Aperture__Aggregator__V1__StackReason StackReason;
 struct ap_grpc {
 	struct ap_server *server;
 	struct ap_grpc_config config;
+	atomic_uint_fast64_t too_large;
 };
 
 static void push(void *ctx, struct ap_str request, const atomic_bool *gone, struct ap_buf *reply,
@@ -468,6 +469,7 @@ int ap_grpc_start(const struct ap_grpc_config *config, struct ap_grpc **ret, str
 		.tls = config->tls,
 		.authorize = config->authorize,
 		.authorize_ctx = config->authorize_ctx,
+		.too_large = g ? &g->too_large : NULL,
 	};
 	int r;
 
@@ -486,7 +488,7 @@ int ap_grpc_start(const struct ap_grpc_config *config, struct ap_grpc **ret, str
 
 uint64_t ap_grpc_too_large(const struct ap_grpc *g)
 {
-	return ap_server_too_large(g->server);
+	return atomic_load(&g->too_large);
 }
 
 uint16_t ap_grpc_port(const struct ap_grpc *g)
@@ -496,9 +498,11 @@ uint16_t ap_grpc_port(const struct ap_grpc *g)
 
 void ap_grpc_stop(struct ap_grpc *g, uint64_t grace_ns)
 {
-	if (!g)
-		return;
 	ap_server_set_serving(g->server, false);
 	ap_server_stop(g->server, grace_ns);
+}
+
+void ap_grpc_free(struct ap_grpc *g)
+{
 	free(g);
 }

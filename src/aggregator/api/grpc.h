@@ -25,10 +25,11 @@ struct ap_grpc_config {
 
 /* Listens and serves; the health service says SERVING. Errors as ap_server_start(). */
 int ap_grpc_start(const struct ap_grpc_config *config, struct ap_grpc **ret, struct ap_error *err);
-/* Messages refused for their size. */
+/* Messages refused for their size; also after the stop. */
 uint64_t ap_grpc_too_large(const struct ap_grpc *g);
 uint16_t ap_grpc_port(const struct ap_grpc *g);
 /* Health says NOT_SERVING; calls under way get `grace_ns` to finish. */
 void ap_grpc_stop(struct ap_grpc *g, uint64_t grace_ns);
+void ap_grpc_free(struct ap_grpc *g); /* once it is stopped; NULL is fine */
 
 #endif

@@ -49,6 +49,7 @@ static void end(struct fixture *f)
 {
 	ap_client_free(f->client);
 	ap_grpc_stop(f->grpc, AP_NSEC_PER_SEC);
+	ap_grpc_free(f->grpc);
 	ap_query_engine_free(f->query);
 	ap_ingest_free(f->ingest);
 	ap_agents_free(f->agents);
