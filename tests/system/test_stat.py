@@ -69,7 +69,8 @@ def test_a_known_schedule(waits, tmp_path):  # noqa: F811
     used = sum(t[1] for t in told.values())
     assert used <= data["cpu"]["user_ns"] + data["cpu"]["system_ns"] <= used + 50e6 and data["cpu"]["exact"]
     # Where the threads waited is told by their own functions, not by what those called in libc.
-    rows = {row["function"]["name"]: row for row in data["off_cpu"]["functions"]}
+    # (On a busy machine the loader may be kept from the CPU for long enough to have a row, and has no names.)
+    rows = {row["function"]["name"]: row for row in data["off_cpu"]["functions"] if row["function"]}
     profile = Waits(tmp_path / "p.json")
     for thread, function in (("holder", "hold_lock"), ("reader", "read_slowly"), ("wanter", "want_lock")):
         assert rows[function]["ns"] == profile.ns[thread, function]
@@ -79,7 +80,7 @@ def test_a_known_schedule(waits, tmp_path):  # noqa: F811
         assert unseen < 0.1 * told[thread][2]
     assert rows["hold_lock"]["causes"]["sleeping"]["count"] >= 0.9 * turns
     # Nor does anything tell of the program's start by this one.
-    assert "aperture" not in {row["function"]["module"] for row in rows.values() if row["function"]}
+    assert "aperture" not in {row["function"]["module"] for row in rows.values()}
     # All of the threads' time is on the CPU or off it, for a cause.
     causes = data["off_cpu"]["causes"]
     assert sum(c["ns"] for c in causes.values()) == data["off_cpu"]["ns"]
