@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""What the aggregator does with many samples and many agents:  bench/server.py ingest|queries|month|agents [STORE…]
+"""What the aggregator does with many samples and many agents:
+bench/server.py ingest|paced|queries|month|agents [STORE…]
 
 ingest   20 M samples of a day, of 50 services with 2,000 stacks each, pushed by 50 agents as fast as they are
          acknowledged (made beforehand, since the load generator shares the CPUs): samples a second until all is
          acknowledged and until all is stored, time to an acknowledgement, memory, bytes on disk a sample (once
          parts are merged, and at once)
+paced    samples at a steady rate, of 50 agents: time to an acknowledgement where nobody waits in a queue, and how
+         long after the last one all is stored
 queries  flame graphs over those: cold (everything started again, the kernel's page cache dropped); then, all names
          known, of ranges that nobody asked for before (first), of one again, and of one that moves on by 10 s
          each time, as that of a page which refreshes itself does (moving)
@@ -13,7 +16,8 @@ agents   10,000 agents, a connection each, that push every 10 s: time to an ackn
          each sample was counted once
 
 STORE is embedded or server (Debian's ClickHouse); both by default. Environment: BENCH_SAMPLES (20000000),
-BENCH_AGENTS (10000), BENCH_AGENT_BATCHES (6), BENCH_QUERY_ROUNDS (15). Prints JSON lines. Needs root for cold caches."""
+BENCH_RATE (of paced, 2000000 samples a second), BENCH_AGENTS (10000), BENCH_AGENT_BATCHES (6), BENCH_QUERY_ROUNDS
+(15). Prints JSON lines. Needs root for cold caches."""
 
 import http.client
 import json
@@ -33,6 +37,7 @@ from daemons import BUILD, Aggregator  # noqa: E402
 from waiting import wait_for  # noqa: E402
 
 SAMPLES = int(os.environ.get("BENCH_SAMPLES", 20_000_000))
+RATE = int(os.environ.get("BENCH_RATE", 2_000_000))
 AGENTS = int(os.environ.get("BENCH_AGENTS", 10_000))
 AGENT_BATCHES = int(os.environ.get("BENCH_AGENT_BATCHES", 6))
 ROUNDS = int(os.environ.get("BENCH_QUERY_ROUNDS", 15))
@@ -53,7 +58,9 @@ class Stand:
     def swarm(self, *args):
         out = subprocess.run([SWARM, "--server", self.aggregator.grpc, *map(str, args)], check=True,
                              stdout=subprocess.PIPE, text=True).stdout
-        return json.loads(out)
+        said = json.loads(out)
+        del said["bench"]
+        return said
 
     def metric(self, name):
         with urllib.request.urlopen(self.aggregator.url + "/metrics", timeout=600) as answer:
@@ -143,6 +150,17 @@ def ingest(stand):
            disk_bytes_per_sample=round(stand.merged_bytes() / swarm["samples"], 2))
 
 
+def paced(stand):
+    interval_ms = SERVICES * ROWS * 1000 // RATE
+    swarm = stand.swarm("--agents", SERVICES, "--batches", max(1, SAMPLES // SERVICES // ROWS), "--rows", ROWS,
+                        "--span", "24h", "--interval", f"{interval_ms}ms", "--threads", SERVICES, "--prepare")
+    begin = time.monotonic()
+    stand.stored()
+    behind = round(time.monotonic() - begin, 2)
+    assert total(stand) == swarm["samples"]
+    report("paced", stand, **swarm, stored_after_s=behind, aggregator_peak_rss_mib=stand.peak_mib())
+
+
 def ask(connection, path):
     """(milliseconds until all of the answer was there, its bytes)"""
     begin = time.monotonic()
@@ -203,7 +221,7 @@ def agents(stand):
 
 
 def main():
-    parts = {"ingest": ingest, "queries": queries, "month": month, "agents": agents}
+    parts = {"ingest": ingest, "paced": paced, "queries": queries, "month": month, "agents": agents}
     wanted = [a for a in sys.argv[1:] if a in parts]
     stores = [a for a in sys.argv[1:] if a in ("embedded", "server")] or ["embedded", "server"]
     if not wanted or len(wanted) + len(stores) < len(sys.argv) - 1:
@@ -212,7 +230,8 @@ def main():
         if store == "server" and not clickhouse.PROGRAM:
             print("left out the server: clickhouse-server is not installed", file=sys.stderr)
             continue
-        for group in ([p for p in wanted if p != "month"], [p for p in wanted if p == "month"]):
+        alone = ("paced", "month")  # their samples are others, or would be the same ones again
+        for group in ([p for p in wanted if p not in alone], *([p] for p in wanted if p in alone)):
             if not group:
                 continue
             with tempfile.TemporaryDirectory(prefix="aperture-bench-") as folder:

@@ -9,6 +9,7 @@
 #   schedule  what a recording tells of a program whose waits, locks, calls and CPU time are known
 #   ingest    20 M samples of a day into the aggregator: rate, acknowledgements, memory, disk; and
 #   queries   flame graphs over them, cold and warm; each on both stores (BENCH_STORE=embedded or server)
+#   paced     2 M samples a second (BENCH_RATE), and how long an acknowledgement takes then
 #   agents    10,000 agents that push every 10 s (BENCH_AGENTS)
 #   redraw    the flame graph's redraw time in a headless browser
 # And only if asked for:
@@ -18,7 +19,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/lib.sh
-parts=(unit tables capture complete overhead schedule ingest queries agents redraw)
+parts=(unit tables capture complete overhead schedule ingest paced queries agents redraw)
 seconds=${BENCH_SECONDS:-20}
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
@@ -74,6 +75,7 @@ bench_server() {
 }
 
 bench_ingest() { bench_server ingest; }
+bench_paced() { bench_server paced; }
 bench_queries() { bench_server queries; }
 bench_agents() { bench_server agents; }
 
