@@ -3,7 +3,7 @@
 
 #include <pthread.h>
 
-#include "../../wire/sample.h"
+#include "../journaled.h"
 #include "base/clock.h"
 
 #define DAY_NS (86400ll * 1000000000ll)
@@ -358,18 +358,6 @@ static void note_release(void *ctx, const struct ap_journal_at *at)
 	released[at->number]++;
 }
 
-/* Takes in a batch as the record of that number. */
-static void commit(struct ap_buffer *buf, uint64_t number)
-{
-	const struct ap_journal_at at = {.file = 1, .number = number};
-	_cleanup_batch_list_ struct ap_batch_list parts = {0};
-	struct ap_profile *p = sample_profile(SAMPLE_START_NS, 3);
-	struct ap_batch_meta meta = sample_meta(p, 1, number);
-
-	assert_int_equal(ap_buffer_announce(buf, &p, &meta, &parts), 0);
-	ap_buffer_commit(buf, &parts, &at);
-}
-
 static void a_held_record_is_released_when_its_segment_is_settled(void **state)
 {
 	uint64_t released[4] = {0}, segments[4] = {0};
@@ -381,7 +369,7 @@ static void a_held_record_is_released_when_its_segment_is_settled(void **state)
 		_cleanup_batch_list_ struct ap_batch_list list = {0};
 		struct ap_cut cut;
 
-		commit(buf, i);
+		commit_record(buf, i);
 		assert_int_equal(ap_buffer_cut(buf, &cut, &list), 0);
 		segments[i] = cut.segment;
 	}
@@ -411,9 +399,9 @@ static void a_segments_parts_are_in_the_journals_order(void **state)
 	struct ap_cut cut;
 
 	assert_int_equal(ap_buffer_new(&config, &buf), 0);
-	commit(buf, 2);
-	commit(buf, 3);
-	commit(buf, 1);
+	commit_record(buf, 2);
+	commit_record(buf, 3);
+	commit_record(buf, 1);
 	assert_int_equal(ap_buffer_cut(buf, &cut, &list), 0);
 	assert_int_equal(list.n, 3);
 	for (size_t i = 0; i < list.n; i++)
