@@ -5,7 +5,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Annotation } from "@/api/model";
 import { clock, dateTime, significant } from "@/lib/format";
-import { seriesAt, stackSeries } from "@/lib/stack";
+import { aloneAt, seriesAt, stackSeries } from "@/lib/stack";
 import { useTheme } from "@/state/theme";
 import { Marks } from "./markers";
 
@@ -78,7 +78,15 @@ function makeOptions(latest: RefObject<ChartProps>, width: number, onHover: (h: 
     ],
     series: [
       {},
-      ...latest.current.series.map((s) => ({ label: s.label, stroke: surface, width: 1, fill: s.color, points: { show: false }, spanGaps: false })),
+      ...latest.current.series.map((s) => ({
+        label: s.label,
+        stroke: surface,
+        width: 1,
+        fill: s.color,
+        // All that there is in the first moments after a start.
+        points: { show: true, size: 7, width: 0, fill: s.color, filter: (u: uPlot, k: number) => aloneAt(u.data[k]!) },
+        spanGaps: false,
+      })),
     ],
     hooks: {
       ready: [

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from "vitest";
-import { addSeries, coveredTime, finishedSteps, seriesAt, stackSeries } from "./stack";
+import { addSeries, aloneAt, coveredTime, finishedSteps, seriesAt, stackSeries } from "./stack";
 
 const a = [1, null, null, 0];
 const b = [2, 5, null, 0];
 
 describe("stacked series", () => {
+  it("finds values that no area shows", () => {
+    expect(aloneAt([1, null, 0, 3, null, 2])).toEqual([0, 5]);
+    expect(aloneAt([null, 4, null])).toEqual([1]);
+    expect(aloneAt([])).toEqual([]);
+  });
+
   it("sums from the last up, and keeps each one's gaps", () => {
     expect(stackSeries([a, b], 4)).toEqual([[3, null, null, 0], [2, 5, null, 0]]);
   });

@@ -26,6 +26,11 @@ export function addSeries(series: readonly Values[], length: number): (number | 
   });
 }
 
+/** Values without a neighbour: an area of no width, which is to be drawn some other way. */
+export function aloneAt(values: ArrayLike<number | null | undefined>): number[] {
+  return [...Array(values.length).keys()].filter((i) => values[i] != null && values[i - 1] == null && values[i + 1] == null);
+}
+
 /** Which series of a stack covers a height at a time, by the outlines there; null: none does. */
 export function seriesAt(outlines: readonly (number | null | undefined)[], height: number): number | null {
   let below = 0;
