@@ -53,9 +53,14 @@ void ap_question_end(struct ap_question *q);
 
 /* A SELECT on the store within the question's bounds: `sql` is ended with NUL by the callee. */
 int ap_question_select(struct ap_question *q, struct ap_buf *sql, ap_store_block_fn fn, void *ctx);
-/* The same with at most `threads` of the engine's: to set up more costs more than they save where few rows are read. */
-int ap_question_select_by(struct ap_question *q, unsigned int threads, struct ap_buf *sql,
-			  ap_store_block_fn fn, void *ctx);
+/* The same within more bounds, as in struct ap_store_limits: to set up more threads costs more than they save where
+ * few rows are read. */
+struct ap_select_bounds {
+	unsigned int threads;
+	uint64_t groups;
+};
+int ap_question_select_within(struct ap_question *q, const struct ap_select_bounds *bounds,
+			      struct ap_buf *sql, ap_store_block_fn fn, void *ctx);
 /* Two parts of a question at once, so that the store works on the statements of both: 0 or an error
  * of either. Each is given a question of its own to ask with; at most one may need identities. */
 typedef int (*ap_part_fn)(struct ap_question *q, void *ctx);
@@ -74,6 +79,7 @@ struct ap_range {
 	bool is_value;	/* the number asked for: values, else counts */
 	bool fine;	/* tells apart what only rows of seconds do: rollups are no help */
 	uint32_t grain; /* seconds: times are told apart by it; 0: they are not */
+	bool begun;	/* of the ledger: batches that begin in it, not those that overlap it */
 	/* Set by ap_range_settle(). */
 	uint32_t resolution;	/* seconds: what is kept of the range's begin is that coarse */
 	uint32_t unanswered_to; /* of [from, that) what is asked for has gone; 0: nothing has */

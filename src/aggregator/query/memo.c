@@ -14,7 +14,8 @@ struct answer {
 	uint64_t turn;
 	uint32_t from, to;
 	uint32_t whole_from[AP_ROLLUP_LEVELS];
-	struct ap_buf blocks;
+	enum ap_memo_state state;
+	struct ap_buf blocks; /* if it is kept */
 	/* With the lock held. */
 	uint64_t watermark; /* what the store had of this writer's */
 	uint64_t used;	    /* when, in questions */
@@ -26,7 +27,7 @@ struct ap_memo {
 	AP_VEC(struct answer *) answers;
 	size_t bytes;
 	uint64_t questions;
-	uint64_t recalled, recalled_in_part;
+	uint64_t recalled[AP_MEMO_PARTS];
 };
 
 struct ap_memo *ap_memo_new(size_t max_bytes)
@@ -77,8 +78,9 @@ void ap_memo_free(struct ap_memo *m)
 void ap_memo_get_stats(struct ap_memo *m, struct ap_query_stats *ret)
 {
 	pthread_mutex_lock(&m->lock);
-	ret->recalled = m->recalled;
-	ret->recalled_in_part = m->recalled_in_part;
+	ret->recalled = m->recalled[AP_MEMO_ALL];
+	ret->recalled_in_part = m->recalled[AP_MEMO_MIDDLE];
+	ret->recalled_ends = m->recalled[AP_MEMO_END];
 	ret->memo_bytes = m->bytes;
 	pthread_mutex_unlock(&m->lock);
 }
@@ -101,7 +103,8 @@ static bool holds(const struct answer *a, const struct ap_question *q)
 		return true;
 	if (!ap_buffer_stored_times(q->e->o.buffer, before, after, &min_ns, &max_ns))
 		return false;
-	return min_ns > max_ns || max_ns < (a->from - 1) * second || min_ns > a->to * second;
+	return min_ns > max_ns || max_ns < ((int64_t)a->from - 1) * second ||
+	       min_ns > a->to * second;
 }
 
 static bool is_text(const struct answer *a, struct ap_str text)
@@ -116,7 +119,7 @@ static bool is_key(const struct answer *a, const struct ap_memo_key *key)
 }
 
 /* A reference, or NULL. */
-static struct answer *find(struct ap_question *q, const struct ap_memo_key *key, bool part)
+static struct answer *find(struct ap_question *q, const struct ap_memo_key *key)
 {
 	struct ap_memo *m = q->e->memo;
 	struct answer *found = NULL;
@@ -135,24 +138,36 @@ static struct answer *find(struct ap_question *q, const struct ap_memo_key *key,
 		a->watermark = AP_MAX(a->watermark, q->watermark);
 		a->used = m->questions;
 		__atomic_fetch_add(&a->refs, 1, __ATOMIC_RELAXED);
-		if (part)
-			m->recalled_in_part++;
-		else
-			m->recalled++;
 		found = a;
 	}
 	pthread_mutex_unlock(&m->lock);
 	return found;
 }
 
-int ap_memo_recall(struct ap_question *q, const struct ap_memo_key *key, bool part,
+enum ap_memo_state ap_memo_get_state(struct ap_question *q, const struct ap_memo_key *key)
+{
+	_cleanup_(ap_cleanup_answer) struct answer *a = find(q, key);
+
+	return a ? a->state : AP_MEMO_UNKNOWN;
+}
+
+static void count(struct ap_memo *m, enum ap_memo_part part)
+{
+	pthread_mutex_lock(&m->lock);
+	m->recalled[part]++;
+	pthread_mutex_unlock(&m->lock);
+}
+
+int ap_memo_recall(struct ap_question *q, const struct ap_memo_key *key, enum ap_memo_part part,
 		   ap_store_block_fn fn, void *ctx)
 {
-	_cleanup_(ap_cleanup_answer) struct answer *a = find(q, key, part);
+	_cleanup_(ap_cleanup_answer) struct answer *a = find(q, key);
 	struct ap_native_view view = {0};
 	size_t at = 0, used;
-	int r = a != NULL;
+	int r = a && a->state == AP_MEMO_KEPT;
 
+	if (r)
+		count(q->e->memo, part);
 	while (r > 0 && at < a->blocks.n) {
 		struct ap_str rest = {(const char *)a->blocks.p + at, a->blocks.n - at};
 		int block = ap_native_decode(rest, &view, &used, q->err);
@@ -175,7 +190,8 @@ bool ap_memo_asked(struct ap_memo *m, const struct ap_memo_key *key)
 	for (size_t i = 0; i < m->answers.n && !asked; i++) {
 		struct answer *a = m->answers.p[i];
 
-		asked = a->to - a->from == key->to - key->from && is_text(a, key->text);
+		asked = a->state == AP_MEMO_KEPT && a->to - a->from == key->to - key->from &&
+			is_text(a, key->text);
 		if (asked)
 			a->used = m->questions;
 	}
@@ -202,7 +218,7 @@ int ap_memo_copy_block(void *copy, const struct ap_native_view *block)
 }
 
 static struct answer *answer_new(const struct ap_question *q, const struct ap_memo_key *key,
-				 struct ap_memo_copy *copy)
+				 enum ap_memo_state state, struct ap_str blocks)
 {
 	struct answer *a = calloc(1, sizeof(*a));
 
@@ -210,13 +226,14 @@ static struct answer *answer_new(const struct ap_question *q, const struct ap_me
 		return NULL;
 	a->refs = 1;
 	a->turn = key->turn;
+	a->state = state;
 	a->from = key->from;
 	a->to = key->to;
 	a->watermark = q->watermark;
 	memcpy(a->whole_from, q->rollups.whole_from, sizeof(a->whole_from));
 	ap_buf_str(&a->text, key->text);
 	/* Exactly what is needed, where the copy has room to grow. */
-	ap_buf_str(&a->blocks, ap_buf_view(&copy->blocks));
+	ap_buf_str(&a->blocks, blocks);
 	if (!ap_buf_error(&a->text) && !ap_buf_error(&a->blocks))
 		return a;
 	answer_unref(a);
@@ -252,15 +269,27 @@ static void add(struct ap_memo *m, const struct ap_memo_key *key, struct answer 
 		m->bytes += bytes_of(a);
 }
 
-void ap_memo_keep(struct ap_question *q, const struct ap_memo_key *key, struct ap_memo_copy *copy)
+static void put(struct ap_question *q, const struct ap_memo_key *key, enum ap_memo_state state,
+		struct ap_str blocks)
 {
-	struct ap_memo *m = q->e->memo;
-	struct answer *a = copy->failed ? NULL : answer_new(q, key, copy);
+	struct answer *a = answer_new(q, key, state, blocks);
 
-	ap_buf_free(&copy->blocks);
 	if (!a)
 		return;
-	pthread_mutex_lock(&m->lock);
-	add(m, key, a);
-	pthread_mutex_unlock(&m->lock);
+	pthread_mutex_lock(&q->e->memo->lock);
+	add(q->e->memo, key, a);
+	pthread_mutex_unlock(&q->e->memo->lock);
+}
+
+void ap_memo_set_state(struct ap_question *q, const struct ap_memo_key *key,
+		       enum ap_memo_state state)
+{
+	put(q, key, state, AP_STR(""));
+}
+
+void ap_memo_keep(struct ap_question *q, const struct ap_memo_key *key, struct ap_memo_copy *copy)
+{
+	if (!copy->failed)
+		put(q, key, AP_MEMO_KEPT, ap_buf_view(&copy->blocks));
+	ap_buf_free(&copy->blocks);
 }

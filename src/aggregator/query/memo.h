@@ -30,9 +30,24 @@ struct ap_memo_key {
 	uint32_t from, to;
 };
 
+/* What of a range an answer is, for the count. */
+enum ap_memo_part { AP_MEMO_ALL, AP_MEMO_MIDDLE, AP_MEMO_END, AP_MEMO_PARTS };
+
+/* What is known of a statement. */
+enum ap_memo_state {
+	AP_MEMO_UNKNOWN, /* nothing, or nothing that still holds */
+	AP_MEMO_MET,	 /* it could have been made use of before */
+	AP_MEMO_LARGE,	 /* its answer is too large to be kept */
+	AP_MEMO_KEPT,	 /* its answer */
+};
+enum ap_memo_state ap_memo_get_state(struct ap_question *q, const struct ap_memo_key *key);
+/* One of the two in the middle. */
+void ap_memo_set_state(struct ap_question *q, const struct ap_memo_key *key,
+		       enum ap_memo_state state);
+
 /* Hands the blocks of the answer that is kept to `fn`: 1; 0: none is, or it holds no more; or what `fn`
- * returned. `part`: it is counted as one of which the ends are asked for. */
-int ap_memo_recall(struct ap_question *q, const struct ap_memo_key *key, bool part,
+ * returned. */
+int ap_memo_recall(struct ap_question *q, const struct ap_memo_key *key, enum ap_memo_part part,
 		   ap_store_block_fn fn, void *ctx);
 /* Whether the same was asked of another range of that length. */
 bool ap_memo_asked(struct ap_memo *m, const struct ap_memo_key *key);

@@ -8,17 +8,12 @@
  *
  * so the answer is the same to the sample. Hours alone are only read of a range that is long, where they are
  * far less rows than what they sum up, or nothing else is left. Where a question tells apart what rollups do not, a label
- * or steps shorter than an hour, all of it is raw.
- *
- * Answers are kept (memo.h). A page that refreshes itself asks about a range that has moved on by seconds, so what
- * is asked again is kept of the range's middle, from one round time to another, and its ends are asked anew:
- *
- *	        from   round                                round   to
- *	         |──raw──|─────────────── kept ───────────────|──raw──|      */
-#include "aggregator/query/internal.h"
+ * or steps shorter than an hour, all of it is raw. */
+#include "aggregator/query/plan.h"
+
 #include "base/clock.h"
 
-enum { BATCH_SECONDS_MAX = 3600, LONG_S = 12 * 3600, LATE_S = 30, SHORT_S = 2 * 3600 };
+enum { LONG_S = 12 * 3600, SHORT_S = 2 * 3600 };
 
 /* The length of the shortest buckets that are kept of all time from a second on. */
 static uint32_t resolution_at(const struct ap_question *q, uint32_t second)
@@ -120,7 +115,7 @@ static struct spans spans_of(const struct ap_question *q, const struct ap_range 
 
 /* A statement, one SELECT a level and kind of segments. */
 struct statement {
-	const struct ap_question *q;
+	struct ap_question *q;
 	const struct ap_range *r;
 	const struct ap_select *what;
 	struct ap_buf sql;
@@ -132,7 +127,7 @@ static void begin(struct statement *s, enum ap_rollup_level level, uint32_t from
 	ap_buf_printf(&s->sql, "%sSELECT %.*s FROM %s%s WHERE time >= %u AND time < %u",
 		      s->sql.n ? " UNION ALL " : "", AP_STR_ARG(s->what->columns),
 		      ap_rollup_table(s->what->family, level)->name, s->what->join ?: "", from, to);
-	if (s->what->family == AP_ROLLUP_LEDGER)
+	if (s->what->family == AP_ROLLUP_LEDGER && !s->r->begun)
 		ap_buf_printf(&s->sql, " AND until > %u", s->r->from);
 }
 
@@ -199,120 +194,57 @@ static unsigned int threads_for(const struct ap_range *r, const struct ap_select
 	return 0;
 }
 
-static int select_all(struct ap_question *q, const struct ap_range *r, const struct ap_select *what,
-		      ap_store_block_fn fn, void *ctx)
+static int run(struct statement *s, uint64_t max_groups, ap_store_block_fn fn, void *ctx)
+{
+	const struct ap_select_bounds bounds = {threads_for(s->r, s->what), max_groups};
+	int m = ap_question_select_within(s->q, &bounds, &s->sql, fn, ctx);
+
+	ap_buf_free(&s->sql);
+	return m;
+}
+
+uint32_t ap_plan_first(const struct ap_range *r, const struct ap_select *what)
+{
+	if (what->family != AP_ROLLUP_LEDGER || r->begun)
+		return r->from;
+	return r->from > AP_BATCH_SECONDS_MAX ? r->from - AP_BATCH_SECONDS_MAX : 0;
+}
+
+int ap_plan_select(struct ap_question *q, const struct ap_range *r, const struct ap_select *what,
+		   ap_store_block_fn fn, void *ctx)
 {
 	struct spans spans = spans_of(q, r, what->family);
 	struct statement s = {.q = q, .r = r, .what = what};
-	uint32_t from = r->from;
-	int m;
 
-	/* A batch is in the range if it ends in it. */
-	if (what->family == AP_ROLLUP_LEDGER)
-		from = from > BATCH_SECONDS_MAX ? from - BATCH_SECONDS_MAX : 0;
-	put_all(&s, from, &spans);
-	m = ap_question_select_by(q, threads_for(r, what), &s.sql, fn, ctx);
-	ap_buf_free(&s.sql);
-	return m;
+	put_all(&s, ap_plan_first(r, what), &spans);
+	return run(&s, 0, fn, ctx);
 }
 
-/* What is left and right of a part of the range, whose rows are there. */
-static int select_ends(struct ap_question *q, const struct ap_range *r,
-		       const struct ap_range *middle, const struct ap_select *what,
-		       ap_store_block_fn fn, void *ctx)
+int ap_plan_select_around(struct ap_question *q, const struct ap_range *r,
+			  const struct ap_plan_gap *gap, const struct ap_select *what,
+			  ap_store_block_fn fn, void *ctx)
 {
+	uint32_t from = gap->left_out ? gap->to : ap_plan_first(r, what);
+	uint32_t to = gap->right_out ? gap->from : r->to;
 	struct statement s = {.q = q, .r = r, .what = what};
-	int m;
 
-	if (r->from == middle->from && r->to == middle->to)
+	if (from >= to || (from == gap->from && to == gap->to))
 		return 0;
-	begin(&s, AP_ROLLUP_RAW, r->from, r->to);
-	ap_buf_printf(&s.sql, " AND (time < %u OR time >= %u)", middle->from, middle->to);
+	begin(&s, AP_ROLLUP_RAW, from, to);
+	ap_buf_printf(&s.sql, " AND (time < %u OR time >= %u)", gap->from, gap->to);
 	ap_question_segments_sql(q, &s.sql);
 	end(&s);
-	m = ap_question_select_by(q, threads_for(r, what), &s.sql, fn, ctx);
-	ap_buf_free(&s.sql);
-	return m;
+	return run(&s, 0, fn, ctx);
 }
 
-/* The part of a range that is the same for a while as it moves on; false: none is worth it, or its ends
- * could not be asked for alone. What arrives late, but for stragglers, is not of it. */
-static bool middle_of(const struct ap_question *q, const struct ap_range *r,
-		      enum ap_rollup_family family, struct ap_range *ret)
+int ap_plan_select_rows(struct ap_question *q, const struct ap_range *r,
+			const struct ap_select *what, uint64_t max_groups, ap_store_block_fn fn,
+			void *ctx)
 {
-	static const struct {
-		uint32_t length, round; /* seconds */
-	} steps[] = {{6 * 86400, 3600}, {12 * 3600, 600}, {2 * 3600, 300}, {600, 60}};
-	size_t i = 0;
+	struct statement s = {.q = q, .r = r, .what = what};
 
-	if (family == AP_ROLLUP_LEDGER || r->grain || !ap_range_has_raw(q, r))
-		return false;
-	while (i < AP_ARRAY_SIZE(steps) && r->to - r->from < steps[i].length)
-		i++;
-	if (i == AP_ARRAY_SIZE(steps))
-		return false;
-	*ret = *r;
-	ret->from = ceil_to(r->from, steps[i].round);
-	ret->to = floor_to(r->to - LATE_S, steps[i].round);
-	return true;
-}
-
-/* All that is asked but the range. */
-static void put_key(const struct ap_range *r, const struct ap_select *what, struct ap_buf *out)
-{
-	ap_buf_printf(out, "%d %u %s\n%.*s\n%.*s\n%.*s\n", what->family, r->grain, what->join ?: "",
-		      AP_STR_ARG(what->columns), AP_STR_ARG(what->where), AP_STR_ARG(what->group));
-	if (what->family == AP_ROLLUP_LEDGER)
-		ap_filter_sql_hosts(r->filter, out);
-	else
-		ap_range_rows_sql(r, out);
-}
-
-/* Asks about a range and keeps the answer. */
-static int select_and_keep(struct ap_question *q, const struct ap_range *r,
-			   const struct ap_memo_key *key, const struct ap_select *what,
-			   ap_store_block_fn fn, void *ctx)
-{
-	struct ap_memo_copy copy = ap_memo_copy_of(q->e->memo, fn, ctx);
-	int m = select_all(q, r, what, ap_memo_copy_block, &copy);
-
-	if (m == 0)
-		ap_memo_keep(q, key, &copy);
-	ap_buf_free(&copy.blocks);
-	return m;
-}
-
-static int recall_or_select(struct ap_question *q, const struct ap_range *r,
-			    const struct ap_memo_key *key, const struct ap_select *what,
-			    ap_store_block_fn fn, void *ctx)
-{
-	struct ap_memo_key part = *key;
-	struct ap_range middle;
-	int m = ap_memo_recall(q, key, false, fn, ctx);
-
-	if (m != 0)
-		return AP_MIN(m, 0);
-	if (!ap_memo_asked(q->e->memo, key) || !middle_of(q, r, what->family, &middle))
-		return select_and_keep(q, r, key, what, fn, ctx);
-	part.from = middle.from;
-	part.to = middle.to;
-	m = ap_memo_recall(q, &part, true, fn, ctx);
-	if (m == 0)
-		m = select_and_keep(q, &middle, &part, what, fn, ctx);
-	return m < 0 ? m : select_ends(q, r, &middle, what, fn, ctx);
-}
-
-int ap_range_select(struct ap_question *q, const struct ap_range *r, const struct ap_select *what,
-		    ap_store_block_fn fn, void *ctx)
-{
-	struct ap_memo_key key = {.from = r->from, .to = r->to};
-	_cleanup_buf_ struct ap_buf text = {0};
-
-	if (!ap_memo_applies(q, &key.turn))
-		return select_all(q, r, what, fn, ctx);
-	put_key(r, what, &text);
-	if (ap_buf_error(&text))
-		return ap_question_no_memory(q);
-	key.text = ap_buf_view(&text);
-	return recall_or_select(q, r, &key, what, fn, ctx);
+	begin(&s, AP_ROLLUP_RAW, ap_plan_first(r, what), r->to);
+	ap_question_segments_sql(q, &s.sql);
+	end(&s);
+	return run(&s, max_groups, fn, ctx);
 }

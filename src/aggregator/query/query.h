@@ -80,8 +80,9 @@ struct ap_query_stats {
 	uint32_t running, waiting; /* now */
 	uint64_t total[AP_QUERY_KINDS][AP_QUERY_STATUSES];
 	struct ap_prom_histogram seconds[AP_QUERY_KINDS]; /* of all, waits included */
-	/* Statements that the store was spared, and those that it was asked for the ends of a range alone. */
-	uint64_t recalled, recalled_in_part;
+	/* Statements that the store was spared, those that it was not asked for the middle of a range for, and ends of
+	 * ranges that it was spared. */
+	uint64_t recalled, recalled_in_part, recalled_ends;
 	uint64_t memo_bytes; /* now */
 };
 const char *ap_query_kind_name(enum ap_query_kind kind);       /* "flamegraph", … */

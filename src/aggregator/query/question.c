@@ -220,17 +220,20 @@ static int ask_surely(struct ap_store *s, struct ap_str sql, const struct ap_sto
 
 int ap_question_select(struct ap_question *q, struct ap_buf *sql, ap_store_block_fn fn, void *ctx)
 {
-	return ap_question_select_by(q, 0, sql, fn, ctx);
+	static const struct ap_select_bounds none;
+
+	return ap_question_select_within(q, &none, sql, fn, ctx);
 }
 
-int ap_question_select_by(struct ap_question *q, unsigned int threads, struct ap_buf *sql,
-			  ap_store_block_fn fn, void *ctx)
+int ap_question_select_within(struct ap_question *q, const struct ap_select_bounds *bounds,
+			      struct ap_buf *sql, ap_store_block_fn fn, void *ctx)
 {
 	struct ap_store_limits limits = {
 		.max_memory = q->e->o.max_memory,
 		.max_rows = AP_QUERY_ROWS_MAX,
 		.cancel = q->cancel,
-		.max_threads = threads,
+		.max_threads = bounds->threads,
+		.max_groups = bounds->groups,
 	};
 	int r = ap_question_check(q);
 

@@ -400,6 +400,10 @@ static int embedded_query(struct ap_store *s, struct ap_str sql,
 		      (unsigned long long)watch.id, BLOCK_ROWS);
 	if (limits->max_threads)
 		ap_buf_printf(&text, ", max_threads = %u", limits->max_threads);
+	if (limits->max_groups)
+		ap_buf_printf(&text,
+			      ", max_rows_to_group_by = %llu, group_by_overflow_mode = 'break'",
+			      (unsigned long long)limits->max_groups);
 	if (ap_buf_error(&text) < 0)
 		return ap_error_set(err, -ENOMEM, "out of memory");
 	c = ap_pool_take(&e->pool, a.deadline, limits->cancel, err);

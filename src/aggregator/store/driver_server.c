@@ -268,6 +268,10 @@ static void query_params(struct ap_server *v, const struct ap_blocks *b, const c
 	ap_server_param_u64(params, "max_memory_usage", l->max_memory ?: QUERY_MEMORY);
 	if (l->max_threads)
 		ap_server_param_u64(params, "max_threads", l->max_threads);
+	if (l->max_groups) {
+		ap_server_param_u64(params, "max_rows_to_group_by", l->max_groups);
+		ap_server_param(params, "group_by_overflow_mode", AP_STR("break"));
+	}
 	if (v->head.caps & AP_STORE_CAP_CANCEL) {
 		ap_server_param_u64(params, "cancel_http_readonly_queries_on_client_close", 1);
 		ap_server_param_u64(params, "readonly", 2);

@@ -122,6 +122,11 @@ int ap_native_decode(struct ap_str bytes, struct ap_native_view *v, size_t *ret_
 		     struct ap_error *err);
 void ap_native_view_free(struct ap_native_view *v);
 
+/* A view of some of another's rows, which must be rows that it has, and of its first columns; good as long as that is.
+ * Frees what `ret` held before. 0, -ENOMEM. */
+int ap_native_pick(const struct ap_native_view *v, uint32_t n_columns, const uint32_t *rows,
+		   size_t n, struct ap_native_view *ret);
+
 /* Values by row; a column of another type, or a row out of range, gives 0 and "". */
 uint64_t ap_native_uint(const struct ap_native_column *c, size_t row);
 struct ap_str ap_native_str(const struct ap_native_column *c, size_t row);

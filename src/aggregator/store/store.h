@@ -55,6 +55,8 @@ struct ap_store_limits {
 	uint64_t max_rows;   /* of the answer: past that the query ends with -E2BIG; 0 = no bound */
 	const atomic_bool *cancel; /* set from another thread: -ECANCELED; may be NULL */
 	unsigned int max_threads;  /* of the engine's; 0 = as many as there are CPUs */
+	/* Of GROUP BY: where there are more, the answer has more rows than that, and is not whole; 0 = no bound */
+	uint64_t max_groups;
 };
 
 /* Takes one block of an answer; a negative value ends the query and is returned by it. */

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Statements about a range, whatever of their answers is kept: recall.c is in front of this. Each may tell of one
+ * group several times. 0 or an error of the question. */
+#ifndef AP_AGGREGATOR_QUERY_PLAN_H
+#define AP_AGGREGATOR_QUERY_PLAN_H
+
+#include "aggregator/query/internal.h"
+
+enum { AP_BATCH_SECONDS_MAX = 3600 };
+
+/* The first second that rows of the range may have: a batch is in the range if it ends in it. */
+uint32_t ap_plan_first(const struct ap_range *r, const struct ap_select *what);
+
+/* All of it, of the tables with the fewest rows. */
+int ap_plan_select(struct ap_question *q, const struct ap_range *r, const struct ap_select *what,
+		   ap_store_block_fn fn, void *ctx);
+
+/* A part of a range, [from, to), that is not asked for; nor may be what is left, or right, of it. */
+struct ap_plan_gap {
+	uint32_t from, to;
+	bool left_out, right_out;
+};
+/* The rows themselves, which must be there. */
+int ap_plan_select_around(struct ap_question *q, const struct ap_range *r,
+			  const struct ap_plan_gap *gap, const struct ap_select *what,
+			  ap_store_block_fn fn, void *ctx);
+/* The same of all of a range; `max_groups` as in struct ap_store_limits. */
+int ap_plan_select_rows(struct ap_question *q, const struct ap_range *r,
+			const struct ap_select *what, uint64_t max_groups, ap_store_block_fn fn,
+			void *ctx);
+
+#endif
