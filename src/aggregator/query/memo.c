@@ -158,28 +158,41 @@ static void count(struct ap_memo *m, enum ap_memo_part part)
 	pthread_mutex_unlock(&m->lock);
 }
 
+/* Decodes blocks for a function: 0 or what it returned. */
+static int hand_over(struct ap_str blocks, ap_store_block_fn fn, void *ctx, struct ap_error *err)
+{
+	struct ap_native_view view = {0};
+	size_t at = 0, used;
+	int r = 0;
+
+	while (r == 0 && at < blocks.n) {
+		r = ap_native_decode((struct ap_str){blocks.p + at, blocks.n - at}, &view, &used,
+				     err);
+		if (r == 0)
+			r = fn(ctx, &view);
+		at += used;
+	}
+	ap_native_view_free(&view);
+	return AP_MIN(r, 0);
+}
+
 int ap_memo_recall(struct ap_question *q, const struct ap_memo_key *key, enum ap_memo_part part,
 		   ap_store_block_fn fn, void *ctx)
 {
 	_cleanup_(ap_cleanup_answer) struct answer *a = find(q, key);
-	struct ap_native_view view = {0};
-	size_t at = 0, used;
-	int r = a && a->state == AP_MEMO_KEPT;
+	int r;
 
-	if (r)
-		count(q->e->memo, part);
-	while (r > 0 && at < a->blocks.n) {
-		struct ap_str rest = {(const char *)a->blocks.p + at, a->blocks.n - at};
-		int block = ap_native_decode(rest, &view, &used, q->err);
+	if (!a || a->state != AP_MEMO_KEPT)
+		return 0;
+	count(q->e->memo, part);
+	r = hand_over(ap_buf_view(&a->blocks), fn, ctx, q->err);
+	return r < 0 ? r : 1;
+}
 
-		if (block == 0)
-			block = fn(ctx, &view);
-		if (block < 0)
-			r = block;
-		at += used;
-	}
-	ap_native_view_free(&view);
-	return r;
+int ap_memo_hand_over(const struct ap_memo_copy *copy, ap_store_block_fn fn, void *ctx,
+		      struct ap_error *err)
+{
+	return hand_over(ap_buf_view(&copy->blocks), fn, ctx, err);
 }
 
 bool ap_memo_asked(struct ap_memo *m, const struct ap_memo_key *key)

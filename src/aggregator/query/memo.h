@@ -62,6 +62,9 @@ struct ap_memo_copy {
 };
 struct ap_memo_copy ap_memo_copy_of(const struct ap_memo *m, ap_store_block_fn fn, void *ctx);
 int ap_memo_copy_block(void *copy, const struct ap_native_view *block);
+/* Gives what was copied to another function: 0 or what that returned. */
+int ap_memo_hand_over(const struct ap_memo_copy *copy, ap_store_block_fn fn, void *ctx,
+		      struct ap_error *err);
 /* Keeps what was copied, once the answer has ended well; frees the copy. */
 void ap_memo_keep(struct ap_question *q, const struct ap_memo_key *key, struct ap_memo_copy *copy);
 

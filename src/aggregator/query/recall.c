@@ -143,9 +143,10 @@ static int count_rows(void *rows, const struct ap_native_view *v)
 	return 0;
 }
 
-/* Asks for the rows of a range with their times, and keeps them where they are not too many. */
+/* Asks for the rows of a range with their times. Where they are not too many they are kept, and handed to the picker:
+ * 1, else 0. */
 static int keep_by_second(struct moving *m, const struct ap_range *wide,
-			  const struct ap_memo_key *key)
+			  const struct ap_memo_key *key, struct picker *p)
 {
 	const char *times = has_end(m->what) ? ", row_second, row_end" : ", row_second";
 	_cleanup_buf_ struct ap_buf columns = {0}, group = {0};
@@ -163,10 +164,13 @@ static int keep_by_second(struct moving *m, const struct ap_range *wide,
 	what.columns = ap_buf_view(&columns);
 	what.group = ap_buf_view(&group);
 	s = ap_plan_select_rows(m->q, wide, &what, ROWS_MAX, ap_memo_copy_block, &copy);
-	if (s == 0 && !copy.failed && rows <= ROWS_MAX)
-		ap_memo_keep(m->q, key, &copy);
-	else if (s == 0)
+	if (s == 0 && (copy.failed || rows > ROWS_MAX)) {
 		ap_memo_set_state(m->q, key, AP_MEMO_LARGE);
+	} else if (s == 0) {
+		s = ap_memo_hand_over(&copy, pick_rows, p, m->q->err);
+		ap_memo_keep(m->q, key, &copy);
+		s = s < 0 ? s : 1;
+	}
 	ap_buf_free(&copy.blocks);
 	return s;
 }
@@ -185,12 +189,12 @@ static int recall_end(struct moving *m, const struct ap_range *wide, uint32_t fr
 		return ap_question_no_memory(m->q);
 	key.text = ap_buf_view(&text);
 	state = ap_memo_get_state(m->q, &key);
-	if (state == AP_MEMO_UNKNOWN)
-		ap_memo_set_state(m->q, &key, AP_MEMO_MET);
-	else if (state == AP_MEMO_MET)
-		s = keep_by_second(m, wide, &key);
-	if (s == 0)
+	if (state == AP_MEMO_KEPT)
 		s = ap_memo_recall(m->q, &key, AP_MEMO_END, pick_rows, &p);
+	else if (state == AP_MEMO_MET)
+		s = keep_by_second(m, wide, &key, &p);
+	else if (state == AP_MEMO_UNKNOWN)
+		ap_memo_set_state(m->q, &key, AP_MEMO_MET);
 	ap_vec_free(&p.rows);
 	ap_native_view_free(&p.view);
 	return s;

@@ -141,6 +141,8 @@ static inline void sample(struct ap_profile *p, int64_t second, const char *labe
 	assert_int_equal(ap_profile_add(p, &s), 0);
 }
 
+enum { PUSH_LOST = 3 /* samples of each batch */ };
+
 /* Hands the profile to the buffer as a batch of [from, to) seconds of `host`. */
 static inline void push(struct fixture *f, struct ap_profile *p, const char *host, int64_t from,
 			int64_t to)
@@ -155,7 +157,7 @@ static inline void push(struct fixture *f, struct ap_profile *p, const char *hos
 		 (unsigned int)strlen(host));
 	snprintf(m.host, sizeof(m.host), "%s", host);
 	m.ledger.count[AP_LEDGER_SAMPLE_IDLE] = 1000;
-	m.ledger.count[AP_LEDGER_SAMPLE_RINGBUF_FULL] = 3;
+	m.ledger.count[AP_LEDGER_SAMPLE_RINGBUF_FULL] = PUSH_LOST;
 	m.ledger.count[AP_LEDGER_SYSCALL_TABLE_FULL] = 2;
 	m.ledger.count[AP_LEDGER_SYSCALL_NO_START] = 1000;
 	p->start_ns = m.start_ns;
@@ -170,16 +172,22 @@ static inline struct ap_query query(int64_t from, int64_t to)
 				 .type = ap_profile_type_find(AP_STR("cpu:samples"))};
 }
 
-static inline uint64_t total(struct fixture *f, const struct ap_query *q)
+static inline uint64_t total_of(struct fixture *f, const struct ap_query *q, struct ap_coverage *c)
 {
 	_cleanup_(ap_cleanup_tree) struct ap_tree *t = NULL;
-	struct ap_coverage c;
 	struct ap_error err = {0};
 
-	if (ap_query_flamegraph(f->queries, q, &t, &c, &err) < 0)
+	if (ap_query_flamegraph(f->queries, q, &t, c, &err) < 0)
 		fail_msg("%s", err.msg);
-	assert_int_equal(c.samples, t->total[0][0]);
+	assert_int_equal(c->samples, t->total[0][0]);
 	return t->total[0][0];
+}
+
+static inline uint64_t total(struct fixture *f, const struct ap_query *q)
+{
+	struct ap_coverage c;
+
+	return total_of(f, q, &c);
 }
 
 #endif

@@ -10,10 +10,14 @@
 #include "aggregator/store/rollup.h"
 #include "fixture.h"
 
-enum { SECONDS = 20000, SERVICES = 2, ROUNDS = 400, DAY_S = 86400 };
+enum { SECONDS = 20000, SERVICES = 2, ROUNDS = 400, BATCHES = 4000, DAY_S = 86400 };
 
 static struct fixture f;
 static uint64_t pushed[SERVICES][SECONDS]; /* samples by second from T0 on */
+static struct {
+	int64_t begin, end;
+} batches[BATCHES]; /* by second too */
+static size_t n_batches;
 
 static int setup(void **state)
 {
@@ -35,8 +39,11 @@ static void push_to(struct fixture *to, int64_t second, int service, uint64_t co
 	snprintf(text, sizeof(text), "service=s%d", service);
 	snprintf(path, sizeof(path), "main;f%d", (int)(second % 7));
 	sample(p, T0 + second, text, stack(p, path, "/bin/s", 0), count);
-	push(to, p, "h1", T0 + second, T0 + second + 1);
 	pushed[service][second] += count;
+	assert_true(n_batches < BATCHES);
+	batches[n_batches].begin = second;
+	batches[n_batches].end = second + 1 + second * 7 % 90;
+	push(to, p, "h1", T0 + second, T0 + batches[n_batches++].end);
 }
 
 static void push_at(int64_t second, int service, uint64_t count)
@@ -54,9 +61,21 @@ static uint64_t expected(int64_t from, int64_t to, int service)
 	return sum;
 }
 
+/* Of the batches that overlap the range, whatever they are of. */
+static uint64_t expected_lost(int64_t from, int64_t to)
+{
+	uint64_t lost = 0;
+
+	for (size_t i = 0; i < n_batches; i++)
+		lost += batches[i].begin < to && batches[i].end > from ? PUSH_LOST : 0;
+	return lost;
+}
+
 /* A flame graph of [from, to); service -1: of all. */
 static void check(int64_t from, int64_t to, int service)
 {
+	struct ap_coverage c;
+
 	_cleanup_(ap_cleanup_filter) struct ap_filter *filter = NULL;
 	struct ap_query q = query(T0 + from, T0 + to);
 	char selector[32];
@@ -65,7 +84,8 @@ static void check(int64_t from, int64_t to, int service)
 	if (service >= 0)
 		assert_int_equal(ap_filter_parse(ap_str_of(selector), &filter, NULL, NULL), 0);
 	q.filter = filter;
-	assert_int_equal(total(&f, &q), expected(from, to, service));
+	assert_int_equal(total_of(&f, &q, &c), expected(from, to, service));
+	assert_int_equal(c.lost, expected_lost(from, to));
 }
 
 static struct ap_query_stats stats(void)
@@ -116,8 +136,68 @@ static void a_range_that_moves_on_keeps_its_middle(void **state)
 	fixture_flush(&f);
 	for (int64_t from = 0; from < 50; from += 10)
 		check(from, from + 2300, 0);
-	/* All of the first, the middle of the second, and that for the rest. */
-	assert_int_equal(stats().recalled_in_part - before.recalled_in_part, 3);
+	/* Stacks and ledger: all of the first question, the middle of the second, and that for the rest. */
+	assert_int_equal(stats().recalled_in_part - before.recalled_in_part, 3 * 2);
+}
+
+enum { MINUTE = 40 /* a whole one, from T0 */ };
+
+/* More rows in a minute than are kept by the second. */
+static void ends_that_are_too_large_are_asked_for(void **state)
+{
+	enum { STACKS = 1800, LARGE_FROM = MINUTE + 12000 };
+	struct ap_profile *p = ap_profile_new();
+	uint64_t before;
+
+	for (int i = 0; i < STACKS; i++) {
+		char path[32];
+		uint32_t id;
+
+		snprintf(path, sizeof(path), "main;g%d", i);
+		id = stack(p, path, "/bin/s", 0);
+		for (int64_t second = LARGE_FROM; second < LARGE_FROM + 60; second++)
+			sample(p, T0 + second, "service=s0", id, 1);
+	}
+	for (int64_t second = LARGE_FROM; second < LARGE_FROM + 60; second++)
+		pushed[0][second] += STACKS;
+	batches[n_batches].begin = LARGE_FROM;
+	batches[n_batches++].end = LARGE_FROM + 60;
+	push(&f, p, "h1", T0 + LARGE_FROM, T0 + LARGE_FROM + 60);
+	fixture_flush(&f);
+	before = stats().recalled_ends;
+	for (int64_t from = LARGE_FROM + 1; from < LARGE_FROM + 7; from++)
+		check(from, from + 1000, 0);
+	/* Of the stacks only the right end, which has none, and of the ledger both. */
+	assert_int_equal(stats().recalled_ends - before, 3 * 3);
+}
+
+static uint64_t ends_recalled(int64_t from)
+{
+	uint64_t before = stats().recalled_ends;
+
+	check(MINUTE + from, MINUTE + from + 2310, -1);
+	return stats().recalled_ends - before;
+}
+
+static void and_its_ends_while_nothing_comes(void **state)
+{
+	assert_int_equal((T0 + MINUTE) % 60, 0);
+	assert_int_equal(ends_recalled(1), 0); /* asked for all of it */
+	assert_int_equal(ends_recalled(5), 0); /* for both ends */
+	assert_int_equal(ends_recalled(12),
+			 0); /* by the second, since they would have been of use */
+	assert_int_equal(ends_recalled(19), 4); /* two of the stacks, two of the ledger */
+	assert_int_equal(ends_recalled(3), 4);
+	push_at(MINUTE + 2300, 1, 4);
+	fixture_flush(&f);
+	assert_int_equal(ends_recalled(21), 2); /* the left ones */
+	assert_int_equal(ends_recalled(8), 2);
+	assert_int_equal(ends_recalled(22), 4);
+	push_at(MINUTE + 25, 1, 4);
+	fixture_flush(&f);
+	assert_int_equal(ends_recalled(11), 2);
+	assert_int_equal(ends_recalled(24), 2);
+	assert_int_equal(ends_recalled(30), 4);
 }
 
 /* Mostly of just now, at times of long ago. */
@@ -157,6 +237,7 @@ static void every_answer_is_exact_whatever_comes_when(void **state)
 	assert_true(now < SECONDS);
 	assert_true(stats().recalled > 20);
 	assert_true(stats().recalled_in_part > 20);
+	assert_true(stats().recalled_ends > 20);
 }
 
 static void what_is_kept_has_its_bound(void **state)
@@ -221,6 +302,7 @@ static void days_that_were_dropped_are_gone(void **state)
 	_cleanup_(ap_cleanup_rollup) struct ap_rollup *rollup = NULL;
 	struct ap_query_engine_options o = {.store = f.store, .buffer = f.buffer};
 	struct ap_query_engine *without = f.queries;
+	struct ap_query q = query(T0, T0 + 2000);
 	struct ap_error err = {0};
 
 	assert_int_equal(
@@ -235,8 +317,7 @@ static void days_that_were_dropped_are_gone(void **state)
 		ap_rollup_note_dropped(rollup, AP_ROLLUP_RAW, (T0 / DAY_S + 1) * DAY_S, &err), 0);
 	assert_int_equal(ap_store_alter(f.store, &err, "samples", "DROP PARTITION '2025-11-23'"),
 			 0);
-	memset(pushed, 0, sizeof(pushed));
-	check(0, 2000, -1);
+	assert_int_equal(total(&f, &q), 0);
 	ap_query_engine_free(f.queries);
 	f.queries = without;
 }
@@ -247,6 +328,8 @@ int main(void)
 		cmocka_unit_test(the_store_is_asked_once),
 		cmocka_unit_test(and_again_when_rows_of_the_range_came),
 		cmocka_unit_test(a_range_that_moves_on_keeps_its_middle),
+		cmocka_unit_test(and_its_ends_while_nothing_comes),
+		cmocka_unit_test(ends_that_are_too_large_are_asked_for),
 		cmocka_unit_test(every_answer_is_exact_whatever_comes_when),
 		cmocka_unit_test(what_is_kept_has_its_bound),
 		cmocka_unit_test(what_another_stores_is_in_the_next_answer),

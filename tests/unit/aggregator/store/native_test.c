@@ -31,29 +31,34 @@ static void fill(struct ap_native_block *b, uint32_t rows)
 	}
 }
 
+/* That a row is the i-th that fill() makes. */
+static void check_row(const struct ap_native_view *v, size_t row, uint64_t i)
+{
+	size_t from, to;
+
+	assert_int_equal(ap_native_uint(&v->columns[0], row), i & 0xff);
+	assert_int_equal(ap_native_uint(&v->columns[2], row), i);
+	assert_int_equal((int64_t)ap_native_uint(&v->columns[4], row), -(int64_t)i);
+	assert_int_equal(ap_native_str(&v->columns[7], row).n, i % 2 ? 6 : 0);
+	assert_int_equal(ap_native_str(&v->columns[8], row).p[0], 'w');
+	ap_native_array(&v->columns[9], row, &from, &to);
+	assert_int_equal(to - from, i % 4);
+	if (i % 4 > 1)
+		assert_true(ap_native_uint(v->columns[9].items, from + 1) == UINT64_MAX - i);
+	if (v->n_columns < COLUMNS)
+		return;
+	ap_native_array(&v->columns[11], row, &from, &to);
+	assert_int_equal(to - from, i % 3);
+	if (i % 3 == 2)
+		assert_true(ap_str_is(ap_native_str(v->columns[11].items, from + 1), "\n\n"));
+}
+
 static void check(const struct ap_native_view *v, uint32_t rows)
 {
 	assert_int_equal(v->n_columns, COLUMNS);
 	assert_int_equal(v->rows, rows);
-	for (uint64_t i = 0; i < rows; i++) {
-		size_t from, to;
-
-		assert_int_equal(ap_native_uint(&v->columns[0], i), i & 0xff);
-		assert_int_equal(ap_native_uint(&v->columns[2], i), i);
-		assert_int_equal((int64_t)ap_native_uint(&v->columns[4], i), -(int64_t)i);
-		assert_int_equal(ap_native_str(&v->columns[7], i).n, i % 2 ? 6 : 0);
-		assert_int_equal(ap_native_str(&v->columns[8], i).p[0], 'w');
-		ap_native_array(&v->columns[9], i, &from, &to);
-		assert_int_equal(to - from, i % 4);
-		if (i % 4 > 1)
-			assert_true(ap_native_uint(v->columns[9].items, from + 1) ==
-				    UINT64_MAX - i);
-		ap_native_array(&v->columns[11], i, &from, &to);
-		assert_int_equal(to - from, i % 3);
-		if (i % 3 == 2)
-			assert_true(
-				ap_str_is(ap_native_str(v->columns[11].items, from + 1), "\n\n"));
-	}
+	for (uint64_t i = 0; i < rows; i++)
+		check_row(v, i, i);
 }
 
 static void round_trip_of_every_type(void **state)
@@ -76,6 +81,32 @@ static void round_trip_of_every_type(void **state)
 		assert_int_equal(used, out.n);
 		check(&v, sizes[i]);
 	}
+	ap_native_view_free(&v);
+}
+
+static void some_rows_of_every_type(void **state)
+{
+	static const uint32_t rows[] = {3, 999, 0, 1, 2, 2, 500};
+	_cleanup_(ap_cleanup_native_block) struct ap_native_block *b =
+		ap_native_block_new(specs, COLUMNS);
+	struct ap_native_view v = {0}, some = {0};
+	_cleanup_buf_ struct ap_buf out = {0};
+	struct ap_error err = {0};
+	size_t used;
+
+	fill(b, 1000);
+	assert_int_equal(ap_native_encode(b, &out), 0);
+	assert_int_equal(ap_native_decode(ap_buf_view(&out), &v, &used, &err), 0);
+	for (uint32_t columns = COLUMNS - 2; columns <= COLUMNS; columns++) {
+		for (size_t n = 0; n <= AP_ARRAY_SIZE(rows); n++) {
+			assert_int_equal(ap_native_pick(&v, columns, rows, n, &some), 0);
+			assert_int_equal(some.n_columns, columns);
+			assert_int_equal(some.rows, n);
+			for (size_t i = 0; i < n; i++)
+				check_row(&some, i, rows[i]);
+		}
+	}
+	ap_native_view_free(&some);
 	ap_native_view_free(&v);
 }
 
@@ -263,6 +294,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(round_trip_of_every_type),
+		cmocka_unit_test(some_rows_of_every_type),
 		cmocka_unit_test(bytes_are_as_documented),
 		cmocka_unit_test(misuse_is_refused),
 		cmocka_unit_test(hostile_bytes),
