@@ -9,8 +9,9 @@ ingest   20 M samples of a day, of 50 services with 2,000 stacks each, pushed by
 paced    samples at a steady rate, of 50 agents: time to an acknowledgement where nobody waits in a queue, and how
          long after the last one all is stored
 queries  flame graphs over those: cold (everything started again, the kernel's page cache dropped); then, all names
-         known, of ranges that nobody asked for before (first), of one again, and of one that moves on by 10 s
-         each time, as that of a page which refreshes itself does (moving)
+         known, of ranges that nobody asked for before (first), of one again, of one that moves on by 10 s
+         each time, as that of a page which refreshes itself does (moving), and of one up to now, asked for each
+         second while the agents go on as they did (live)
 month    the same over 30 days, once the sums by hour and day are there
 agents   10,000 agents, a connection each, that push every 10 s: time to an acknowledgement, memory, and whether
          each sample was counted once
@@ -19,6 +20,7 @@ STORE is embedded or server (Debian's ClickHouse); both by default. Environment:
 BENCH_RATE (of paced, 2000000 samples a second), BENCH_AGENTS (10000), BENCH_AGENT_BATCHES (6), BENCH_QUERY_ROUNDS
 (15). Prints JSON lines. Needs root for cold caches."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -50,7 +52,7 @@ class Stand:
     """An aggregator on a store of its own, in a temporary folder."""
 
     def __init__(self, store, folder, *args):
-        self.store, self.folder, self.args = store, Path(folder), args
+        self.store, self.folder, self.args, self.epoch = store, Path(folder), args, 1
         self.server = clickhouse.ClickHouse(self.folder / "clickhouse").start() if store == "server" else None
         self.aggregator = Aggregator(self.folder / "aggregator", *args,
                                      store=self.server.flags if self.server else ())
@@ -61,6 +63,18 @@ class Stand:
         said = json.loads(out)
         del said["bench"]
         return said
+
+    @contextlib.contextmanager
+    def pushing(self, seconds):
+        """Each agent pushes a batch a second, at the rate that the day's samples have."""
+        self.epoch += 1
+        program = subprocess.Popen([SWARM, "--server", self.aggregator.grpc, "--agents", str(SERVICES), "--epoch",
+                                    str(self.epoch), "--batches", str(seconds), "--interval", "1s", "--rows",
+                                    str(max(1, SAMPLES // SERVICES // 86_400))], stdout=subprocess.DEVNULL)
+        try:
+            yield
+        finally:
+            assert program.wait(600) == 0
 
     def metric(self, name):
         with urllib.request.urlopen(self.aggregator.url + "/metrics", timeout=600) as answer:
@@ -184,8 +198,18 @@ def ask_flamegraph(stand, services, hours):
                                            "to": to + i * move_ms, "filter": selector}) for i in range(rounds)]
         return [ask(connection, f"/api/v1/flamegraph?{query}") for query in queries]
 
+    def live():
+        with stand.pushing(ROUNDS + 2):
+            asked = []
+            for i in range(ROUNDS + 2):
+                time.sleep(1 - time.time() % 1)
+                now = int(time.time() * 1000)
+                query = {"type": "cpu:nanoseconds", "from": now - hours * HOUR_MS, "to": now, "filter": selector}
+                asked.append(ask(connection, f"/api/v1/flamegraph?{urllib.parse.urlencode(query)}"))
+            return asked[2:]
+
     (cold, size), = times(0, 0, 1)
-    figures = {"first": times(1000, 0), "again": times(0, 0), "moving": times(0, 10_000)}
+    figures = {"first": times(1000, 0), "again": times(0, 0), "moving": times(0, 10_000), "live": live()}
     report("flamegraph", stand, services=services, hours=hours, cold_ms=round(cold, 1), bytes=size,
            **{f"{name}_ms": round(statistics.median(t for t, _ in asked), 1) for name, asked in figures.items()})
     connection.close()

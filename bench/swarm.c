@@ -19,7 +19,7 @@
 
 struct settings {
 	char *server;
-	uint64_t agents, batches, rows, connections, threads, interval_ns, span_ns;
+	uint64_t agents, epoch, batches, rows, connections, threads, interval_ns, span_ns;
 	bool prepare;
 };
 
@@ -42,6 +42,15 @@ static const struct ap_option options[] = {
 	 .max = 100000,
 	 .help = "how many there are",
 	 .offset = FIELD(agents)},
+	{.name = "epoch",
+	 .group = "Load",
+	 .type = AP_OPT_UINT,
+	 .metavar = "N",
+	 .value = "1",
+	 .min = 1,
+	 .max = 1000000,
+	 .help = "which start of theirs it is: what they pushed at an earlier one is not pushed again",
+	 .offset = FIELD(epoch)},
 	{.name = "batches",
 	 .group = "Load",
 	 .type = AP_OPT_UINT,
@@ -176,7 +185,7 @@ static int64_t time_of(const struct swarm *w, uint64_t batch, uint32_t *ret_seco
 static void make_request(struct swarm *w, uint64_t agent, uint64_t batch, struct ap_buf *out)
 {
 	struct service *s = &w->services[agent % BENCH_SERVICES];
-	struct ap_batch_meta meta = {.epoch = 1, .sequence = batch + 1, .cpus = 2};
+	struct ap_batch_meta meta = {.epoch = w->set.epoch, .sequence = batch + 1, .cpus = 2};
 	uint32_t seconds;
 	int r;
 

@@ -139,11 +139,12 @@ static void write_queries(struct ap_prom *p, const struct ap_api *api)
 					       {"status", ap_str_of(ap_query_status_name(status))}),
 				s.total[kind][status]);
 	ap_prom_family(p, "aperture_query_recalled_total", AP_PROM_COUNTER,
-		       "Answers of the store that were still known: to a whole statement, or to "
-		       "the middle or an end of its range.");
+		       "Answers of the store that were still known: to a whole statement, to the "
+		       "middle or an end of its range, or extended by rows that came since.");
 	ap_prom_u64(p, AP_PROM_LABELS({"part", AP_STR("all")}), s.recalled);
 	ap_prom_u64(p, AP_PROM_LABELS({"part", AP_STR("middle")}), s.recalled_in_part);
 	ap_prom_u64(p, AP_PROM_LABELS({"part", AP_STR("end")}), s.recalled_ends);
+	ap_prom_u64(p, AP_PROM_LABELS({"part", AP_STR("extended")}), s.extended);
 	ap_prom_family(p, "aperture_query_memo_bytes", AP_PROM_GAUGE,
 		       "Memory of the store's answers that are kept for that.");
 	ap_prom_u64(p, AP_PROM_NO_LABELS, s.memo_bytes);

@@ -462,8 +462,12 @@ int ap_buffer_restored(struct ap_buffer *buf, uint64_t stored, uint64_t last)
 	r = buf->segments.list.n ? segments_extend(&buf->segments, last) : 0;
 	if (r == 0 && !buf->segments.list.n)
 		buf->segments.watermark = AP_MAX(buf->segments.watermark, last);
-	for (uint64_t n = buf->segments.watermark + 1; r == 0 && n <= stored; n++)
-		segments_get(&buf->segments, n)->state = SEGMENT_STORED;
+	for (uint64_t n = buf->segments.watermark + 1; r == 0 && n <= stored; n++) {
+		struct segment *g = segments_get(&buf->segments, n);
+
+		g->state = SEGMENT_STORED;
+		buf->uncut_rows -= g->rows; /* it never will be */
+	}
 	advance(buf);
 	buf->settled = buf->segments.watermark;
 	buf->restored_rows = buf->pending_rows;

@@ -5,7 +5,12 @@
 #include "aggregator/store/peers.h"
 #include "base/clock.h"
 
-enum { ANSWERS_MAX = 256, ANSWER_SHARE = 3 /* one answer takes at most a third of the room */ };
+enum {
+	ANSWERS_MAX = 256,
+	ANSWER_SHARE = 3,      /* one answer takes at most a third of the room */
+	SEGMENTS_BEHIND = 256, /* that an answer may be behind by */
+	ROWS_ADDED_MAX = AP_MEMO_ROWS_MAX,
+};
 
 /* What is kept is constant but for what the memo's lock guards. */
 struct answer {
@@ -16,6 +21,7 @@ struct answer {
 	uint32_t whole_from[AP_ROLLUP_LEVELS];
 	enum ap_memo_state state;
 	struct ap_buf blocks; /* if it is kept */
+	uint64_t rows_added;
 	/* With the lock held. */
 	uint64_t watermark; /* what the store had of this writer's */
 	uint64_t used;	    /* when, in questions */
@@ -81,6 +87,7 @@ void ap_memo_get_stats(struct ap_memo *m, struct ap_query_stats *ret)
 	ret->recalled = m->recalled[AP_MEMO_ALL];
 	ret->recalled_in_part = m->recalled[AP_MEMO_MIDDLE];
 	ret->recalled_ends = m->recalled[AP_MEMO_END];
+	ret->extended = m->recalled[AP_MEMO_EXTENDED];
 	ret->memo_bytes = m->bytes;
 	pthread_mutex_unlock(&m->lock);
 }
@@ -90,21 +97,33 @@ bool ap_memo_applies(const struct ap_question *q, uint64_t *ret_turn)
 	return q->has_watermark && q->use_store && ap_peers_none(q->e->o.store, ret_turn);
 }
 
-/* Whether what a question sees of the range is what the answer was made of. */
-static bool holds(const struct answer *a, const struct ap_question *q)
+/* Whether segments that only one of them knows of, an answer or a question, have rows of the answer's range. */
+static bool differs(const struct answer *a, const struct ap_question *q)
 {
 	uint64_t before = AP_MIN(a->watermark, q->watermark);
 	uint64_t after = AP_MAX(a->watermark, q->watermark);
 	int64_t second = (int64_t)AP_NSEC_PER_SEC, min_ns, max_ns;
 
-	if (memcmp(a->whole_from, q->rollups.whole_from, sizeof(a->whole_from)) != 0)
-		return false;
 	if (before == after)
-		return true;
-	if (!ap_buffer_stored_times(q->e->o.buffer, before, after, &min_ns, &max_ns))
 		return false;
-	return min_ns > max_ns || max_ns < ((int64_t)a->from - 1) * second ||
-	       min_ns > a->to * second;
+	if (!ap_buffer_stored_times(q->e->o.buffer, before, after, &min_ns, &max_ns))
+		return true;
+	return min_ns <= max_ns && max_ns >= ((int64_t)a->from - 1) * second &&
+	       min_ns <= a->to * second;
+}
+
+/* What an answer is to a question. */
+static enum ap_memo_state state_for(const struct answer *a, const struct ap_question *q)
+{
+	if (memcmp(a->whole_from, q->rollups.whole_from, sizeof(a->whole_from)) != 0)
+		return AP_MEMO_UNKNOWN;
+	if (a->state != AP_MEMO_KEPT || !differs(a, q))
+		return a->state;
+	/* Segment 0 is none. */
+	if (a->watermark && a->watermark < q->watermark &&
+	    q->watermark - a->watermark <= SEGMENTS_BEHIND)
+		return AP_MEMO_BEHIND;
+	return AP_MEMO_UNKNOWN;
 }
 
 static bool is_text(const struct answer *a, struct ap_str text)
@@ -118,12 +137,14 @@ static bool is_key(const struct answer *a, const struct ap_memo_key *key)
 	       is_text(a, key->text);
 }
 
-/* A reference, or NULL. */
-static struct answer *find(struct ap_question *q, const struct ap_memo_key *key)
+/* A reference and what it is to the question, or NULL. */
+static struct answer *find(struct ap_question *q, const struct ap_memo_key *key,
+			   enum ap_memo_state *ret_state)
 {
 	struct ap_memo *m = q->e->memo;
 	struct answer *found = NULL;
 
+	*ret_state = AP_MEMO_UNKNOWN;
 	pthread_mutex_lock(&m->lock);
 	m->questions++;
 	for (size_t i = 0; i < m->answers.n && !found; i++) {
@@ -131,11 +152,13 @@ static struct answer *find(struct ap_question *q, const struct ap_memo_key *key)
 
 		if (!is_key(a, key))
 			continue;
-		if (!holds(a, q)) {
+		*ret_state = state_for(a, q);
+		if (*ret_state == AP_MEMO_UNKNOWN) {
 			forget(m, i);
 			break;
 		}
-		a->watermark = AP_MAX(a->watermark, q->watermark);
+		if (*ret_state == AP_MEMO_KEPT)
+			a->watermark = AP_MAX(a->watermark, q->watermark);
 		a->used = m->questions;
 		__atomic_fetch_add(&a->refs, 1, __ATOMIC_RELAXED);
 		found = a;
@@ -144,11 +167,19 @@ static struct answer *find(struct ap_question *q, const struct ap_memo_key *key)
 	return found;
 }
 
-enum ap_memo_state ap_memo_get_state(struct ap_question *q, const struct ap_memo_key *key)
+enum ap_memo_state ap_memo_get_state(struct ap_question *q, const struct ap_memo_key *key,
+				     uint64_t *ret_upto)
 {
-	_cleanup_(ap_cleanup_answer) struct answer *a = find(q, key);
+	enum ap_memo_state state;
+	_cleanup_(ap_cleanup_answer) struct answer *a = find(q, key, &state);
 
-	return a ? a->state : AP_MEMO_UNKNOWN;
+	*ret_upto = 0;
+	if (state == AP_MEMO_BEHIND) {
+		pthread_mutex_lock(&q->e->memo->lock);
+		*ret_upto = a->watermark;
+		pthread_mutex_unlock(&q->e->memo->lock);
+	}
+	return state;
 }
 
 static void count(struct ap_memo *m, enum ap_memo_part part)
@@ -179,10 +210,11 @@ static int hand_over(struct ap_str blocks, ap_store_block_fn fn, void *ctx, stru
 int ap_memo_recall(struct ap_question *q, const struct ap_memo_key *key, enum ap_memo_part part,
 		   ap_store_block_fn fn, void *ctx)
 {
-	_cleanup_(ap_cleanup_answer) struct answer *a = find(q, key);
+	enum ap_memo_state state;
+	_cleanup_(ap_cleanup_answer) struct answer *a = find(q, key, &state);
 	int r;
 
-	if (!a || a->state != AP_MEMO_KEPT)
+	if (state != AP_MEMO_KEPT)
 		return 0;
 	count(q->e->memo, part);
 	r = hand_over(ap_buf_view(&a->blocks), fn, ctx, q->err);
@@ -282,11 +314,9 @@ static void add(struct ap_memo *m, const struct ap_memo_key *key, struct answer 
 		m->bytes += bytes_of(a);
 }
 
-static void put(struct ap_question *q, const struct ap_memo_key *key, enum ap_memo_state state,
-		struct ap_str blocks)
+/* NULL is fine. */
+static void put(struct ap_question *q, const struct ap_memo_key *key, struct answer *a)
 {
-	struct answer *a = answer_new(q, key, state, blocks);
-
 	if (!a)
 		return;
 	pthread_mutex_lock(&q->e->memo->lock);
@@ -297,12 +327,40 @@ static void put(struct ap_question *q, const struct ap_memo_key *key, enum ap_me
 void ap_memo_set_state(struct ap_question *q, const struct ap_memo_key *key,
 		       enum ap_memo_state state)
 {
-	put(q, key, state, AP_STR(""));
+	put(q, key, answer_new(q, key, state, AP_STR("")));
 }
 
 void ap_memo_keep(struct ap_question *q, const struct ap_memo_key *key, struct ap_memo_copy *copy)
 {
 	if (!copy->failed)
-		put(q, key, AP_MEMO_KEPT, ap_buf_view(&copy->blocks));
+		put(q, key, answer_new(q, key, AP_MEMO_KEPT, ap_buf_view(&copy->blocks)));
 	ap_buf_free(&copy->blocks);
+}
+
+void ap_memo_extend(struct ap_question *q, const struct ap_memo_key *key, uint64_t upto,
+		    struct ap_memo_copy *copy, uint64_t rows)
+{
+	enum ap_memo_state state;
+	_cleanup_(ap_cleanup_answer) struct answer *old = find(q, key, &state);
+	struct answer *a = NULL;
+	bool same;
+
+	pthread_mutex_lock(&q->e->memo->lock);
+	same = state == AP_MEMO_BEHIND && old->watermark == upto;
+	pthread_mutex_unlock(&q->e->memo->lock);
+	if (same && !copy->failed && old->rows_added + rows <= ROWS_ADDED_MAX)
+		a = answer_new(q, key, AP_MEMO_KEPT, ap_buf_view(&old->blocks));
+	if (a) {
+		a->rows_added = old->rows_added + rows;
+		ap_buf_str(&a->blocks, ap_buf_view(&copy->blocks));
+	}
+	ap_buf_free(&copy->blocks);
+	if (a && ap_buf_error(&a->blocks)) {
+		answer_unref(a);
+		a = NULL;
+	}
+	if (a)
+		put(q, key, a);
+	else if (same)
+		ap_memo_set_state(q, key, AP_MEMO_UNKNOWN);
 }

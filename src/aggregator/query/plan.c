@@ -238,13 +238,17 @@ int ap_plan_select_around(struct ap_question *q, const struct ap_range *r,
 }
 
 int ap_plan_select_rows(struct ap_question *q, const struct ap_range *r,
-			const struct ap_select *what, uint64_t max_groups, ap_store_block_fn fn,
-			void *ctx)
+			const struct ap_select *what, const struct ap_plan_rows *rows,
+			ap_store_block_fn fn, void *ctx)
 {
 	struct statement s = {.q = q, .r = r, .what = what};
 
 	begin(&s, AP_ROLLUP_RAW, ap_plan_first(r, what), r->to);
-	ap_question_segments_sql(q, &s.sql);
+	if (rows->after)
+		ap_buf_printf(&s.sql, " AND segment > %llu AND segment <= %llu",
+			      (unsigned long long)rows->after, (unsigned long long)q->watermark);
+	else
+		ap_question_segments_sql(q, &s.sql);
 	end(&s);
-	return run(&s, max_groups, fn, ctx);
+	return run(&s, rows->max_groups, fn, ctx);
 }

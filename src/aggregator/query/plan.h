@@ -24,9 +24,13 @@ struct ap_plan_gap {
 int ap_plan_select_around(struct ap_question *q, const struct ap_range *r,
 			  const struct ap_plan_gap *gap, const struct ap_select *what,
 			  ap_store_block_fn fn, void *ctx);
-/* The same of all of a range; `max_groups` as in struct ap_store_limits. */
+/* The same of all of a range, of this writer's segments after one; `max_groups` as in struct ap_store_limits. */
+struct ap_plan_rows {
+	uint64_t after; /* 0: of all that the question sees, others' too */
+	uint64_t max_groups;
+};
 int ap_plan_select_rows(struct ap_question *q, const struct ap_range *r,
-			const struct ap_select *what, uint64_t max_groups, ap_store_block_fn fn,
-			void *ctx);
+			const struct ap_select *what, const struct ap_plan_rows *rows,
+			ap_store_block_fn fn, void *ctx);
 
 #endif

@@ -80,9 +80,9 @@ struct ap_query_stats {
 	uint32_t running, waiting; /* now */
 	uint64_t total[AP_QUERY_KINDS][AP_QUERY_STATUSES];
 	struct ap_prom_histogram seconds[AP_QUERY_KINDS]; /* of all, waits included */
-	/* Statements that the store was spared, those that it was not asked for the middle of a range for, and ends of
-	 * ranges that it was spared. */
-	uint64_t recalled, recalled_in_part, recalled_ends;
+	/* Answers of the store that were still known: to whole statements, to the middle of a range, to an end of one; and
+	 * those for which it was asked for the rows since. */
+	uint64_t recalled, recalled_in_part, recalled_ends, extended;
 	uint64_t memo_bytes; /* now */
 };
 const char *ap_query_kind_name(enum ap_query_kind kind);       /* "flamegraph", … */

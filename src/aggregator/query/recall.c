@@ -7,14 +7,54 @@
  *	    ┌╌╌╌╌╌╌╌╌├───────┼──────────────────────────────┼───────┤╌╌╌╌╌╌╌╌┐
  *	    └╌╌╌╌by second╌╌╌┘            middle            └╌╌╌by second╌╌╌╌┘
  *
- * Ends are kept once they would have been of use: where rows of just now are stored between any two questions, an end is
- * asked for as it is. So it is where it has too many rows. */
+ * Ends are kept once they would have been of use, unless they have too many rows.
+ *
+ * An answer which is kept lacks the rows that were stored since. Where there are some in its range, the store is asked
+ * for those of the segments since, and they are added to it. */
 #include "aggregator/query/plan.h"
 
 enum {
 	LATE_S = 30, /* what arrives later than that, but for stragglers, is not of a middle */
 	ROWS_MAX = 100000, /* of an end that is kept by the second */
 };
+
+static int count_rows(void *rows, const struct ap_native_view *v)
+{
+	*(uint64_t *)rows += v->rows;
+	return 0;
+}
+
+/* Asks for what an answer that is behind lacks. */
+static int extend(struct ap_question *q, const struct ap_range *r, const struct ap_memo_key *key,
+		  const struct ap_select *what, uint64_t upto)
+{
+	const struct ap_plan_rows since = {upto, AP_MEMO_ROWS_MAX};
+	uint64_t rows = 0;
+	struct ap_memo_copy copy = ap_memo_copy_of(q->e->memo, count_rows, &rows);
+	int s = ap_plan_select_rows(q, r, what, &since, ap_memo_copy_block, &copy);
+
+	if (s == 0)
+		ap_memo_extend(q, key, upto, &copy, rows);
+	ap_buf_free(&copy.blocks);
+	return s;
+}
+
+/* As ap_memo_recall(), of an answer that may be behind. */
+static int recall(struct ap_question *q, const struct ap_range *r, const struct ap_memo_key *key,
+		  const struct ap_select *what, enum ap_memo_part part, ap_store_block_fn fn,
+		  void *ctx)
+{
+	uint64_t upto;
+	int s;
+
+	if (ap_memo_get_state(q, key, &upto) == AP_MEMO_BEHIND) {
+		s = ap_range_has_raw(q, r) ? extend(q, r, key, what, upto) : 0;
+		if (s < 0)
+			return s;
+		part = AP_MEMO_EXTENDED;
+	}
+	return ap_memo_recall(q, key, part, fn, ctx);
+}
 
 /* All that is asked but the range. */
 static void put_key(const struct ap_range *r, const struct ap_select *what, struct ap_buf *out)
@@ -94,7 +134,7 @@ static int select_middle(struct moving *m)
 	if (ap_buf_error(&text))
 		return ap_question_no_memory(m->q);
 	key.text = ap_buf_view(&text);
-	s = ap_memo_recall(m->q, &key, AP_MEMO_MIDDLE, m->fn, m->ctx);
+	s = recall(m->q, &m->middle, &key, m->what, AP_MEMO_MIDDLE, m->fn, m->ctx);
 	if (s == 0)
 		s = select_and_keep(m->q, &m->middle, &key, m->what, m->fn, m->ctx);
 	return AP_MIN(s, 0);
@@ -137,38 +177,54 @@ static int pick_rows(void *ctx, const struct ap_native_view *v)
 	return m->fn(m->ctx, &p->view);
 }
 
-static int count_rows(void *rows, const struct ap_native_view *v)
+/* What is asked for by the second. */
+struct by_second {
+	struct ap_select what;
+	struct ap_buf columns, group, text;
+	struct ap_memo_key key;
+};
+
+static void by_second_free(struct by_second *b)
 {
-	*(uint64_t *)rows += v->rows;
+	ap_buf_free(&b->columns);
+	ap_buf_free(&b->group);
+	ap_buf_free(&b->text);
+}
+
+static int make_by_second(const struct moving *m, const struct ap_range *wide,
+			  struct by_second *ret)
+{
+	bool has_two = has_end(m->what);
+
+	*ret = (struct by_second){.what = *m->what};
+	ap_buf_printf(&ret->columns, "%.*s, toUInt32(time) AS row_second%s",
+		      AP_STR_ARG(m->what->columns), has_two ? ", toUInt32(until) AS row_end" : "");
+	ap_buf_printf(&ret->group, "%.*s, row_second%s", AP_STR_ARG(m->what->group),
+		      has_two ? ", row_end" : "");
+	ap_buf_printf(&ret->text, "%.*s by second", AP_STR_ARG(m->key.text));
+	ret->what.columns = ap_buf_view(&ret->columns);
+	ret->what.group = ap_buf_view(&ret->group);
+	ret->key = (struct ap_memo_key){ap_buf_view(&ret->text), m->key.turn, wide->from, wide->to};
+	if (ap_buf_error(&ret->columns) || ap_buf_error(&ret->group) || ap_buf_error(&ret->text))
+		return ap_question_no_memory(m->q);
 	return 0;
 }
 
 /* Asks for the rows of a range with their times. Where they are not too many they are kept, and handed to the picker:
  * 1, else 0. */
-static int keep_by_second(struct moving *m, const struct ap_range *wide,
-			  const struct ap_memo_key *key, struct picker *p)
+static int keep_by_second(const struct by_second *b, const struct ap_range *wide, struct picker *p)
 {
-	const char *times = has_end(m->what) ? ", row_second, row_end" : ", row_second";
-	_cleanup_buf_ struct ap_buf columns = {0}, group = {0};
-	struct ap_select what = *m->what;
-	struct ap_memo_copy copy;
+	const struct ap_plan_rows all = {.max_groups = ROWS_MAX};
+	struct ap_question *q = p->m->q;
 	uint64_t rows = 0;
-	int s;
+	struct ap_memo_copy copy = ap_memo_copy_of(q->e->memo, count_rows, &rows);
+	int s = ap_plan_select_rows(q, wide, &b->what, &all, ap_memo_copy_block, &copy);
 
-	copy = ap_memo_copy_of(m->q->e->memo, count_rows, &rows);
-	ap_buf_printf(&columns, "%.*s, toUInt32(time) AS row_second%s", AP_STR_ARG(what.columns),
-		      has_end(m->what) ? ", toUInt32(until) AS row_end" : "");
-	ap_buf_printf(&group, "%.*s%s", AP_STR_ARG(what.group), times);
-	if (ap_buf_error(&columns) || ap_buf_error(&group))
-		return ap_question_no_memory(m->q);
-	what.columns = ap_buf_view(&columns);
-	what.group = ap_buf_view(&group);
-	s = ap_plan_select_rows(m->q, wide, &what, ROWS_MAX, ap_memo_copy_block, &copy);
 	if (s == 0 && (copy.failed || rows > ROWS_MAX)) {
-		ap_memo_set_state(m->q, key, AP_MEMO_LARGE);
+		ap_memo_set_state(q, &b->key, AP_MEMO_LARGE);
 	} else if (s == 0) {
-		s = ap_memo_hand_over(&copy, pick_rows, p, m->q->err);
-		ap_memo_keep(m->q, key, &copy);
+		s = ap_memo_hand_over(&copy, pick_rows, p, q->err);
+		ap_memo_keep(q, &b->key, &copy);
 		s = s < 0 ? s : 1;
 	}
 	ap_buf_free(&copy.blocks);
@@ -179,22 +235,26 @@ static int keep_by_second(struct moving *m, const struct ap_range *wide,
 static int recall_end(struct moving *m, const struct ap_range *wide, uint32_t from, uint32_t to)
 {
 	struct picker p = {.m = m, .from = from, .to = to};
-	struct ap_memo_key key = {.turn = m->key.turn, .from = wide->from, .to = wide->to};
-	_cleanup_buf_ struct ap_buf text = {0};
-	enum ap_memo_state state;
-	int s = 0;
+	struct by_second b;
+	uint64_t upto;
+	int s = make_by_second(m, wide, &b);
 
-	ap_buf_printf(&text, "%.*s by second", AP_STR_ARG(m->key.text));
-	if (ap_buf_error(&text))
-		return ap_question_no_memory(m->q);
-	key.text = ap_buf_view(&text);
-	state = ap_memo_get_state(m->q, &key);
-	if (state == AP_MEMO_KEPT)
-		s = ap_memo_recall(m->q, &key, AP_MEMO_END, pick_rows, &p);
-	else if (state == AP_MEMO_MET)
-		s = keep_by_second(m, wide, &key, &p);
-	else if (state == AP_MEMO_UNKNOWN)
-		ap_memo_set_state(m->q, &key, AP_MEMO_MET);
+	if (s == 0) {
+		switch (ap_memo_get_state(m->q, &b.key, &upto)) {
+		case AP_MEMO_UNKNOWN:
+			ap_memo_set_state(m->q, &b.key, AP_MEMO_MET);
+			break;
+		case AP_MEMO_MET:
+			s = keep_by_second(&b, wide, &p);
+			break;
+		case AP_MEMO_LARGE:
+			break;
+		case AP_MEMO_BEHIND:
+		case AP_MEMO_KEPT:
+			s = recall(m->q, wide, &b.key, &b.what, AP_MEMO_END, pick_rows, &p);
+		}
+	}
+	by_second_free(&b);
 	ap_vec_free(&p.rows);
 	ap_native_view_free(&p.view);
 	return s;
@@ -222,7 +282,7 @@ static int select_ends(struct moving *m)
 
 static int recall_or_select(struct moving *m)
 {
-	int s = ap_memo_recall(m->q, &m->key, AP_MEMO_ALL, m->fn, m->ctx);
+	int s = recall(m->q, m->r, &m->key, m->what, AP_MEMO_ALL, m->fn, m->ctx);
 
 	if (s != 0)
 		return AP_MIN(s, 0);

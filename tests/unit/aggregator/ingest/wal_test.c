@@ -160,6 +160,25 @@ static void segments_stay_whole_over_crashes(void **state)
 	stop(&f);
 }
 
+static void what_is_stored_waits_for_nothing_after_a_crash(void **state)
+{
+	struct fixture f;
+	struct ap_cut c;
+
+	start(&f);
+	assert_int_equal(push(&f, 40, 1), AP_PUSH_OK);
+	assert_int_equal(cut(&f, &c), 40);
+	assert_int_equal(ap_buffer_stored(f.buffer, c.segment), 0);
+	assert_int_equal(push(&f, 5, 2),
+			 AP_PUSH_OK); /* its record tells that the first is stored */
+	stop(&f);
+	start(&f);
+	assert_int_equal(ap_buffer_wait(f.buffer, 0, 0), 5);
+	assert_int_equal(cut(&f, &c), 5);
+	assert_int_equal(ap_buffer_wait(f.buffer, 0, 0), 0);
+	stop(&f);
+}
+
 static void what_is_stored_makes_room_and_is_still_known(void **state)
 {
 	struct ap_wal_stats before, after;
@@ -402,6 +421,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_was_acknowledged_is_there_after_a_crash),
 		TEST(segments_stay_whole_over_crashes),
+		TEST(what_is_stored_waits_for_nothing_after_a_crash),
 		TEST(what_is_stored_makes_room_and_is_still_known),
 		TEST(what_memory_has_no_room_for_is_on_disk),
 		TEST(a_full_log_asks_to_come_back),

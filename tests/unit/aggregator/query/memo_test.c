@@ -110,7 +110,7 @@ static void the_store_is_asked_once(void **state)
 	assert_true(after.memo_bytes > 0);
 }
 
-static void and_again_when_rows_of_the_range_came(void **state)
+static void and_for_rows_of_the_range_that_came(void **state)
 {
 	struct ap_query_stats before = stats();
 
@@ -120,6 +120,7 @@ static void and_again_when_rows_of_the_range_came(void **state)
 	fixture_flush(&f);
 	check(0, 60, -1);
 	assert_int_equal(stats().recalled - before.recalled, 2);
+	assert_int_equal(stats().extended - before.extended, 2);
 	push_at(300, 0, 5);
 	fixture_flush(&f);
 	before = stats();
@@ -179,8 +180,10 @@ static uint64_t ends_recalled(int64_t from)
 	return stats().recalled_ends - before;
 }
 
-static void and_its_ends_while_nothing_comes(void **state)
+static void and_its_ends(void **state)
 {
+	uint64_t before;
+
 	assert_int_equal((T0 + MINUTE) % 60, 0);
 	assert_int_equal(ends_recalled(1), 0); /* asked for all of it */
 	assert_int_equal(ends_recalled(5), 0); /* for both ends */
@@ -188,16 +191,24 @@ static void and_its_ends_while_nothing_comes(void **state)
 			 0); /* by the second, since they would have been of use */
 	assert_int_equal(ends_recalled(19), 4); /* two of the stacks, two of the ledger */
 	assert_int_equal(ends_recalled(3), 4);
+	/* What came since is asked for alone: for the right ends of both, and then for the left ones. */
+	before = stats().extended;
 	push_at(MINUTE + 2300, 1, 4);
 	fixture_flush(&f);
-	assert_int_equal(ends_recalled(21), 2); /* the left ones */
-	assert_int_equal(ends_recalled(8), 2);
-	assert_int_equal(ends_recalled(22), 4);
+	assert_int_equal(ends_recalled(21), 2);
+	assert_int_equal(stats().extended - before, 2);
+	assert_int_equal(ends_recalled(8), 4);
 	push_at(MINUTE + 25, 1, 4);
 	fixture_flush(&f);
 	assert_int_equal(ends_recalled(11), 2);
-	assert_int_equal(ends_recalled(24), 2);
+	assert_int_equal(stats().extended - before, 4);
+	/* And for middles. */
+	push_at(MINUTE + 500, 0, 4);
+	fixture_flush(&f);
+	assert_int_equal(ends_recalled(24), 4);
+	assert_int_equal(stats().extended - before, 6);
 	assert_int_equal(ends_recalled(30), 4);
+	assert_int_equal(stats().extended - before, 6);
 }
 
 /* Mostly of just now, at times of long ago. */
@@ -238,6 +249,7 @@ static void every_answer_is_exact_whatever_comes_when(void **state)
 	assert_true(stats().recalled > 20);
 	assert_true(stats().recalled_in_part > 20);
 	assert_true(stats().recalled_ends > 20);
+	assert_true(stats().extended > 20);
 }
 
 static void what_is_kept_has_its_bound(void **state)
@@ -326,9 +338,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_store_is_asked_once),
-		cmocka_unit_test(and_again_when_rows_of_the_range_came),
+		cmocka_unit_test(and_for_rows_of_the_range_that_came),
 		cmocka_unit_test(a_range_that_moves_on_keeps_its_middle),
-		cmocka_unit_test(and_its_ends_while_nothing_comes),
+		cmocka_unit_test(and_its_ends),
 		cmocka_unit_test(ends_that_are_too_large_are_asked_for),
 		cmocka_unit_test(every_answer_is_exact_whatever_comes_when),
 		cmocka_unit_test(what_is_kept_has_its_bound),
