@@ -74,7 +74,8 @@ if [ "${1:-}" = --demo ]; then
     detached build/release/demo/aperture-demo &
     pids+=($!)
 fi
-say "Dashboard: http://127.0.0.1:$http/   (Ctrl-C stops; logs and data in $run/)"
+# Of its default, the last hour, a first run's data would be the last dot.
+say "Dashboard: http://127.0.0.1:$http/?from=now-5m   (Ctrl-C stops; logs and data in $run/)"
 # Ends when any part ends by itself, which is an error to show.
 status=0
 wait -n "${pids[@]}" || status=$?

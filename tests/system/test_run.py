@@ -197,7 +197,7 @@ def test_run_shows_profiles_and_keeps_them(tmp_path, spinner):
     assert first.stop() == 0
     assert children_of(tmp_path) == []
     kept = (tmp_path / "run.log").read_text()
-    assert f"http://127.0.0.1:{first.port}/" in kept
+    assert f"Dashboard: http://127.0.0.1:{first.port}/?from=now-5m " in kept
 
     until_ms = int(time.time() * 1000)
     second = Run(tmp_path, spinner)
