@@ -155,7 +155,7 @@ void ap_spool_set_aside(struct ap_spool *s, const struct ap_journal_at *at)
 void ap_spool_done(struct ap_spool *s, const struct ap_journal_at *at)
 {
 	ap_journal_release(s->journal, at);
-	ap_journal_trim(s->journal, ap_journal_trimmable(s->journal));
+	ap_journal_trim(s->journal, ap_journal_trimmable(s->journal, NULL));
 }
 
 void ap_spool_get_stats(struct ap_spool *s, struct ap_journal_stats *ret)

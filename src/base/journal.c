@@ -392,27 +392,29 @@ void ap_journal_release(struct ap_journal *j, const struct ap_journal_at *at)
 	pthread_mutex_unlock(&j->lock);
 }
 
-/* Whether the file may go, where those before it do. With the lock held. */
-static bool is_spent(const struct ap_journal *j, size_t i)
+/* Whether the file may go, where those before it do, once `but` is given up. With the lock held. */
+static bool is_spent(const struct ap_journal *j, size_t i, const struct ap_journal_at *but)
 {
+	uint64_t live = but && but->number && but->file == j->files.p[i].first;
+
 	/* The last file names the end of the one before it, and may be written to. */
-	return j->files.p[i].live == 0 && (i + 1 < j->files.n || (j->any_order && !j->writing));
+	return j->files.p[i].live == live && (i + 1 < j->files.n || (j->any_order && !j->writing));
 }
 
 /* The first file from `i` on that may go; files.n: none. With the lock held. */
-static size_t next_spent(const struct ap_journal *j, size_t i)
+static size_t next_spent(const struct ap_journal *j, size_t i, const struct ap_journal_at *but)
 {
-	while (i < j->files.n && !is_spent(j, i))
+	while (i < j->files.n && !is_spent(j, i, but))
 		i = j->any_order ? i + 1 : j->files.n;
 	return i;
 }
 
-uint32_t ap_journal_trimmable(struct ap_journal *j)
+uint32_t ap_journal_trimmable(struct ap_journal *j, const struct ap_journal_at *but)
 {
 	uint32_t n = 0;
 
 	pthread_mutex_lock(&j->lock);
-	for (size_t i = 0; (i = next_spent(j, i)) < j->files.n; i++)
+	for (size_t i = 0; (i = next_spent(j, i, but)) < j->files.n; i++)
 		n++;
 	pthread_mutex_unlock(&j->lock);
 	return n;
@@ -424,7 +426,7 @@ void ap_journal_trim(struct ap_journal *j, uint32_t n)
 	size_t i = 0;
 
 	pthread_mutex_lock(&j->lock);
-	for (uint32_t done = 0; done < n && (i = next_spent(j, i)) < j->files.n; done++) {
+	for (uint32_t done = 0; done < n && (i = next_spent(j, i, NULL)) < j->files.n; done++) {
 		unlinkat(j->dir_fd, journal_name(name, j->files.p[i].first), 0);
 		j->stats.bytes -= j->files.p[i].bytes;
 		j->files.n--;

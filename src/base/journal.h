@@ -71,8 +71,8 @@ void ap_journal_set_aside(struct ap_journal *j, const struct ap_journal_at *at);
 
 /* Gives a record up. Its file is there until ap_journal_trim(). */
 void ap_journal_release(struct ap_journal *j, const struct ap_journal_at *at);
-/* How many files nobody needs any more. */
-uint32_t ap_journal_trimmable(struct ap_journal *j);
+/* How many files nobody needs any more, or would once `but` is given up too (NULL: as it is). */
+uint32_t ap_journal_trimmable(struct ap_journal *j, const struct ap_journal_at *but);
 /* Deletes the oldest `n` of them, at most. */
 void ap_journal_trim(struct ap_journal *j, uint32_t n);
 

@@ -282,14 +282,16 @@ static int save_agents(struct ap_wal *w)
 
 int ap_wal_trim(struct ap_wal *w)
 {
-	uint32_t n = ap_journal_trimmable(w->journal);
-	int r;
+	uint32_t n;
+	int r = 0;
 
-	if (n == 0)
-		return 0;
 	pthread_mutex_lock(&w->lock);
-	r = save_agents(w);
-	if (r == 0)
+	/* The record that tells of agents is written anew, behind what goes; where a writer keeps up, all before it has
+	 * gone, and it would be all that is left of the first file. */
+	n = ap_journal_trimmable(w->journal, &w->agents);
+	if (n)
+		r = save_agents(w);
+	if (n && r == 0)
 		ap_journal_trim(w->journal, n);
 	pthread_mutex_unlock(&w->lock);
 	return r;

@@ -258,11 +258,11 @@ static void deletes_files_that_nobody_needs(void **state)
 	for (int i = 0; i < 3; i++)
 		at[i] = append(j, text_of(i));
 	ap_journal_release(j, &at[1]);
-	assert_int_equal(ap_journal_trimmable(j), 0); /* the one before it is needed */
+	assert_int_equal(ap_journal_trimmable(j, NULL), 0); /* the one before it is needed */
 	ap_journal_release(j, &at[0]);
-	assert_int_equal(ap_journal_trimmable(j), 2);
+	assert_int_equal(ap_journal_trimmable(j, NULL), 2);
 	ap_journal_trim(j, 1);
-	assert_int_equal(ap_journal_trimmable(j), 1);
+	assert_int_equal(ap_journal_trimmable(j, NULL), 1);
 	ap_journal_trim(j, 9);
 	ap_journal_get_stats(j, &stats);
 	assert_int_equal(stats.files, 1);
@@ -286,7 +286,7 @@ static void refuses_what_exceeds_the_bound_until_there_is_room(void **state)
 	at[1] = append(j, text_of(1));
 	assert_int_equal(ap_journal_append(j, AP_STR(""), AP_STR("x"), &more), -ENOSPC);
 	ap_journal_release(j, &at[0]);
-	ap_journal_trim(j, ap_journal_trimmable(j));
+	ap_journal_trim(j, ap_journal_trimmable(j, NULL));
 	append(j, text_of(2));
 	ap_journal_close(j);
 	j = open_journal(&s);
@@ -429,7 +429,7 @@ static void puts_aside_what_means_nothing(void **state)
 	snprintf(path, sizeof(path), "%s/00000000000000000002.damaged", folder);
 	assert_int_equal(size_of(path), 32);
 	ap_journal_release(j, &at[0]);
-	ap_journal_trim(j, ap_journal_trimmable(j));
+	ap_journal_trim(j, ap_journal_trimmable(j, NULL));
 	ap_journal_get_stats(j, &stats);
 	assert_int_equal(stats.files, 1);
 	ap_journal_close(j);

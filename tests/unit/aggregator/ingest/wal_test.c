@@ -234,6 +234,27 @@ static void what_memory_has_no_room_for_is_on_disk(void **state)
 	stop(&f);
 }
 
+static void a_writer_that_keeps_up_leaves_the_log_small(void **state)
+{
+	struct ap_wal_stats stats;
+	struct fixture f;
+	struct ap_cut c;
+	uint64_t n = 0;
+
+	for (int run = 0; run < 3; run++) {
+		start_bounded(&f, 0, 20000, n);
+		for (int i = 0; i < 100; i++) {
+			assert_int_equal(push(&f, 5, ++n), AP_PUSH_OK);
+			while (cut(&f, &c))
+				assert_int_equal(ap_buffer_stored(f.buffer, c.segment), 0);
+			assert_int_equal(ap_wal_trim(f.wal), 0);
+			ap_wal_get_stats(f.wal, &stats);
+			assert_true(stats.journal.files <= 3);
+		}
+		stop(&f);
+	}
+}
+
 static void a_full_log_asks_to_come_back(void **state)
 {
 	struct fixture f;
@@ -424,6 +445,7 @@ int main(void)
 		TEST(what_is_stored_waits_for_nothing_after_a_crash),
 		TEST(what_is_stored_makes_room_and_is_still_known),
 		TEST(what_memory_has_no_room_for_is_on_disk),
+		TEST(a_writer_that_keeps_up_leaves_the_log_small),
 		TEST(a_full_log_asks_to_come_back),
 		TEST(rows_of_two_days_find_their_segments_again),
 		TEST(a_damaged_record_is_counted_once_and_holds_nothing_up),
