@@ -9,7 +9,6 @@ enum {
 	ANSWERS_MAX = 256,
 	ANSWER_SHARE = 3,      /* one answer takes at most a third of the room */
 	SEGMENTS_BEHIND = 256, /* that an answer may be behind by */
-	ROWS_ADDED_MAX = AP_MEMO_ROWS_MAX,
 };
 
 /* What is kept is constant but for what the memo's lock guards. */
@@ -348,7 +347,7 @@ void ap_memo_extend(struct ap_question *q, const struct ap_memo_key *key, uint64
 	pthread_mutex_lock(&q->e->memo->lock);
 	same = state == AP_MEMO_BEHIND && old->watermark == upto;
 	pthread_mutex_unlock(&q->e->memo->lock);
-	if (same && !copy->failed && old->rows_added + rows <= ROWS_ADDED_MAX)
+	if (same && !copy->failed && old->rows_added + rows <= AP_MEMO_ROWS_MAX)
 		a = answer_new(q, key, AP_MEMO_KEPT, ap_buf_view(&old->blocks));
 	if (a) {
 		a->rows_added = old->rows_added + rows;

@@ -17,7 +17,8 @@
 struct ap_question;
 struct ap_memo;
 
-enum { AP_MEMO_ROWS_MAX = 100000 }; /* that an answer may be extended by */
+/* Rows of an answer by the second, and what any may be extended by. */
+enum { AP_MEMO_ROWS_MAX = 100000 };
 
 struct ap_memo *ap_memo_new(size_t max_bytes); /* NULL = out of memory */
 void ap_memo_free(struct ap_memo *m);	       /* NULL is fine */

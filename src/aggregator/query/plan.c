@@ -27,16 +27,6 @@ static uint32_t resolution_at(const struct ap_question *q, uint32_t second)
 	return ap_rollup_seconds[AP_ROLLUP_DAY];
 }
 
-static uint32_t floor_to(uint32_t second, uint32_t length)
-{
-	return second - second % length;
-}
-
-static uint32_t ceil_to(uint32_t second, uint32_t length)
-{
-	return second > UINT32_MAX - length ? UINT32_MAX : floor_to(second + length - 1, length);
-}
-
 bool ap_range_has_raw(const struct ap_question *q, const struct ap_range *r)
 {
 	return resolution_at(q, r->from) == ap_rollup_seconds[AP_ROLLUP_RAW];
@@ -49,7 +39,7 @@ void ap_range_need(struct ap_range *r, struct ap_str label)
 
 uint32_t ap_range_step(const struct ap_question *q, const struct ap_range *r, uint32_t step)
 {
-	return r->fine ? step : ceil_to(step, resolution_at(q, r->from));
+	return r->fine ? step : ap_ceil_to(step, resolution_at(q, r->from));
 }
 
 void ap_range_settle(const struct ap_question *q, struct ap_range *r)
@@ -63,8 +53,8 @@ void ap_range_settle(const struct ap_question *q, struct ap_range *r)
 	if (r->fine || r->from >= r->to)
 		return;
 	r->resolution = resolution_at(q, r->from);
-	r->to = ceil_to(r->to, resolution_at(q, r->to - 1));
-	r->from = floor_to(r->from, r->resolution);
+	r->to = ap_ceil_to(r->to, resolution_at(q, r->to - 1));
+	r->from = ap_floor_to(r->from, r->resolution);
 }
 
 /* A range laid over the levels; empty spans where one is not used. */
@@ -99,12 +89,12 @@ static struct spans spans_of(const struct ap_question *q, const struct ap_range 
 
 	if (fine || r->grain % hour || !is_built(q, AP_ROLLUP_HOUR))
 		return s;
-	s.hour_from = ceil_to(r->from, hour);
-	s.hour_to = floor_to(r->to, hour);
+	s.hour_from = ap_ceil_to(r->from, hour);
+	s.hour_to = ap_floor_to(r->to, hour);
 	if (s.hour_from >= s.hour_to)
 		return (struct spans){0};
-	s.day_from = ceil_to(r->from, day);
-	s.day_to = floor_to(r->to, day);
+	s.day_from = ap_ceil_to(r->from, day);
+	s.day_to = ap_floor_to(r->to, day);
 	if (r->grain % day || s.day_from >= s.day_to || !is_built(q, AP_ROLLUP_DAY) ||
 	    !ap_rollup_table(family, AP_ROLLUP_DAY))
 		s.day_from = s.day_to = 0;

@@ -8,6 +8,16 @@
 
 enum { AP_BATCH_SECONDS_MAX = 3600 };
 
+/* The last and the first multiple of a length that is not after, or not before, a second. */
+static inline uint32_t ap_floor_to(uint32_t second, uint32_t length)
+{
+	return second - second % length;
+}
+static inline uint32_t ap_ceil_to(uint32_t second, uint32_t length)
+{
+	return second > UINT32_MAX - length ? UINT32_MAX : ap_floor_to(second + length - 1, length);
+}
+
 /* The first second that rows of the range may have: a batch is in the range if it ends in it. */
 uint32_t ap_plan_first(const struct ap_range *r, const struct ap_select *what);
 

@@ -13,10 +13,8 @@
  * for those of the segments since, and they are added to it. */
 #include "aggregator/query/plan.h"
 
-enum {
-	LATE_S = 30, /* what arrives later than that, but for stragglers, is not of a middle */
-	ROWS_MAX = 100000, /* of an end that is kept by the second */
-};
+/* Seconds: what arrives later than that, but for stragglers, is not of a middle. */
+enum { LATE_S = 30 };
 
 static int count_rows(void *rows, const struct ap_native_view *v)
 {
@@ -112,8 +110,8 @@ static bool find_middle(struct moving *m)
 	m->round = steps[i].round;
 	m->middle = *r;
 	m->middle.begun = true;
-	m->middle.from = r->from + (m->round - r->from % m->round) % m->round;
-	m->middle.to = (r->to - LATE_S) / m->round * m->round;
+	m->middle.from = ap_ceil_to(r->from, m->round);
+	m->middle.to = ap_floor_to(r->to - LATE_S, m->round);
 	return true;
 }
 
@@ -214,13 +212,13 @@ static int make_by_second(const struct moving *m, const struct ap_range *wide,
  * 1, else 0. */
 static int keep_by_second(const struct by_second *b, const struct ap_range *wide, struct picker *p)
 {
-	const struct ap_plan_rows all = {.max_groups = ROWS_MAX};
+	const struct ap_plan_rows all = {.max_groups = AP_MEMO_ROWS_MAX};
 	struct ap_question *q = p->m->q;
 	uint64_t rows = 0;
 	struct ap_memo_copy copy = ap_memo_copy_of(q->e->memo, count_rows, &rows);
 	int s = ap_plan_select_rows(q, wide, &b->what, &all, ap_memo_copy_block, &copy);
 
-	if (s == 0 && (copy.failed || rows > ROWS_MAX)) {
+	if (s == 0 && (copy.failed || rows > AP_MEMO_ROWS_MAX)) {
 		ap_memo_set_state(q, &b->key, AP_MEMO_LARGE);
 	} else if (s == 0) {
 		s = ap_memo_hand_over(&copy, pick_rows, p, q->err);
@@ -270,7 +268,7 @@ static int select_ends(struct moving *m)
 	left.to = m->middle.from;
 	left.from = left.to > back ? left.to - back : 0;
 	right.from = m->middle.to;
-	right.to = right.from + m->round + LATE_S;
+	right.to = right.from + (uint32_t)AP_MIN(m->round + LATE_S, UINT32_MAX - right.from);
 	if (first < left.to)
 		s = recall_end(m, &left, first, left.to);
 	gap.left_out = s > 0;
